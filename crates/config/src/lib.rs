@@ -1,0 +1,1 @@
+//! Roster's native configuration: YAML with positions, environment, schema.

@@ -1,0 +1,1 @@
+//! The pure heart of Roster: model, catalog, policy and planner.

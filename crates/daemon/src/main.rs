@@ -1,0 +1,2 @@
+//! Keeps the servers in HAProxy backends equal to what clouds and registries say.
+fn main() {}

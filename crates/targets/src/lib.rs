@@ -1,0 +1,1 @@
+//! What Roster keeps: the Target trait and one folder for each way to reach HAProxy.
