@@ -1,1 +1,9 @@
 //! The pure heart of Roster: model, catalog, policy and planner.
+//!
+//! Nothing here opens a socket, reads a file, looks at the environment or asks for the time: all of it comes in
+//! as a value, so that every decision can be tested, replayed and shown before it is carried out.
+
+pub mod address;
+pub mod haproxy;
+pub mod name;
+pub mod weight;

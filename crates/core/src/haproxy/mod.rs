@@ -1,0 +1,1 @@
+//! What HAProxy says and what it is told: typed commands, parsed answers.

@@ -1,0 +1,93 @@
+//! A server's weight and its number in the backend.
+
+use std::fmt;
+use std::num::NonZeroU32;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A server's weight, 0 to 256; 0 takes no new traffic (configuration manual, `weight`).
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u16")]
+pub struct Weight(u16);
+
+/// A server's `id`: its number in the backend, 1 and up. Consistent hashing goes by it, not by the name.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ServerId(NonZeroU32);
+
+/// A weight that HAProxy would refuse.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[error("weight {0} is too large; HAProxy takes 0 to 256")]
+pub struct InvalidWeight(pub u32);
+
+impl Weight {
+    /// The largest one.
+    pub const MAX: Weight = Weight(256);
+    /// What HAProxy gives a server whose line names none.
+    pub const ONE: Weight = Weight(1);
+    /// No new traffic.
+    pub const ZERO: Weight = Weight(0);
+
+    /// Takes 0 to 256.
+    pub fn new(number: u32) -> Result<Self, InvalidWeight> {
+        match u16::try_from(number) {
+            Ok(small) if small <= Self::MAX.0 => Ok(Self(small)),
+            _ => Err(InvalidWeight(number)),
+        }
+    }
+
+    /// The number.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl TryFrom<u32> for Weight {
+    type Error = InvalidWeight;
+    fn try_from(number: u32) -> Result<Self, InvalidWeight> {
+        Self::new(number)
+    }
+}
+
+impl From<Weight> for u16 {
+    fn from(weight: Weight) -> u16 {
+        weight.get()
+    }
+}
+
+impl fmt::Display for Weight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl ServerId {
+    /// Takes 1 and up.
+    pub fn new(number: u32) -> Option<Self> {
+        NonZeroU32::new(number).map(Self)
+    }
+
+    /// The number.
+    pub fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for ServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weight_is_at_most_what_haproxy_takes() {
+        assert_eq!(Weight::new(256).unwrap(), Weight::MAX);
+        assert_eq!(Weight::new(257), Err(InvalidWeight(257)));
+        assert_eq!(Weight::new(u32::MAX), Err(InvalidWeight(u32::MAX)));
+    }
+}
