@@ -1,0 +1,127 @@
+//! A YAML (or JSON) file as a tree with positions, checked against the schema of the type it is read into.
+//!
+//! - Every error of a file is reported at once, as `file:line:column: message`, and says what to do.
+//! - `${NAME}` works in every value, after the YAML was read: a value cannot add structure.
+//! - What came from the environment stands in no error, and neither does what the schema calls `writeOnly`.
+//! - No input makes it panic, and its cost is bounded whatever the input.
+
+mod build;
+mod check;
+mod nearest;
+mod node;
+mod path;
+mod schema;
+mod substitute;
+#[cfg(test)]
+mod tests;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
+
+pub use node::Position;
+pub use path::Path;
+pub use schema::schema_of;
+
+use crate::document::build::Fault;
+use crate::document::check::Check;
+use crate::document::node::{Content, Node};
+use crate::env::Env;
+use crate::problem::{Problem, Problems};
+
+/// One file's text, read but not yet held against a type.
+#[derive(Debug)]
+pub struct Document {
+    file: String,
+    root: Node,
+    faults: Vec<Fault>,
+}
+
+impl Document {
+    /// Reads YAML, which JSON is too. Fails where the text cannot be read any further; what is wrong beside that
+    /// (a key twice, a variable that is not set) is reported by [`Document::decode`] with all the rest.
+    pub fn parse(file: &str, text: &str, env: &dyn Env) -> Result<Self, Problems> {
+        match build::build(text, env) {
+            Ok(built) => Ok(Self { file: file.to_owned(), root: built.root, faults: built.faults }),
+            Err((at, message)) => Err(Problem { file: file.to_owned(), at, message }.into()),
+        }
+    }
+
+    /// Holds the whole file against the type's schema and, if all is well, makes a value of it.
+    pub fn decode<T: DeserializeOwned + JsonSchema>(&self) -> Result<T, Problems> {
+        let schema = schema_of::<T>();
+        let (value, faults) = Check::run(&schema, &self.root);
+        let found = faults.into_iter().chain(self.faults.iter().cloned());
+        let found = found.map(|(at, message)| Problem { file: self.file.clone(), at, message });
+        Problems::none(found.collect())?;
+        serde_path_to_error::deserialize(value).map_err(|error| self.residual(&error).into())
+    }
+
+    /// The name the file was given.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Where the value at a path begins. If there is none, the nearest one above it.
+    pub fn position(&self, path: &Path) -> Position {
+        self.nearest(path).at
+    }
+
+    /// Where the key of the value at a path stands; for an item of a list, the item.
+    pub fn key_position(&self, path: &Path) -> Position {
+        let Some((last, above)) = path.split_last() else { return self.root.at };
+        let parent = self.nearest(&above);
+        parent.get(last).map_or_else(|| self.position(path), |entry| entry.at)
+    }
+
+    /// Something that is wrong with the value at a path.
+    pub fn problem(&self, path: &Path, message: impl Into<String>) -> Problem {
+        Problem { file: self.file.clone(), at: self.position(path), message: message.into() }
+    }
+
+    /// The text at a path as a message may show it: in backticks, or said to come from a variable.
+    pub fn shown(&self, path: &Path) -> String {
+        let node = self.nearest(path);
+        match &node.content {
+            Content::Scalar(scalar) => check::shown(scalar),
+            Content::List(_) => "the list".to_owned(),
+            Content::Map(_) => "the mapping".to_owned(),
+        }
+    }
+
+    /// Whether the value at a path, or the nearest above it, holds text from the environment.
+    pub fn hidden(&self, path: &Path) -> bool {
+        self.nearest(path).hidden()
+    }
+
+    fn nearest(&self, path: &Path) -> &Node {
+        let mut node = &self.root;
+        for step in path.steps() {
+            match node.child(step) {
+                Some(child) => node = child,
+                None => break,
+            }
+        }
+        node
+    }
+
+    /// A value that fits the schema but not its type: the schema says too little about it.
+    fn residual(&self, error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+        let mut path = Path::root();
+        for segment in error.path() {
+            path = match segment {
+                Segment::Seq { index } => path.join(index),
+                Segment::Map { key } => path.join(key),
+                Segment::Enum { variant } => path.join(variant),
+                Segment::Unknown => path,
+            };
+        }
+        let node = self.nearest(&path);
+        let message = if node.hidden() {
+            "this value cannot be used; it comes from the environment and is not shown".to_owned()
+        } else {
+            error.inner().to_string()
+        };
+        Problem { file: self.file.clone(), at: node.at, message }
+    }
+}
