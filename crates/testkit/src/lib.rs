@@ -1,1 +1,25 @@
-//! Starts the real servers that the tests run against.
+//! Starts the real servers that the tests run against, and the small stand-ins beside them.
+//!
+//! Everything is blocking std code on loopback, so that it serves plain tests and async ones (short calls, or
+//! `spawn_blocking`). What a value of this crate started, it ends when it is dropped, also while a test panics.
+//! A missing real server is an error that names the line to run, never a reason to skip.
+
+#![allow(clippy::doc_markdown, reason = "HAProxy is a name, not code")]
+
+mod backend;
+mod component;
+mod haproxy;
+mod http;
+mod or_fail;
+mod ports;
+mod traffic;
+mod wait;
+
+pub use backend::{BACKEND_HEADER, BackendError, HEALTH_PATH, HOLD_PATH, HttpBackend};
+pub use component::{HaproxyBin, HaproxyVersion, MissingComponent};
+pub use haproxy::{Haproxy, HaproxyBuilder, HaproxyError, ServerRow, cli_at, parse_servers_state};
+pub use http::{HttpError, HttpReply, http_get};
+pub use or_fail::OrFail;
+pub use ports::{NoFreePort, dead_port, free_port};
+pub use traffic::{Totals, TrafficBuilder, TrafficLoad};
+pub use wait::{Awaited, IntoPoll, Poll, wait_until, wait_until_or_fail};

@@ -1,0 +1,44 @@
+# Everything one does with this repository. `make` alone lists it.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CARGO ?= cargo
+CARGO_DENY_VERSION := 0.20.2
+
+.PHONY: help run test bench lint setup deny clean-cache need-cargo
+
+help: ## List what there is to do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: need-cargo ## Show Roster at work: a real HAProxy, changing servers, live traffic
+	@ROSTER_HAPROXY=$$(tools/setup demo); export ROSTER_HAPROXY; \
+	$(CARGO) build --locked --package roster; \
+	exec "$${CARGO_TARGET_DIR:-target}/debug/roster" demo
+
+test: setup lint ## Run every check: format, lints, all tests on real servers
+	$(CARGO) test --locked --workspace --no-fail-fast
+
+bench: need-cargo ## Measure Roster against a real HAProxy
+	@if [[ -x bench/run ]]; then tools/setup test; exec bench/run; fi; \
+	echo "There is no benchmark yet: bench/run does not exist. 'make test' runs all tests."
+
+lint: need-cargo ## Check the format and the lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+setup: ## Put the real servers for the tests into the cache (~/.cache/roster or ROSTER_CACHE)
+	@tools/setup test
+
+deny: need-cargo ## Check licences, origins and advisories of all dependencies
+	@$(CARGO) deny --version >/dev/null 2>&1 || { \
+	    echo "cargo-deny is missing. Install with: cargo install cargo-deny --locked --version $(CARGO_DENY_VERSION)" >&2; exit 1; }
+	$(CARGO) deny check
+
+clean-cache: ## Remove the real servers from the cache
+	@tools/setup clean
+
+need-cargo:
+	@tools/need-cargo

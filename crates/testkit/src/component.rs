@@ -1,0 +1,170 @@
+//! Where the HAProxy binaries are, and what to run when one is missing.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The versions that every test of HAProxy runs on.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum HaproxyVersion {
+    /// The oldest that Roster supports.
+    V2_6,
+    /// The newer long-term branch.
+    V3_0,
+}
+
+/// A real server that a test needs is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} is missing ({found}); run `make setup` in the repository, or set {variable} to a binary")]
+pub struct MissingComponent {
+    /// The server.
+    pub what: String,
+    /// What was found instead.
+    pub found: String,
+    /// The environment variable that names a binary of one's own.
+    pub variable: &'static str,
+}
+
+/// One HAProxy binary that runs here.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HaproxyBin {
+    path: PathBuf,
+    version: String,
+    branch: (u32, u32),
+}
+
+impl HaproxyVersion {
+    /// Both versions, the older first.
+    pub const ALL: [Self; 2] = [Self::V2_6, Self::V3_0];
+
+    fn variable(self) -> &'static str {
+        match self {
+            Self::V2_6 => "HAPROXY_2_6",
+            Self::V3_0 => "HAPROXY_3_0",
+        }
+    }
+
+    fn branch(self) -> (u32, u32) {
+        match self {
+            Self::V2_6 => (2, 6),
+            Self::V3_0 => (3, 0),
+        }
+    }
+}
+
+impl fmt::Display for HaproxyVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (major, minor) = self.branch();
+        write!(f, "{major}.{minor}")
+    }
+}
+
+impl HaproxyBin {
+    /// The binary that `HAPROXY_2_6` or `HAPROXY_3_0` names, or the one that `make setup` put into the cache.
+    pub fn find(version: HaproxyVersion) -> Result<Self, MissingComponent> {
+        let variable = version.variable();
+        let missing = |found| MissingComponent { what: format!("HAProxy {version}"), found, variable };
+        let path = match env(variable) {
+            Some(given) => PathBuf::from(given),
+            None => cache()
+                .ok_or_else(|| missing("neither ROSTER_CACHE nor HOME is set".to_owned()))?
+                .join(format!("haproxy-{version}/bin/haproxy")),
+        };
+        let bin = Self::inspect(&path).map_err(missing)?;
+        if bin.branch == version.branch() {
+            Ok(bin)
+        } else {
+            Err(missing(format!("{} is version {}", path.display(), bin.version)))
+        }
+    }
+
+    /// 2.6, 3.0 and what `HAPROXY_BINS` names (a colon between paths).
+    pub fn all() -> Result<Vec<Self>, MissingComponent> {
+        let mut bins =
+            HaproxyVersion::ALL.into_iter().map(Self::find).collect::<Result<Vec<_>, MissingComponent>>()?;
+        let extra = env("HAPROXY_BINS").unwrap_or_default();
+        for path in std::env::split_paths(&extra).filter(|path| !path.as_os_str().is_empty()) {
+            let missing = |found| MissingComponent {
+                what: format!("the HAProxy in {}", path.display()),
+                found,
+                variable: "HAPROXY_BINS",
+            };
+            bins.push(Self::inspect(&path).map_err(missing)?);
+        }
+        Ok(bins)
+    }
+
+    /// The binary, or the launcher that `exec`s it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What `haproxy -v` says, such as `2.6.12-1+deb12u4`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Major and minor number, to tell versions apart in a test.
+    pub fn branch(&self) -> (u32, u32) {
+        self.branch
+    }
+
+    fn inspect(path: &Path) -> Result<Self, String> {
+        let output = Command::new(path)
+            .arg("-v")
+            .output()
+            .map_err(|error| format!("{} does not run: {error}", path.display()))?;
+        let banner = String::from_utf8_lossy(&output.stdout);
+        parse_banner(&banner)
+            .map(|(version, branch)| Self { path: path.to_owned(), version, branch })
+            .ok_or_else(|| format!("{} does not answer -v as HAProxy does", path.display()))
+    }
+}
+
+impl fmt::Display for HaproxyBin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HAProxy {}", self.version)
+    }
+}
+
+fn parse_banner(banner: &str) -> Option<(String, (u32, u32))> {
+    let rest =
+        banner.strip_prefix("HAProxy version ").or_else(|| banner.strip_prefix("HA-Proxy version "))?;
+    let version = rest.split_whitespace().next()?;
+    let mut numbers = version.split(['.', '-']);
+    let major = numbers.next()?.parse().ok()?;
+    let minor = numbers.next()?.parse().ok()?;
+    Some((version.to_owned(), (major, minor)))
+}
+
+fn cache() -> Option<PathBuf> {
+    env("ROSTER_CACHE").map(PathBuf::from).or_else(|| Some(Path::new(&env("HOME")?).join(".cache/roster")))
+}
+
+fn env(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_real_version_is_read_from_the_banner() {
+        let banner = "HAProxy version 3.3-dev5-9e587df 2025/06/02 - https://haproxy.org/\nStatus: x\n";
+        assert_eq!(parse_banner(banner).unwrap(), ("3.3-dev5-9e587df".to_owned(), (3, 3)));
+        assert_eq!(parse_banner("GNU bash, version 5.2"), None);
+    }
+
+    #[test]
+    fn a_missing_component_names_the_line_to_run() {
+        let error = MissingComponent {
+            what: "HAProxy 2.6".to_owned(),
+            found: HaproxyBin::inspect(Path::new("/nowhere/haproxy")).unwrap_err(),
+            variable: "HAPROXY_2_6",
+        };
+        let text = error.to_string();
+        assert!(text.contains("make setup") && text.contains("/nowhere/haproxy"), "{text}");
+    }
+}
