@@ -53,6 +53,9 @@ fn shown(given: &str) -> String {
 }
 
 impl Port {
+    /// Port 1, where nothing listens.
+    pub const ONE: Port = Port(NonZeroU16::MIN);
+
     /// Takes 1 to 65535.
     pub fn new(number: u16) -> Option<Self> {
         NonZeroU16::new(number).map(Self)

@@ -4,6 +4,16 @@
 //! as a value, so that every decision can be tested, replayed and shown before it is carried out.
 
 pub mod address;
+pub mod applied;
+pub mod catalog;
+pub mod exposure;
+pub mod guard;
 pub mod haproxy;
+pub mod instance;
 pub mod name;
+pub mod observed;
+pub mod pattern;
+pub mod plan;
+pub mod select;
+pub mod slots;
 pub mod weight;

@@ -11,6 +11,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::address::Endpoint;
+
 /// The longest name Roster takes, in bytes. HAProxy itself has no fixed limit; this one keeps a line of ten
 /// commands far below its buffer and a log line readable.
 pub const MAX_NAME: usize = 128;
@@ -158,6 +160,14 @@ name! {
 name! {
     /// A zone, region or group as a registry spells it.
     Label, "label", "_ . : - / @ +", &['_', '.', ':', '-', '/', '@', '+']
+}
+
+impl InstanceId {
+    /// The id of an instance that has none of its own: its address, `10.0.0.1:80` or `[fd00::1]:80`, all of whose
+    /// characters an id may have.
+    pub fn from_address(endpoint: Endpoint) -> Self {
+        Self(endpoint.to_string().into())
+    }
 }
 
 /// One service of one source: the same name in two sources means two services.

@@ -63,6 +63,9 @@ impl fmt::Display for Weight {
 }
 
 impl ServerId {
+    /// The first one.
+    pub const FIRST: ServerId = ServerId(NonZeroU32::MIN);
+
     /// Takes 1 and up.
     pub fn new(number: u32) -> Option<Self> {
         NonZeroU32::new(number).map(Self)

@@ -1,0 +1,17 @@
+//! Plans: what to do so that a target holds what it should, and why.
+//!
+//! Planning is a pure function of what is desired, what was observed and what was last applied. It is done one
+//! backend at a time; nothing in one backend changes the plan for another.
+
+mod backend;
+mod derive;
+mod server;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use server::later;
+
+pub use backend::{BackendPlan, Inputs, plan_backend};
+pub use types::{Change, Note, Operation, ProbeOrder, ProbeResults, Reason, Standing, Status};

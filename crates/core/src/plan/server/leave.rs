@@ -1,0 +1,111 @@
+//! The way out: drain, wait for the connections to end, then maintenance.
+
+use super::{Scene, Steps, later};
+use crate::applied::{AppliedServer, Phase};
+use crate::observed::{ObservedServer, State};
+use crate::plan::types::{Change, DRAIN_POLL, Reason};
+
+/// A slot without an instance: in maintenance at the parking address.
+pub(super) fn park(scene: &Scene<'_>, seen: &ObservedServer, record: Option<&AppliedServer>) -> Steps {
+    let pointed = record.and_then(|r| r.endpoint);
+    let why = match (record, pointed, seen.endpoint()) {
+        (Some(r), Some(endpoint), _) => Reason::Left { instance: r.instance.clone(), endpoint },
+        (None, _, Some(endpoint)) if endpoint != scene.parking => Reason::Left { instance: None, endpoint },
+        _ => Reason::Spare,
+    };
+    if pointed.is_none() && record.is_some() && seen.state() != State::Maint {
+        // Parked before, and somebody made it ready: nothing is there to be drained.
+        let mut steps = Steps::default();
+        steps.push(Change::State(State::Maint), Reason::Spare);
+        steps.next = Some(parked(scene, record));
+        return steps;
+    }
+    leave(scene, seen, record, why, true)
+}
+
+/// Takes a server out: drain, wait for its connections, then maintenance, at the parking address if it is to be free.
+pub(super) fn leave(
+    scene: &Scene<'_>,
+    seen: &ObservedServer,
+    record: Option<&AppliedServer>,
+    why: Reason,
+    to_parking: bool,
+) -> Steps {
+    let mut steps = Steps::default();
+    let draining = record.filter(|r| r.phase == Phase::Draining);
+    let began = draining.map_or(scene.now, |r| r.since);
+    let until = later(began, scene.policy.drain.cap);
+    match seen.state() {
+        State::Maint if to_parking && scene.by_address && record.is_some() => {
+            // What was not made by Roster has no record and is not deleted. A refusal is tried again.
+            steps.push(Change::Delete, why);
+            steps.wake_at(later(scene.now, DRAIN_POLL));
+            steps.next = record.cloned();
+            return steps;
+        }
+        State::Maint => return out(scene, steps, seen, record, why, to_parking),
+        _ if scene.policy.drain.cap.is_zero() => {
+            steps.push(Change::State(State::Maint), why.clone());
+            return out(scene, steps, seen, record, why, to_parking);
+        }
+        State::Ready => steps.push(Change::State(State::Drain), why),
+        State::Drain => {
+            let over = if seen.connections == Some(0) && draining.is_some() {
+                Some(Reason::ConnectionsEnded)
+            } else {
+                (scene.now >= until).then_some(Reason::DrainCap { connections: seen.connections })
+            };
+            if let Some(over) = over {
+                steps.push(Change::State(State::Maint), over.clone());
+                return out(scene, steps, seen, record, over, to_parking);
+            }
+        }
+    }
+    steps.wake_at(later(scene.now, DRAIN_POLL).min(until));
+    steps.next = Some(AppliedServer {
+        phase: Phase::Draining,
+        since: began,
+        instance: record.and_then(|r| r.instance.clone()),
+        endpoint: seen.endpoint(),
+        weight: record.and_then(|r| r.weight),
+        operator: None,
+        confirmed: steps.changes.is_empty(),
+    });
+    steps
+}
+
+/// A server that is in maintenance, or will be by `steps`.
+pub(super) fn out(
+    scene: &Scene<'_>,
+    mut steps: Steps,
+    seen: &ObservedServer,
+    record: Option<&AppliedServer>,
+    why: Reason,
+    to_parking: bool,
+) -> Steps {
+    let pointed = record.is_some_and(|r| r.endpoint.is_some()) || !steps.changes.is_empty();
+    if to_parking && pointed && !scene.by_address && seen.endpoint() != Some(scene.parking) {
+        steps.push(Change::Address(scene.parking), why);
+    }
+    let base = parked(scene, record.filter(|r| to_parking || r.phase == Phase::Resting));
+    let phase = if to_parking { Phase::Parked } else { Phase::Resting };
+    if scene.by_address && !steps.changes.is_empty() {
+        steps.wake_at(scene.now);
+    }
+    let weight = (seen.weight != seen.initial_weight).then_some(seen.weight);
+    steps.next = Some(AppliedServer { phase, weight, confirmed: steps.changes.is_empty(), ..base });
+    steps
+}
+
+pub(super) fn parked(scene: &Scene<'_>, record: Option<&AppliedServer>) -> AppliedServer {
+    let known = record.filter(|r| matches!(r.phase, Phase::Parked | Phase::Resting));
+    AppliedServer {
+        phase: Phase::Parked,
+        since: known.map_or(scene.now, |r| r.since),
+        instance: None,
+        endpoint: None,
+        weight: None,
+        operator: None,
+        confirmed: false,
+    }
+}

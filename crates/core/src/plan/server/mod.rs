@@ -1,0 +1,295 @@
+//! One server's next steps.
+//!
+//! Each step moves a server towards its goal from wherever HAProxy shows it, and leaves a record of what was
+//! begun. Invariants: an address is changed only in maintenance; a server that has not earned it is never made
+//! ready; what an operator did to a live server stays.
+
+mod leave;
+mod operator;
+mod weight;
+
+use jiff::{SignedDuration, Timestamp};
+
+use leave::{leave, park};
+use operator::{held_by_operator, operator_state};
+use weight::{full_weight, set_weight, wake_for_ramp, weight_reason};
+
+use super::types::{CHECK_POLL, Change, Reason};
+use crate::address::Endpoint;
+use crate::applied::{AppliedServer, OperatorHold, Phase};
+use crate::exposure::{BringUp, Policy};
+use crate::instance::Instance;
+use crate::observed::{BackendLimits, ObservedServer, State};
+use crate::weight::Weight;
+
+/// What a server should come to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Goal<'a> {
+    /// Its instance should take traffic.
+    Serve { instance: &'a Instance, weight: Option<Weight> },
+    /// Its instance is unwell: no traffic, but the slot stays its own.
+    Rest { instance: &'a Instance },
+    /// No instance is there.
+    Park,
+}
+
+/// What one server's planning may look at.
+pub(super) struct Scene<'a> {
+    pub policy: &'a Policy,
+    pub parking: Endpoint,
+    /// Whether the server is called after its address, so that it is deleted rather than parked.
+    pub by_address: bool,
+    pub limits: &'a BackendLimits,
+    pub bring_up: BringUp,
+    /// Whether the record was written for the process that was observed.
+    pub same_process: bool,
+    /// Whether another server of the backend takes traffic.
+    pub others_serve: bool,
+    /// Whether Roster has reached the server at the address it should have.
+    pub reached: Option<Endpoint>,
+    pub now: Timestamp,
+}
+
+/// What to do to one server.
+#[derive(Debug, Default)]
+pub(super) struct Steps {
+    pub changes: Vec<(Change, Reason)>,
+    pub next: Option<AppliedServer>,
+    pub wake: Option<Timestamp>,
+    pub probe: Option<Endpoint>,
+    pub weight_refused: Option<Weight>,
+}
+
+impl Steps {
+    fn push(&mut self, change: Change, why: Reason) {
+        self.changes.push((change, why));
+    }
+
+    fn wake_at(&mut self, at: Timestamp) {
+        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
+    }
+}
+
+/// Adds a duration, staying at the end of time where it would pass it.
+pub(crate) fn later(at: Timestamp, by: std::time::Duration) -> Timestamp {
+    SignedDuration::try_from(by).ok().and_then(|by| at.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
+}
+
+/// The steps of a server that is there.
+pub(super) fn steps(
+    scene: &Scene<'_>,
+    goal: Goal<'_>,
+    seen: &ObservedServer,
+    record: Option<&AppliedServer>,
+) -> Steps {
+    match goal {
+        Goal::Serve { instance, weight } => serve(scene, instance, weight, seen, record),
+        Goal::Rest { instance } => {
+            let mut steps = leave(scene, seen, record, Reason::Unhealthy(instance.id.clone()), false);
+            if let Some(next) = &mut steps.next {
+                next.instance = Some(instance.id.clone());
+                next.endpoint = seen.endpoint();
+            }
+            steps
+        }
+        Goal::Park => park(scene, seen, record),
+    }
+}
+
+fn serve(
+    scene: &Scene<'_>,
+    instance: &Instance,
+    weight: Option<Weight>,
+    seen: &ObservedServer,
+    record: Option<&AppliedServer>,
+) -> Steps {
+    let same_instance = record.is_some_and(|r| r.instance.as_ref() == Some(&instance.id));
+    let operator = operator_state(scene, seen, record);
+    if seen.endpoint() != Some(instance.endpoint) {
+        return point(scene, instance, weight, seen, record, operator.filter(|_| same_instance));
+    }
+    if let Some(hold) = operator {
+        return held_by_operator(instance, seen, record, hold, scene.now);
+    }
+    match (record.map(|r| r.phase), seen.state()) {
+        (Some(Phase::Rising(how)), state) if state != State::Ready => {
+            rising(scene, how, instance, weight, seen, record)
+        }
+        // It still has its connections and its fresh checks: taking it back at once is safe.
+        (Some(Phase::Draining), State::Drain) => {
+            let mut steps = Steps::default();
+            steps.push(Change::State(State::Ready), Reason::Returned(instance.id.clone()));
+            settle(scene, steps, instance, weight, seen, record)
+        }
+        (_, State::Ready) => settle(scene, Steps::default(), instance, weight, seen, record),
+        (Some(Phase::Resting | Phase::Parked), _) => {
+            let why = Reason::Returned(instance.id.clone());
+            rise(scene, Steps::default(), instance, weight, Some(seen), &why)
+        }
+        (_, _) => {
+            let why = if scene.same_process { Reason::Unfinished } else { Reason::Restarted };
+            rise(scene, Steps::default(), instance, weight, Some(seen), &why)
+        }
+    }
+}
+
+/// Points a server at its instance: into maintenance first, for HAProxy would keep a server UP on a new, dead
+/// address until its checks have failed.
+fn point(
+    scene: &Scene<'_>,
+    instance: &Instance,
+    weight: Option<Weight>,
+    seen: &ObservedServer,
+    record: Option<&AppliedServer>,
+    operator: Option<OperatorHold>,
+) -> Steps {
+    let why = match record {
+        Some(r) if r.endpoint == Some(instance.endpoint) && !scene.same_process => Reason::Restarted,
+        Some(r) if r.endpoint == Some(instance.endpoint) && r.confirmed => Reason::Drifted,
+        Some(r) if r.endpoint == Some(instance.endpoint) => Reason::Unfinished,
+        Some(AppliedServer { endpoint: Some(from), instance: Some(id), .. }) if *id == instance.id => {
+            Reason::Moved { instance: id.clone(), from: *from }
+        }
+        _ => Reason::Appeared(instance.id.clone()),
+    };
+    let mut steps = Steps::default();
+    if seen.state() != State::Maint {
+        steps.push(Change::State(State::Maint), why.clone());
+    }
+    steps.push(Change::Address(instance.endpoint), why.clone());
+    let Some(hold) = operator else { return rise(scene, steps, instance, weight, Some(seen), &why) };
+    if hold.state == Some(State::Drain) {
+        steps.push(Change::State(State::Drain), why);
+    }
+    let kept = held_by_operator(instance, seen, record, hold, scene.now);
+    steps.next = kept.next.map(|next| AppliedServer { endpoint: Some(instance.endpoint), ..next });
+    steps
+}
+
+/// Begins to bring a server up that points at its instance and is in maintenance.
+pub(super) fn rise(
+    scene: &Scene<'_>,
+    mut steps: Steps,
+    instance: &Instance,
+    weight: Option<Weight>,
+    seen: Option<&ObservedServer>,
+    why: &Reason,
+) -> Steps {
+    let checked = seen.map_or(scene.policy.server.check.is_some(), |seen| seen.check.configured);
+    let how = match scene.bring_up {
+        _ if !scene.others_serve => BringUp::Registry,
+        BringUp::Check if !checked => BringUp::Probe,
+        how => how,
+    };
+    if checked && seen.is_none_or(|seen| !seen.check.enabled) {
+        steps.push(Change::EnableCheck, why.clone());
+    }
+    let set = set_weight(scene, &mut steps, weight, seen, scene.now, why);
+    let phase = match how {
+        BringUp::Registry => {
+            steps.push(Change::State(State::Ready), why.clone());
+            Phase::Serving
+        }
+        BringUp::Probe => {
+            steps.probe = Some(instance.endpoint);
+            Phase::Rising(how)
+        }
+        BringUp::Check => {
+            steps.push(Change::State(State::Drain), why.clone());
+            steps.push(Change::HealthDown, why.clone());
+            steps.wake_at(later(scene.now, CHECK_POLL));
+            Phase::Rising(how)
+        }
+    };
+    wake_for_ramp(scene, &mut steps, scene.now);
+    steps.next = Some(record_of(scene, phase, instance, set));
+    steps
+}
+
+fn record_of(scene: &Scene<'_>, phase: Phase, instance: &Instance, weight: Option<Weight>) -> AppliedServer {
+    AppliedServer {
+        phase,
+        since: scene.now,
+        instance: Some(instance.id.clone()),
+        endpoint: Some(instance.endpoint),
+        weight,
+        operator: None,
+        confirmed: false,
+    }
+}
+
+/// A server that is being brought up: ready as soon as it has earned it.
+fn rising(
+    scene: &Scene<'_>,
+    how: BringUp,
+    instance: &Instance,
+    weight: Option<Weight>,
+    seen: &ObservedServer,
+    record: Option<&AppliedServer>,
+) -> Steps {
+    let mut steps = Steps::default();
+    let by_check = how == BringUp::Check && seen.check.configured;
+    let passed = if by_check {
+        (seen.state() == State::Drain && seen.check.health >= 1).then_some(Reason::CheckPassed)
+    } else {
+        (scene.reached == Some(instance.endpoint)).then_some(Reason::ProbePassed)
+    };
+    let passed = passed.or_else(|| (!scene.others_serve).then_some(Reason::FirstServer));
+    if let Some(why) = passed {
+        if by_check {
+            steps.push(Change::HealthUp, why.clone());
+        }
+        steps.push(Change::State(State::Ready), why);
+        return settle(scene, steps, instance, weight, seen, None);
+    }
+    if by_check && seen.state() == State::Maint {
+        let why = Reason::Unfinished;
+        return rise(scene, steps, instance, weight, Some(seen), &why);
+    }
+    if by_check {
+        steps.wake_at(later(scene.now, CHECK_POLL));
+    } else {
+        steps.probe = Some(instance.endpoint);
+    }
+    steps.next =
+        record.map(|r| AppliedServer { instance: Some(instance.id.clone()), confirmed: true, ..r.clone() });
+    steps
+}
+
+/// A server that is ready at its instance's address: only its weight may still have to change.
+fn settle(
+    scene: &Scene<'_>,
+    mut steps: Steps,
+    instance: &Instance,
+    weight: Option<Weight>,
+    seen: &ObservedServer,
+    record: Option<&AppliedServer>,
+) -> Steps {
+    let serving = record.filter(|r| r.phase == Phase::Serving);
+    let since = serving.map_or(scene.now, |r| r.since);
+    // Without a record it may have served for long: no slow start for what already carries its load.
+    let risen = if record.is_none() && steps.changes.is_empty() { Timestamp::MIN } else { since };
+    let shown = serving.map(|r| r.weight.unwrap_or(seen.initial_weight));
+    let by_operator = serving
+        .filter(|r| r.confirmed && scene.same_process && shown != Some(seen.weight))
+        .map(|r| OperatorHold {
+            state: None,
+            weight: Some(seen.weight),
+            since: r.operator.filter(|hold| hold.weight.is_some()).map_or(scene.now, |hold| hold.since),
+        });
+    let wanted = full_weight(scene, weight, seen, risen);
+    let operator = by_operator.filter(|_| wanted != seen.weight);
+    let set = if operator.is_some() {
+        serving.and_then(|r| r.weight)
+    } else {
+        let why = weight_reason(scene, weight, seen, serving);
+        let set = set_weight(scene, &mut steps, weight, Some(seen), risen, &why);
+        wake_for_ramp(scene, &mut steps, risen);
+        set
+    };
+    let confirmed = steps.changes.is_empty();
+    let next =
+        AppliedServer { since, operator, confirmed, ..record_of(scene, Phase::Serving, instance, set) };
+    steps.next = Some(next);
+    steps
+}

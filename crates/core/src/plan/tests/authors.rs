@@ -1,0 +1,205 @@
+//! Whose doing a server's state is: the source's, Roster's or an operator's.
+
+use std::time::Duration;
+
+use super::sim::{Sim, endpoint, instance, instances, name};
+use crate::applied::OperatorHold;
+use crate::exposure::Guards;
+use crate::guard::Guard;
+use crate::observed::State;
+use crate::plan::Status;
+use crate::weight::Weight;
+
+fn status(sim: &Sim, live: &[crate::instance::Instance], called: &str) -> Status {
+    sim.plan(live).standings[&name(called)].status.clone()
+}
+
+#[test]
+fn maintenance_by_an_operator_stays_and_is_told_with_since_when() {
+    let mut sim = Sim::with_slots(2);
+    let live = instances([1, 2]);
+    sim.settle(&live);
+    sim.pass_time(100);
+    let seen_at = sim.now;
+    sim.operator("srv1", State::Maint);
+    assert!(sim.settle(&live).is_empty());
+    sim.pass_time(100);
+    assert!(sim.settle(&live).is_empty());
+    let Status::Operator(hold) = status(&sim, &live, "srv1") else { panic!("not told") };
+    assert_eq!(hold, OperatorHold { state: Some(State::Maint), weight: None, since: seen_at });
+    sim.operator("srv1", State::Ready);
+    sim.settle(&live);
+    assert_eq!(status(&sim, &live, "srv1"), Status::Active);
+}
+
+#[test]
+fn an_operators_weight_stays() {
+    let mut sim = Sim::with_slots(2);
+    let live = instances([1]);
+    sim.settle(&live);
+    sim.server("srv1").weight = Weight::new(7).unwrap();
+    assert!(sim.settle(&live).is_empty());
+    assert!(matches!(status(&sim, &live, "srv1"), Status::Operator(OperatorHold { state: None, .. })));
+}
+
+#[test]
+fn an_operators_hold_ends_with_the_instance() {
+    let mut sim = Sim::with_slots(1);
+    sim.settle(&instances([1]));
+    sim.operator("srv1", State::Maint);
+    sim.settle(&instances([1]));
+    sim.settle(&[]);
+    sim.settle(&instances([2]));
+    assert_eq!(sim.serving(), [("srv1".into(), endpoint(2))]);
+}
+
+#[test]
+fn an_operators_hold_goes_along_when_the_instance_moves() {
+    let mut sim = Sim::with_slots(1);
+    sim.settle(&instances([1]));
+    sim.operator("srv1", State::Drain);
+    sim.settle(&instances([1]));
+    let mut moved = instance(1);
+    moved.endpoint = endpoint(9);
+    sim.settle(&[moved]);
+    assert_eq!(sim.server("srv1").endpoint(), Some(endpoint(9)));
+    assert_eq!(sim.server("srv1").state(), State::Drain);
+}
+
+#[test]
+fn at_first_start_maintenance_at_a_live_address_is_the_operators() {
+    let mut sim = Sim::with_slots(2);
+    (sim.server("srv1").ip, sim.server("srv1").port) = (Some(endpoint(1).ip), 8080);
+    let live = instances([1]);
+    assert!(sim.settle(&live).is_empty());
+    assert!(matches!(status(&sim, &live, "srv1"), Status::Operator(_)));
+}
+
+#[test]
+fn at_first_start_what_already_serves_is_adopted_where_it_is() {
+    let mut sim = Sim::with_slots(3);
+    sim.settle(&instances([1, 2]));
+    sim.settle(&instances([2]));
+    sim.applied = None;
+    assert!(sim.settle(&instances([2])).is_empty());
+    assert_eq!(sim.serving(), [("srv2".into(), endpoint(2))]);
+}
+
+#[test]
+fn what_a_crash_left_half_done_is_finished_and_not_taken_for_an_operators_wish() {
+    let mut sim = Sim::with_slots(1);
+    let plan = sim.plan(&instances([1]));
+    // The record was written, the address was set, then Roster died.
+    sim.applied = Some(plan.applied);
+    (sim.server("srv1").ip, sim.server("srv1").port) = (Some(endpoint(1).ip), 8080);
+    sim.settle(&instances([1]));
+    assert_eq!(sim.serving(), [("srv1".into(), endpoint(1))]);
+}
+
+#[test]
+fn an_address_changed_by_somebody_is_put_right() {
+    let mut sim = Sim::with_slots(1);
+    sim.settle(&instances([1]));
+    sim.server("srv1").port = 9;
+    let done = sim.settle(&instances([1]));
+    assert!(done.iter().all(|op| op.why == crate::plan::Reason::Drifted), "{done:?}");
+    assert_eq!(sim.serving(), [("srv1".into(), endpoint(1))]);
+}
+
+#[test]
+fn a_parked_slot_that_somebody_made_ready_is_put_back() {
+    let mut sim = Sim::with_slots(1);
+    sim.settle(&[]);
+    sim.operator("srv1", State::Ready);
+    sim.settle(&[]);
+    assert!(sim.serving().is_empty());
+}
+
+fn guarded() -> Sim {
+    let mut sim = Sim::with_slots(10);
+    sim.exposure.policy.guard = Guards::default();
+    sim
+}
+
+#[test]
+fn an_empty_answer_is_held_until_it_has_lasted() {
+    let mut sim = guarded();
+    sim.settle(&instances(0..4));
+    sim.pass_time(1);
+    assert!(sim.settle(&[]).is_empty());
+    let plan = sim.plan(&[]);
+    assert_eq!(plan.applied.guard.hold.as_ref().map(|hold| hold.guard), Some(Guard::Minimum));
+    assert_eq!(plan.wake, Some(crate::plan::later(sim.now, Duration::from_secs(300))));
+    assert_eq!(plan.standings[&name("srv1")].status, Status::Held);
+    sim.pass_time(300);
+    sim.settle(&[]);
+    assert!(sim.serving().is_empty());
+}
+
+#[test]
+fn a_large_share_is_held_and_a_small_one_is_not() {
+    let mut sim = guarded();
+    sim.settle(&instances(0..10));
+    sim.settle(&instances(0..5));
+    assert_eq!(sim.serving().len(), 5, "half is allowed");
+    sim.settle(&instances(0..2));
+    assert_eq!(sim.serving().len(), 5, "three of five went at once");
+    sim.settle(&instances(0..4));
+    assert_eq!(sim.serving().len(), 4, "the better answer is believed");
+}
+
+#[test]
+fn new_instances_come_in_while_others_are_held() {
+    let mut sim = guarded();
+    sim.settle(&instances(0..6));
+    sim.settle(&instances([20]));
+    assert_eq!(sim.serving().len(), 7);
+}
+
+#[test]
+fn a_fleet_that_is_replaced_one_for_one_is_no_outage() {
+    let mut sim = guarded();
+    sim.settle(&instances(0..4));
+    sim.settle(&instances(10..14));
+    assert_eq!(sim.serving().len(), 4);
+    assert!(sim.serving().iter().all(|(_, at)| *at >= endpoint(10)));
+}
+
+#[test]
+fn a_service_that_was_removed_on_purpose_is_not_held() {
+    let mut sim = guarded();
+    sim.settle(&instances(0..4));
+    sim.removed = true;
+    sim.settle(&[]);
+    assert!(sim.serving().is_empty());
+}
+
+#[test]
+fn a_released_hold_lets_the_answer_through_once() {
+    let mut sim = guarded();
+    sim.settle(&instances(0..4));
+    sim.settle(&[]);
+    sim.applied.as_mut().unwrap().guard.released = true;
+    sim.settle(&[]);
+    assert!(sim.serving().is_empty());
+    sim.settle(&instances(0..4));
+    sim.settle(&[]);
+    assert_eq!(sim.serving().len(), 4, "the release outlived its hold");
+}
+
+#[test]
+fn an_instance_that_comes_and_goes_is_kept_out_until_it_is_calm() {
+    let mut sim = guarded();
+    for _ in 0..5 {
+        sim.settle(&instances([1, 2, 3]));
+        sim.pass_time(10);
+        sim.settle(&instances([1, 2]));
+        sim.pass_time(10);
+    }
+    sim.settle(&instances([1, 2, 3]));
+    assert_eq!(sim.serving().len(), 2);
+    assert_eq!(sim.plan(&instances([1, 2, 3])).flapping.len(), 1);
+    sim.pass_time(600);
+    sim.settle(&instances([1, 2, 3]));
+    assert_eq!(sim.serving().len(), 3);
+}

@@ -1,0 +1,223 @@
+//! A backend made of values: it does with operations what HAProxy does.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::address::Endpoint;
+use crate::applied::AppliedBackend;
+use crate::exposure::{BringUp, Drain, Exposure, Guards, Names, Own, Policy, Role, Selector};
+use crate::guard::Evidence;
+use crate::haproxy::{AdminState, OpState};
+use crate::instance::Instance;
+use crate::name::{ServerName, ServiceKey};
+use crate::observed::{ObservedBackend, ObservedCheck, ObservedServer, State};
+use crate::plan::{BackendPlan, Change, Inputs, Operation, ProbeResults, plan_backend};
+use crate::slots::{NameScheme, SlotScheme};
+use crate::weight::{ServerId, Weight};
+
+#[derive(Debug)]
+pub(super) struct Sim {
+    pub exposure: Exposure,
+    pub seen: ObservedBackend,
+    pub applied: Option<AppliedBackend>,
+    pub same_process: bool,
+    pub probes: ProbeResults,
+    pub now: Timestamp,
+    pub removed: bool,
+    pub vouches: bool,
+}
+
+pub(super) fn name(text: &str) -> ServerName {
+    text.parse().unwrap()
+}
+
+pub(super) fn endpoint(n: u32) -> Endpoint {
+    Endpoint::new(&format!("10.0.{}.{}", n / 250, n % 250 + 1), 8080).unwrap()
+}
+
+pub(super) fn instance(n: u32) -> Instance {
+    Instance { id: format!("i-{n:03}").parse().unwrap(), ..Instance::at(endpoint(n)) }
+}
+
+pub(super) fn instances(numbers: impl IntoIterator<Item = u32>) -> Vec<Instance> {
+    numbers.into_iter().map(instance).collect()
+}
+
+pub(super) fn slot_names(prefix: &str) -> Names {
+    let NameScheme::Slot(pattern) = format!("{prefix}{{slot}}").parse().unwrap() else {
+        panic!("no pattern")
+    };
+    Names::Slot(pattern.names(|_| None).unwrap())
+}
+
+pub(super) fn exposure() -> Exposure {
+    let policy = Policy {
+        bring_up: Some(BringUp::Registry),
+        drain: Drain { cap: Duration::ZERO },
+        guard: Guards::OFF,
+        ..Policy::default()
+    };
+    Exposure {
+        service: ServiceKey { source: "fleet".parse().unwrap(), service: "web".parse().unwrap() },
+        backend: "be".parse().unwrap(),
+        own: Own::Servers,
+        role: Role::Primary,
+        names: slot_names("srv"),
+        slots: SlotScheme::default(),
+        select: Selector::default(),
+        policy,
+    }
+}
+
+/// A slot as `server-template srv 1-N 127.0.0.1:1 check disabled` makes it.
+pub(super) fn spare(n: u32) -> ObservedServer {
+    ObservedServer {
+        id: ServerId::new(n).unwrap(),
+        ip: Some(IpAddr::from([127, 0, 0, 1])),
+        port: 1,
+        op: OpState::Stopped,
+        admin: AdminState::from_bits(5),
+        weight: Weight::ONE,
+        initial_weight: Weight::ONE,
+        check: ObservedCheck { configured: true, enabled: true, health: 0 },
+        backup: false,
+        connections: Some(0),
+    }
+}
+
+impl Sim {
+    pub(super) fn with_slots(count: u32) -> Self {
+        let mut seen = ObservedBackend::default();
+        for n in 1..=count {
+            seen.servers.insert(name(&format!("srv{n}")), spare(n));
+        }
+        Self {
+            exposure: exposure(),
+            seen,
+            applied: None,
+            same_process: true,
+            probes: ProbeResults::new(),
+            now: Timestamp::UNIX_EPOCH,
+            removed: false,
+            vouches: false,
+        }
+    }
+
+    pub(super) fn plan(&self, instances: &[Instance]) -> BackendPlan {
+        let instances: Vec<&Instance> = instances.iter().collect();
+        plan_backend(&Inputs {
+            exposure: &self.exposure,
+            instances: &instances,
+            evidence: Evidence { answer: self.now, removed: self.removed },
+            vouches: self.vouches,
+            seen: &self.seen,
+            applied: self.applied.as_ref(),
+            same_process: self.same_process,
+            probes: &self.probes,
+            now: self.now,
+        })
+    }
+
+    /// Plans, applies and plans again until nothing is left to do at this moment.
+    pub(super) fn settle(&mut self, instances: &[Instance]) -> Vec<Operation> {
+        let mut done = Vec::new();
+        for _ in 0..10 {
+            let plan = self.plan(instances);
+            self.carry_out(&plan);
+            if plan.operations.is_empty() {
+                return done;
+            }
+            done.extend(plan.operations);
+        }
+        panic!("does not come to rest: {done:#?}");
+    }
+
+    pub(super) fn carry_out(&mut self, plan: &BackendPlan) {
+        for operation in &plan.operations {
+            self.apply(operation);
+        }
+        self.applied = Some(plan.applied.clone());
+        self.same_process = true;
+    }
+
+    pub(super) fn pass_time(&mut self, seconds: u64) {
+        self.now = crate::plan::later(self.now, Duration::from_secs(seconds));
+    }
+
+    pub(super) fn server(&mut self, called: &str) -> &mut ObservedServer {
+        self.seen.servers.get_mut(&name(called)).unwrap()
+    }
+
+    pub(super) fn operator(&mut self, called: &str, state: State) {
+        set_state(self.server(called), state);
+    }
+
+    pub(super) fn serving(&self) -> Vec<(String, Endpoint)> {
+        let serving = self.seen.servers.iter().filter(|(_, s)| s.state() == State::Ready);
+        serving.map(|(name, s)| (name.to_string(), s.endpoint().unwrap())).collect()
+    }
+
+    /// HAProxy starts again from its file: every slot is as at first, servers that were added are gone.
+    pub(super) fn restart(&mut self) {
+        self.seen.servers.retain(|_, s| s.admin.is_config_maint());
+        for server in self.seen.servers.values_mut() {
+            *server = spare(server.id.get());
+        }
+        self.same_process = false;
+    }
+
+    fn apply(&mut self, operation: &Operation) {
+        let servers = &mut self.seen.servers;
+        if let Change::Add { endpoint, keywords } = &operation.change {
+            let id = keywords.id.expect("Roster gives every server its number");
+            assert!(servers.values().all(|s| s.id != id), "id {id} twice");
+            assert!(!servers.contains_key(&operation.server), "{} twice", operation.server);
+            let weight = keywords.weight.unwrap_or(Weight::ONE);
+            let check = ObservedCheck { configured: keywords.check.is_some(), enabled: false, health: 0 };
+            let added = ObservedServer {
+                id,
+                ip: Some(endpoint.ip),
+                port: endpoint.port.get(),
+                admin: AdminState::from_bits(1),
+                weight,
+                initial_weight: weight,
+                check,
+                backup: keywords.backup,
+                ..spare(1)
+            };
+            servers.insert(operation.server.clone(), added);
+            return;
+        }
+        if operation.change == Change::Delete {
+            let gone = servers.remove(&operation.server).unwrap();
+            assert_eq!(gone.state(), State::Maint, "only a server in maintenance can be deleted");
+            return;
+        }
+        let server = servers.get_mut(&operation.server).unwrap();
+        match &operation.change {
+            Change::Address(to) => {
+                assert_eq!(server.state(), State::Maint, "{} is moved while it may serve", operation.server);
+                (server.ip, server.port) = (Some(to.ip), to.port.get());
+            }
+            Change::Weight(weight) => server.weight = *weight,
+            Change::State(state) => set_state(server, *state),
+            Change::EnableCheck => server.check.enabled = true,
+            Change::HealthDown => (server.check.health, server.op) = (0, OpState::Stopped),
+            Change::HealthUp => (server.check.health, server.op) = (4, OpState::Running),
+            Change::Add { .. } | Change::Delete => {}
+        }
+    }
+}
+
+fn set_state(server: &mut ObservedServer, state: State) {
+    let from_file = server.admin.bits() & 4;
+    let bits = match state {
+        State::Ready => 0,
+        State::Drain => 8,
+        State::Maint => 1,
+    };
+    server.admin = AdminState::from_bits(from_file | bits);
+    server.op = if state == State::Maint { OpState::Stopped } else { OpState::Running };
+}

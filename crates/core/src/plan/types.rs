@@ -1,0 +1,313 @@
+//! Operations, their reasons, and where each server stands.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::address::Endpoint;
+use crate::applied::OperatorHold;
+use crate::exposure::{BringUp, Probe};
+use crate::haproxy::command::ServerKeywords;
+use crate::name::{BackendName, InstanceId, ServerName};
+use crate::observed::State;
+use crate::slots::Unplaced;
+use crate::weight::Weight;
+
+/// One thing to do to one server.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Operation {
+    /// The backend.
+    pub backend: BackendName,
+    /// The server.
+    pub server: ServerName,
+    /// What to do.
+    pub change: Change,
+    /// Why.
+    pub why: Reason,
+}
+
+/// What can be done to a server while HAProxy runs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// Add it; it starts in maintenance with its check off (management manual, `add server`).
+    Add {
+        /// Where it points.
+        endpoint: Endpoint,
+        /// The rest of its line, its number among it.
+        keywords: Box<ServerKeywords>,
+    },
+    /// Point it elsewhere.
+    Address(Endpoint),
+    /// Give it this weight.
+    Weight(Weight),
+    /// Tell it to be ready, drain or in maintenance.
+    State(State),
+    /// Switch its check on.
+    EnableCheck,
+    /// Forget what its check said, so that a pass seen later is a fresh one.
+    HealthDown,
+    /// Take its first fresh pass for enough.
+    HealthUp,
+    /// Remove it.
+    Delete,
+}
+
+/// Why an operation is there.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The source reports an instance that had no server.
+    Appeared(InstanceId),
+    /// The instance has another address than before.
+    Moved {
+        /// Which.
+        instance: InstanceId,
+        /// The address it had.
+        from: Endpoint,
+    },
+    /// The instance is back before its connections had ended, or healthy again.
+    Returned(InstanceId),
+    /// The source no longer reports the instance.
+    Left {
+        /// Which, where that is known.
+        instance: Option<InstanceId>,
+        /// Where it was.
+        endpoint: Endpoint,
+    },
+    /// The source says that the instance is unhealthy.
+    Unhealthy(InstanceId),
+    /// The last connection has ended.
+    ConnectionsEnded,
+    /// The longest wait for connections is over.
+    DrainCap {
+        /// How many are left.
+        connections: Option<u32>,
+    },
+    /// No instance is there, so it must take no traffic.
+    Spare,
+    /// More slots are wanted ahead of need.
+    Growth,
+    /// Roster reached the instance itself.
+    ProbePassed,
+    /// HAProxy's check passed.
+    CheckPassed,
+    /// It is the backend's only server, so waiting would help nobody.
+    FirstServer,
+    /// The source, a zone or the configuration gives another weight.
+    WeightWanted {
+        /// What it has.
+        from: Weight,
+    },
+    /// The weight rises after bring-up.
+    SlowStart {
+        /// What it has.
+        from: Weight,
+    },
+    /// HAProxy was restarted or reloaded and shows something else than what was written.
+    Restarted,
+    /// Somebody or something changed it.
+    Drifted,
+    /// What was begun before was not finished.
+    Unfinished,
+}
+
+/// Where a server stands; what `roster explain` and `roster status` tell.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Standing {
+    /// In one word.
+    pub status: Status,
+    /// Its instance.
+    pub instance: Option<InstanceId>,
+    /// Where it points, or will.
+    pub endpoint: Option<Endpoint>,
+    /// Since when, where that is known.
+    pub since: Option<Timestamp>,
+}
+
+/// See [`Standing::status`].
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It takes traffic.
+    Active,
+    /// It is ready, but HAProxy's check says that it is down.
+    Down,
+    /// It is being brought up.
+    Rising(BringUp),
+    /// Its instance is gone or unwell and its connections are ending.
+    Draining {
+        /// How many are left, where that was read.
+        connections: Option<u32>,
+        /// When waiting ends.
+        until: Timestamp,
+    },
+    /// Its instance is unwell by the source's word.
+    Unhealthy,
+    /// An operator has put it there.
+    Operator(OperatorHold),
+    /// A guard keeps its instance, which the source no longer reports.
+    Held,
+    /// Free.
+    Spare,
+    /// Not Roster's.
+    Foreign,
+    /// Roster's, but not there: it cannot be added live.
+    Absent,
+}
+
+/// A server that Roster itself must reach before it is ready.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ProbeOrder {
+    /// The backend.
+    pub backend: BackendName,
+    /// The server.
+    pub server: ServerName,
+    /// Where to ask.
+    pub endpoint: Endpoint,
+    /// How.
+    pub probe: Probe,
+}
+
+/// Which servers were reached, at which address.
+pub type ProbeResults = BTreeMap<(BackendName, ServerName), Endpoint>;
+
+/// Something an operator should know of a backend that is no operation.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Note {
+    /// There is no slot for an instance.
+    Unplaced(Unplaced),
+    /// The weight cannot be set live.
+    WeightRefused {
+        /// The server.
+        server: ServerName,
+        /// What it should be.
+        wanted: Weight,
+        /// The backend's algorithm.
+        algorithm: Option<String>,
+    },
+    /// The pattern makes no name for a slot.
+    NoName(String),
+    /// No server of the backend fits the slots' names, though it has servers.
+    NoSlots {
+        /// What the names look like.
+        names: String,
+        /// A few that are there.
+        there: Vec<ServerName>,
+    },
+}
+
+impl Change {
+    /// One word for it, for logs and metrics.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Change::Add { .. } => "add",
+            Change::Address(_) => "address",
+            Change::Weight(_) => "weight",
+            Change::State(State::Ready) => "ready",
+            Change::State(State::Drain) => "drain",
+            Change::State(State::Maint) => "maint",
+            Change::EnableCheck => "enable-check",
+            Change::HealthDown => "health-down",
+            Change::HealthUp => "health-up",
+            Change::Delete => "delete",
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Change::Add { endpoint, keywords } => write!(f, "add {endpoint}{keywords}"),
+            Change::Address(endpoint) => write!(f, "address {endpoint}"),
+            Change::Weight(weight) => write!(f, "weight {weight}"),
+            Change::State(state) => write!(f, "state {state}"),
+            Change::EnableCheck => f.write_str("switch its check on"),
+            Change::HealthDown => f.write_str("wait for a fresh check"),
+            Change::HealthUp => f.write_str("take its check for passed"),
+            Change::Delete => f.write_str("delete"),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Appeared(id) => write!(f, "{id} appeared"),
+            Reason::Moved { instance, from } => write!(f, "{instance} moved from {from}"),
+            Reason::Returned(id) => write!(f, "{id} is back"),
+            Reason::Left { instance: Some(id), endpoint } if id.as_str() != endpoint.to_string() => {
+                write!(f, "{id} at {endpoint} is no longer reported")
+            }
+            Reason::Left { endpoint, .. } => write!(f, "{endpoint} is no longer reported"),
+            Reason::Unhealthy(id) => write!(f, "{id} is unhealthy by its source"),
+            Reason::ConnectionsEnded => f.write_str("its connections have ended"),
+            Reason::DrainCap { connections: Some(n) } => {
+                write!(f, "the drain cap is over, {n} connections are left")
+            }
+            Reason::DrainCap { connections: None } => f.write_str("the drain cap is over"),
+            Reason::Spare => f.write_str("no instance is there"),
+            Reason::Growth => f.write_str("slots ahead of need"),
+            Reason::ProbePassed => f.write_str("it was reached"),
+            Reason::CheckPassed => f.write_str("its check passed"),
+            Reason::FirstServer => f.write_str("the backend has no other server"),
+            Reason::WeightWanted { from } => write!(f, "wanted instead of {from}"),
+            Reason::SlowStart { from } => write!(f, "slow start, from {from}"),
+            Reason::Restarted => f.write_str("HAProxy was restarted or reloaded"),
+            Reason::Drifted => f.write_str("it was changed by somebody else"),
+            Reason::Unfinished => f.write_str("what was begun was not finished"),
+        }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Note::Unplaced(Unplaced { instance, endpoint, why }) => {
+                write!(f, "{instance} at {endpoint} has no server: {why}")
+            }
+            Note::WeightRefused { server, wanted, algorithm } => write!(
+                f,
+                "{server} cannot get weight {wanted} live: balance {} takes only 0 and 100 %; use roundrobin, \
+                 leastconn or `hash-type consistent`",
+                algorithm.as_deref().unwrap_or("of this backend"),
+            ),
+            Note::NoName(why) => write!(f, "{why}; set slots.names"),
+            Note::NoSlots { names, there } => {
+                let there: Vec<&str> = there.iter().map(ServerName::as_str).collect();
+                write!(
+                    f,
+                    "no server is called {names}; there are {}: set slots.names if those are the slots",
+                    there.join(", ")
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Status::Active => f.write_str("active"),
+            Status::Down => f.write_str("down"),
+            Status::Rising(how) => write!(f, "rising ({how})"),
+            Status::Draining { .. } => f.write_str("draining"),
+            Status::Unhealthy => f.write_str("unhealthy"),
+            Status::Operator(OperatorHold { state: Some(state), .. }) => write!(f, "operator ({state})"),
+            Status::Operator(_) => f.write_str("operator (weight)"),
+            Status::Held => f.write_str("held"),
+            Status::Spare => f.write_str("spare"),
+            Status::Foreign => f.write_str("foreign"),
+            Status::Absent => f.write_str("absent"),
+        }
+    }
+}
+
+/// How often a draining server is looked at.
+pub(super) const DRAIN_POLL: Duration = Duration::from_millis(250);
+/// How often a server is looked at whose check must pass.
+pub(super) const CHECK_POLL: Duration = Duration::from_millis(15);

@@ -1,0 +1,295 @@
+//! The slot table of one exposure, and the one function that changes it.
+//!
+//! Invariants: an instance holds at most one slot; a live instance keeps its slot for as long as the slot's shape
+//! fits; a slot freed by one instance moves no other; the order in which instances are given does not matter.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::scheme::{Growth, SlotNo};
+use crate::address::Endpoint;
+use crate::instance::Instance;
+use crate::name::InstanceId;
+
+/// What HAProxy cannot change on a server that exists.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Shape {
+    /// Whether it takes traffic only when no other server can.
+    pub backup: bool,
+}
+
+/// One slot.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Row {
+    /// No instance is there.
+    Free {
+        /// Its shape.
+        shape: Shape,
+        /// When its last instance left, if that is known.
+        since: Option<Timestamp>,
+    },
+    /// An instance is there.
+    Held {
+        /// Its shape.
+        shape: Shape,
+        /// Which one; none when only the address was read from HAProxy.
+        instance: Option<InstanceId>,
+        /// Where it listens.
+        endpoint: Endpoint,
+    },
+    /// An instance that is gone still has connections there.
+    Leaving {
+        /// Its shape.
+        shape: Shape,
+        /// Which one it was.
+        instance: Option<InstanceId>,
+        /// Where it listened.
+        endpoint: Endpoint,
+    },
+}
+
+/// The slots of one exposure.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SlotTable {
+    /// Each slot by its number.
+    pub rows: BTreeMap<SlotNo, Row>,
+}
+
+/// An instance and the shape of slot it needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The instance.
+    pub instance: &'a Instance,
+    /// What its slot must be.
+    pub shape: Shape,
+}
+
+/// What the table may become.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How many slots there should be at least.
+    pub base: u32,
+    /// How many there should be for more instances.
+    pub growth: Growth,
+    /// Whether servers are called after their addresses: then a slot is never given to another address.
+    pub by_address: bool,
+    /// Whether slots can be added.
+    pub can_grow: bool,
+    /// How long a freed slot waits before another instance takes it, unless no other is free.
+    pub rest: Duration,
+}
+
+/// What became of the table.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Assignment {
+    /// The new table.
+    pub table: SlotTable,
+    /// The instances for which there is no slot.
+    pub unplaced: Vec<Unplaced>,
+}
+
+/// An instance without a slot.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Unplaced {
+    /// Which one.
+    pub instance: InstanceId,
+    /// Where it listens.
+    pub endpoint: Endpoint,
+    /// Why.
+    pub why: NoSlot,
+}
+
+/// Why there is no slot.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoSlot {
+    /// Every slot of its shape is taken and none can be added.
+    Full {
+        /// The shape it needs.
+        shape: Shape,
+    },
+    /// Another instance has the same address.
+    SameAddress {
+        /// The one that has the slot.
+        holder: InstanceId,
+    },
+}
+
+impl Row {
+    /// The slot's shape.
+    pub fn shape(&self) -> Shape {
+        match self {
+            Row::Free { shape, .. } | Row::Held { shape, .. } | Row::Leaving { shape, .. } => *shape,
+        }
+    }
+
+    /// The instance that is or was there.
+    pub fn instance(&self) -> Option<&InstanceId> {
+        match self {
+            Row::Free { .. } => None,
+            Row::Held { instance, .. } | Row::Leaving { instance, .. } => instance.as_ref(),
+        }
+    }
+
+    /// Where it points, unless it is free.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        match self {
+            Row::Free { .. } => None,
+            Row::Held { endpoint, .. } | Row::Leaving { endpoint, .. } => Some(*endpoint),
+        }
+    }
+}
+
+impl SlotTable {
+    /// The slot that an instance holds.
+    pub fn slot_of(&self, id: &InstanceId) -> Option<SlotNo> {
+        let holds = |row: &Row| matches!(row, Row::Held { instance: Some(held), .. } if held == id);
+        self.rows.iter().find(|(_, row)| holds(row)).map(|(no, _)| *no)
+    }
+
+    /// How many slots hold an instance.
+    pub fn held(&self) -> usize {
+        self.rows.values().filter(|row| matches!(row, Row::Held { .. })).count()
+    }
+
+    fn first_gap(&self) -> SlotNo {
+        let mut gap = SlotNo::FIRST;
+        for number in self.rows.keys() {
+            if *number != gap {
+                break;
+            }
+            gap = gap.next();
+        }
+        gap
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.backup { "backup" } else { "active" })
+    }
+}
+
+impl fmt::Display for NoSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoSlot::Full { shape } => write!(f, "every {shape} slot is taken and none can be added live"),
+            NoSlot::SameAddress { holder } => write!(f, "{holder} has the same address"),
+        }
+    }
+}
+
+/// Gives every wanted instance a slot: the one it has, else the first hole, else a new one.
+pub fn assign(table: &SlotTable, wanted: &[Wanted<'_>], limits: &Limits, now: Timestamp) -> Assignment {
+    let (live, mut unplaced) = one_for_each_address(wanted);
+    let live_count = u32::try_from(live.len()).unwrap_or(u32::MAX);
+    let (mut table, homeless) = keep(table, live, limits);
+    for wanted in homeless {
+        match vacancy(&table, wanted.shape, limits, now) {
+            Some(number) => {
+                table.rows.insert(number, held(&wanted));
+            }
+            None => unplaced.push(Unplaced {
+                instance: wanted.instance.id.clone(),
+                endpoint: wanted.instance.endpoint,
+                why: NoSlot::Full { shape: wanted.shape },
+            }),
+        }
+    }
+    if limits.can_grow && !limits.by_address {
+        let size = limits.growth.size(limits.base, live_count);
+        while u32::try_from(table.rows.len()).is_ok_and(|rows| rows < size) {
+            table.rows.insert(table.first_gap(), Row::Free { shape: Shape::default(), since: None });
+        }
+    }
+    Assignment { table, unplaced }
+}
+
+fn held(wanted: &Wanted<'_>) -> Row {
+    let instance = wanted.instance;
+    Row::Held { shape: wanted.shape, instance: Some(instance.id.clone()), endpoint: instance.endpoint }
+}
+
+/// Sorts by id and drops the second of two with one id or one address.
+fn one_for_each_address<'a>(wanted: &[Wanted<'a>]) -> (BTreeMap<&'a InstanceId, Wanted<'a>>, Vec<Unplaced>) {
+    let mut sorted: Vec<Wanted<'a>> = wanted.to_vec();
+    sorted.sort_by(|a, b| (&a.instance.id, a.instance.endpoint).cmp(&(&b.instance.id, b.instance.endpoint)));
+    let mut by_id = BTreeMap::new();
+    let mut by_endpoint: BTreeMap<Endpoint, &InstanceId> = BTreeMap::new();
+    let mut unplaced = Vec::new();
+    for one in sorted {
+        let Instance { id, endpoint, .. } = one.instance;
+        if by_id.contains_key(id) {
+            continue;
+        }
+        if let Some(holder) = by_endpoint.get(endpoint) {
+            let why = NoSlot::SameAddress { holder: (*holder).clone() };
+            unplaced.push(Unplaced { instance: id.clone(), endpoint: *endpoint, why });
+        } else {
+            by_endpoint.insert(*endpoint, id);
+            by_id.insert(id, one);
+        }
+    }
+    (by_id, unplaced)
+}
+
+/// Matches slots with the instances they have, by id and then by address; what is left over needs a slot.
+fn keep<'a>(
+    table: &SlotTable,
+    mut live: BTreeMap<&'a InstanceId, Wanted<'a>>,
+    limits: &Limits,
+) -> (SlotTable, Vec<Wanted<'a>>) {
+    let mut rows = table.rows.clone();
+    let mut kept = BTreeSet::new();
+    for (number, row) in &mut rows {
+        let Some(wanted) = row.instance().and_then(|id| live.get(id)).copied() else { continue };
+        let same_address = row.endpoint() == Some(wanted.instance.endpoint);
+        if row.shape() == wanted.shape && (same_address || !limits.by_address) {
+            *row = held(&wanted);
+            live.remove(&wanted.instance.id);
+            kept.insert(*number);
+        }
+    }
+    let by_endpoint: BTreeMap<Endpoint, &'a InstanceId> =
+        live.iter().map(|(id, wanted)| (wanted.instance.endpoint, *id)).collect();
+    for (number, row) in &mut rows {
+        if kept.contains(number) {
+            continue;
+        }
+        let id = row.endpoint().and_then(|endpoint| by_endpoint.get(&endpoint));
+        let wanted = id.and_then(|id| live.get(*id)).copied();
+        match wanted {
+            Some(wanted) if wanted.shape == row.shape() => {
+                *row = held(&wanted);
+                live.remove(&wanted.instance.id);
+            }
+            _ => {
+                if let Row::Held { shape, instance, endpoint } = row.clone() {
+                    *row = Row::Leaving { shape, instance, endpoint };
+                }
+            }
+        }
+    }
+    (SlotTable { rows }, live.into_values().collect())
+}
+
+/// The slot for a newcomer: the first rested hole of its shape, else the one that has rested longest, else a new one.
+fn vacancy(table: &SlotTable, shape: Shape, limits: &Limits, now: Timestamp) -> Option<SlotNo> {
+    let free = table.rows.iter().filter_map(|(number, row)| match row {
+        Row::Free { shape: has, since } if *has == shape => Some((*number, *since)),
+        _ => None,
+    });
+    let free: Vec<_> = if limits.by_address { Vec::new() } else { free.collect() };
+    let rested = |since: Option<Timestamp>| {
+        since.is_none_or(|since| {
+            now.duration_since(since) >= jiff::SignedDuration::try_from(limits.rest).unwrap_or_default()
+        })
+    };
+    let first = free.iter().find(|(_, since)| rested(*since)).map(|(number, _)| *number);
+    let longest = || free.iter().min_by_key(|(number, since)| (*since, *number)).map(|(number, _)| *number);
+    first.or_else(longest).or_else(|| limits.can_grow.then(|| table.first_gap()))
+}
