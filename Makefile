@@ -25,7 +25,8 @@ bench: need-cargo ## Measure Roster against a real HAProxy
 	@if [[ -x bench/run ]]; then tools/setup test; exec bench/run; fi; \
 	echo "There is no benchmark yet: bench/run does not exist. 'make test' runs all tests."
 
-lint: need-cargo ## Check the format and the lints
+lint: need-cargo ## Check the format, the lints and that each dependency has its reason
+	@tools/check-dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 

@@ -17,7 +17,7 @@ mod wait;
 
 pub use backend::{BACKEND_HEADER, BackendError, HEALTH_PATH, HOLD_PATH, HttpBackend};
 pub use component::{HaproxyBin, HaproxyVersion, MissingComponent};
-pub use haproxy::{Haproxy, HaproxyBuilder, HaproxyError, ServerRow, cli_at, parse_servers_state};
+pub use haproxy::{CliError, Haproxy, HaproxyBuilder, HaproxyError, ServerRow, cli_at, parse_servers_state};
 pub use http::{HttpError, HttpReply, http_get};
 pub use or_fail::OrFail;
 pub use ports::{NoFreePort, dead_port, free_port};

@@ -46,7 +46,12 @@ pub(super) struct MasterReport {
 impl Haproxy {
     /// Sends one line to the stats socket and returns the whole answer. Several commands go with `;` between them.
     pub fn cli(&self, line: &str) -> Result<String, HaproxyError> {
-        Ok(cli_at(&self.socket(), line)?)
+        self.cli_within(line, ANSWER_CAP)
+    }
+
+    /// [`Haproxy::cli`] with a cap of one's own, for a HAProxy that is expected not to answer.
+    pub fn cli_within(&self, line: &str, cap: Duration) -> Result<String, HaproxyError> {
+        Ok(exchange(&self.socket(), line, cap)?)
     }
 
     /// Sends one line to the master's CLI. A refused connection is tried again: a master that re-executes itself
@@ -65,20 +70,22 @@ impl Haproxy {
 
 /// Sends one line to any CLI socket and returns the whole answer.
 pub fn cli_at(socket: &Path, line: &str) -> Result<String, CliError> {
-    let failed = |source| CliError::Io { command: line.to_owned(), socket: socket.to_owned(), source };
-    exchange(socket, line).map_err(failed)
+    exchange(socket, line, ANSWER_CAP)
 }
 
-fn exchange(socket: &Path, line: &str) -> io::Result<String> {
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(ANSWER_CAP))?;
-    stream.set_write_timeout(Some(ANSWER_CAP))?;
-    stream.write_all(format!("{line}\n").as_bytes())?;
-    // The master keeps a connection open until its client is done.
-    stream.shutdown(Shutdown::Write)?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+fn exchange(socket: &Path, line: &str, cap: Duration) -> Result<String, CliError> {
+    let answer = || {
+        let mut stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(cap))?;
+        stream.set_write_timeout(Some(cap))?;
+        stream.write_all(format!("{line}\n").as_bytes())?;
+        // The master keeps a connection open until its client is done.
+        stream.shutdown(Shutdown::Write)?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    };
+    answer().map_err(|source| CliError::Io { command: line.to_owned(), socket: socket.to_owned(), source })
 }
 
 /// The value of a `Name: value` line, as in `show info`.

@@ -22,8 +22,8 @@ use crate::ports::NoFreePort;
 use crate::wait::{Awaited, Poll, wait_until};
 
 pub use builder::HaproxyBuilder;
-pub use cli::cli_at;
-use cli::{CliError, master_report, value_of};
+pub use cli::{CliError, cli_at};
+use cli::{master_report, value_of};
 use process::Family;
 pub use state::{ServerRow, parse_servers_state};
 

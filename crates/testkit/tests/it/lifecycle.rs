@@ -3,10 +3,11 @@
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use roster_testkit::{Haproxy, HaproxyError, HttpBackend, http_get, parse_servers_state, wait_until_or_fail};
 
-use crate::{CAP, on_each, runs, two_servers};
+use crate::{CAP, exists, on_each, two_servers};
 
 #[test]
 fn a_started_haproxy_answers_on_its_sockets_and_serves() {
@@ -54,7 +55,7 @@ fn a_restart_loses_runtime_changes_and_keeps_the_ports() {
         haproxy.cli("set server be/one weight 9").unwrap();
 
         haproxy.restart().unwrap();
-        assert!(!runs(pid));
+        assert!(!exists(pid));
         assert_ne!(haproxy.pid(), pid);
         assert_eq!(haproxy.server("be", "one").unwrap().uweight, 1);
         assert_eq!(haproxy.addr("web").unwrap(), addr);
@@ -102,7 +103,7 @@ fn a_paused_haproxy_answers_again_when_it_is_resumed() {
     on_each(|bin| {
         let haproxy = Haproxy::builder(bin).config("backend be\n").start().unwrap();
         haproxy.pause();
-        let silent = haproxy.cli("show info").unwrap_err();
+        let silent = haproxy.cli_within("show info", Duration::from_millis(300)).unwrap_err();
         assert!(
             matches!(&silent, HaproxyError::Cli(error) if is_timeout(error)),
             "expected a timeout, not {silent}"
@@ -132,7 +133,7 @@ fn a_test_that_panics_leaves_no_process_and_no_folder() {
         }));
         assert!(outcome.is_err());
         let (pid, folder) = seen.into_inner().unwrap().unwrap();
-        assert!(!runs(pid) && !folder.exists());
+        assert!(!exists(pid) && !folder.exists());
     });
 }
 
@@ -155,7 +156,7 @@ fn dropping_a_haproxy_with_an_open_connection_does_not_leave_it_draining() {
         let client = std::thread::spawn(move || http_get(addr, "/hold"));
         wait_until_or_fail(CAP, "a held response", || one.held() + two.held() == 1);
         drop(haproxy);
-        assert!(!runs(pid));
+        assert!(!exists(pid));
         assert!(client.join().unwrap().is_err());
     });
 }

@@ -6,6 +6,7 @@ mod lifecycle;
 mod master_worker;
 mod traffic;
 
+use std::path::Path;
 use std::time::Duration;
 
 use roster_testkit::{HaproxyBin, HttpBackend, OrFail};
@@ -30,7 +31,13 @@ fn two_servers(one: &HttpBackend, two: &HttpBackend) -> String {
     )
 }
 
-/// Whether a process of this number runs; one that has ended but is not reaped counts as running.
+/// Whether there is a process of this number. One that has ended and is not reaped counts: no child of a test may stay.
+fn exists(pid: u32) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}
+
+/// Whether a process of this number runs. A killed master's workers are reaped by whoever adopts them, some day.
 fn runs(pid: u32) -> bool {
-    std::path::Path::new(&format!("/proc/{pid}")).exists()
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z')))
 }

@@ -2,7 +2,7 @@
 
 use roster_testkit::{Haproxy, HaproxyError, HttpBackend, http_get, wait_until_or_fail};
 
-use crate::{CAP, on_each, runs, two_servers};
+use crate::{CAP, exists, on_each, runs, two_servers};
 
 #[test]
 fn a_reload_keeps_the_master_and_changes_the_worker() {
@@ -48,7 +48,7 @@ fn a_crash_takes_the_workers_too_and_a_restart_brings_it_back() {
         let mut haproxy = Haproxy::builder(bin).config("backend be\n").master_worker().start().unwrap();
         let (master, worker) = (haproxy.pid(), haproxy.worker_pid().unwrap());
         haproxy.kill9().unwrap();
-        assert!(!runs(master));
+        assert!(!exists(master));
         wait_until_or_fail(CAP, "the worker's end", || !runs(worker));
         haproxy.start_again().unwrap();
         haproxy.restart().unwrap();
