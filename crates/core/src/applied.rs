@@ -5,15 +5,19 @@
 //! operator did is never taken for unfinished work.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Endpoint;
-use crate::exposure::{BringUp, Role};
+use crate::exposure::{BringUp, Drain, Exposure, Guards, Names, Own, Policy, Role, Selector};
 use crate::guard::GuardRecord;
+use crate::haproxy::ProcessInfo;
 use crate::name::{BackendName, InstanceId, ServerName, ServiceKey};
 use crate::observed::State;
+use crate::slots::SlotScheme;
 use crate::weight::Weight;
 
 /// The record of one target.
@@ -25,13 +29,14 @@ pub struct Applied {
     pub backends: BTreeMap<BackendName, AppliedBackend>,
 }
 
-/// One HAProxy worker process. A pid alone may come back; with the second it started in, it does not.
+/// One HAProxy worker process. The start tells two apart that have the same number, as in two containers that came
+/// one after the other; it is in whole seconds, by HAProxy's own clock, and does not change while the process lives.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
 pub struct ProcessId {
     /// `Pid` of `show info`.
     pub pid: u32,
-    /// When it started, in seconds since 1970, give or take [`ProcessId::SLACK`].
-    pub started: i64,
+    /// `Start_time_sec` of `show info`.
+    pub started: Option<Timestamp>,
 }
 
 /// The record of one backend.
@@ -41,6 +46,12 @@ pub struct AppliedBackend {
     pub service: ServiceKey,
     /// As what.
     pub role: Role,
+    /// What its servers are called; with this, a service that is gone can be taken out without its rule.
+    pub names: Names,
+    /// Where its free slots point.
+    pub parking: Endpoint,
+    /// How long its connections may take to end, in milliseconds.
+    pub drain_cap_ms: u64,
     /// Each server that Roster ever wrote to.
     pub servers: BTreeMap<ServerName, AppliedServer>,
     /// What guards hold back, and since when.
@@ -101,14 +112,18 @@ pub struct OperatorHold {
     pub since: Timestamp,
 }
 
-impl ProcessId {
-    /// How far two readings of one process's start may lie apart, in seconds: it is counted from an uptime in whole
-    /// seconds and two clocks.
-    pub const SLACK: i64 = 3;
+impl From<&ProcessInfo> for ProcessId {
+    fn from(info: &ProcessInfo) -> Self {
+        Self { pid: info.pid, started: info.started }
+    }
+}
 
-    /// Whether two readings are of one process.
-    pub fn is(&self, other: &ProcessId) -> bool {
-        self.pid == other.pid && (self.started - other.started).abs() <= Self::SLACK
+impl fmt::Display for ProcessId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.started {
+            Some(started) => write!(f, "process {} of {started}", self.pid),
+            None => write!(f, "process {}", self.pid),
+        }
     }
 }
 
@@ -125,5 +140,55 @@ impl Phase {
     /// Whether an instance is behind it that is meant to be there.
     pub fn is_held(self) -> bool {
         matches!(self, Phase::Rising(_) | Phase::Serving | Phase::Resting)
+    }
+}
+
+impl AppliedBackend {
+    /// A record for an exposure to which nothing was written yet.
+    pub fn new(exposure: &Exposure) -> Self {
+        let cap = exposure.policy.drain.cap.as_millis();
+        Self {
+            service: exposure.service.clone(),
+            role: exposure.role,
+            names: exposure.names.clone(),
+            parking: exposure.slots.parking,
+            drain_cap_ms: u64::try_from(cap).unwrap_or(u64::MAX),
+            servers: BTreeMap::new(),
+            guard: GuardRecord::default(),
+        }
+    }
+
+    /// The exposure as far as it is needed to take its servers out once its service is gone.
+    pub fn farewell(&self, backend: &BackendName) -> Exposure {
+        let scheme = SlotScheme { parking: self.parking, ..SlotScheme::default() };
+        let drain = Drain { cap: Duration::from_millis(self.drain_cap_ms) };
+        Exposure {
+            service: self.service.clone(),
+            backend: backend.clone(),
+            own: Own::Servers,
+            role: self.role,
+            names: self.names.clone(),
+            slots: scheme,
+            select: Selector::default(),
+            policy: Policy { drain, guard: Guards::OFF, ..Policy::default() },
+        }
+    }
+
+    /// Whether no instance is behind any of its servers, nor any connection to one.
+    pub fn is_idle(&self) -> bool {
+        self.servers.values().all(|server| server.phase == Phase::Parked && server.confirmed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_number_at_another_time_is_another_process() {
+        let at = |second| ProcessId { pid: 8, started: Timestamp::from_second(second).ok() };
+        assert_eq!(at(1_000), at(1_000));
+        assert_ne!(at(1_000), at(1_001));
+        assert_eq!(at(0).to_string(), "process 8 of 1970-01-01T00:00:00Z");
     }
 }

@@ -219,7 +219,8 @@ pub struct Exposure {
 }
 
 /// What an exposure's servers are called, everything but the slot filled in.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Names {
     /// After their slots.
     Slot(SlotNames),

@@ -90,6 +90,16 @@ pub enum Command {
     EnableHealth(ServerPath),
     /// `disable health …`.
     DisableHealth(ServerPath),
+    /// `set server … health up|down`: what its checks have found so far is replaced. Refused without `check`.
+    SetHealth {
+        /// Which server.
+        server: ServerPath,
+        /// Whether it counts as up; else the next pass is its first.
+        up: bool,
+    },
+    /// `add server …` with a keyword that no version knows: refused in any case, and the refusal tells whether the
+    /// backend's algorithm would take a new server.
+    AskIfDynamic(BackendName),
     /// `enable server …`: out of the maintenance in which a server added live starts.
     EnableServer(ServerPath),
     /// `add server …`.
@@ -116,6 +126,7 @@ impl Command {
             | Self::ShowBackend
             | Self::ShowServersState(_)
             | Self::ShowServersConn(_)
+            | Self::AskIfDynamic(_)
             | Self::ShowStat(_) => true,
             Self::SetAddr { .. }
             | Self::SetState { .. }
@@ -125,6 +136,7 @@ impl Command {
             | Self::EnableHealth(_)
             | Self::DisableHealth(_)
             | Self::EnableServer(_)
+            | Self::SetHealth { .. }
             | Self::AddServer { .. }
             | Self::DelServer(_)
             | Self::ShutdownSessions(_) => false,
@@ -152,6 +164,12 @@ impl fmt::Display for Command {
             Self::SetWeight { server, to } => write!(f, "set server {server} weight {to}"),
             Self::ResetWeight(server) => write!(f, "set server {server} weight 100%"),
             Self::SetMaxconn { server, to } => write!(f, "set maxconn server {server} {to}"),
+            Self::SetHealth { server, up } => {
+                write!(f, "set server {server} health {}", if *up { "up" } else { "down" })
+            }
+            Self::AskIfDynamic(backend) => {
+                write!(f, "add server {backend}/roster-asks 127.0.0.1:1 roster-asks")
+            }
             Self::EnableHealth(server) => write!(f, "enable health {server}"),
             Self::DisableHealth(server) => write!(f, "disable health {server}"),
             Self::EnableServer(server) => write!(f, "enable server {server}"),

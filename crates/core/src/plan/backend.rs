@@ -93,12 +93,7 @@ pub fn plan_backend(inputs: &Inputs<'_>) -> BackendPlan {
         serving: inputs.seen.servers.values().filter(|server| server.serves()).count(),
         plan: BackendPlan {
             operations: Vec::new(),
-            applied: AppliedBackend {
-                service: exposure.service.clone(),
-                role: exposure.role,
-                servers: BTreeMap::new(),
-                guard,
-            },
+            applied: AppliedBackend { guard, ..AppliedBackend::new(exposure) },
             wake,
             probes: Vec::new(),
             notes: assignment.unplaced.into_iter().map(Note::Unplaced).collect(),

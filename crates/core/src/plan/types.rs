@@ -44,6 +44,8 @@ pub enum Change {
     Address(Endpoint),
     /// Give it this weight.
     Weight(Weight),
+    /// Give it the weight of its line again; every algorithm allows that.
+    InitialWeight,
     /// Tell it to be ready, drain or in maintenance.
     State(State),
     /// Switch its check on.
@@ -207,7 +209,7 @@ impl Change {
         match self {
             Change::Add { .. } => "add",
             Change::Address(_) => "address",
-            Change::Weight(_) => "weight",
+            Change::Weight(_) | Change::InitialWeight => "weight",
             Change::State(State::Ready) => "ready",
             Change::State(State::Drain) => "drain",
             Change::State(State::Maint) => "maint",
@@ -225,6 +227,7 @@ impl fmt::Display for Change {
             Change::Add { endpoint, keywords } => write!(f, "add {endpoint}{keywords}"),
             Change::Address(endpoint) => write!(f, "address {endpoint}"),
             Change::Weight(weight) => write!(f, "weight {weight}"),
+            Change::InitialWeight => f.write_str("the weight of its line"),
             Change::State(state) => write!(f, "state {state}"),
             Change::EnableCheck => f.write_str("switch its check on"),
             Change::HealthDown => f.write_str("wait for a fresh check"),

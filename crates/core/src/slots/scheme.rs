@@ -44,7 +44,7 @@ pub enum NameScheme {
 pub struct SlotPattern(Pattern);
 
 /// A slot pattern whose service and source are filled in: what stands before and after the number.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct SlotNames {
     before: String,
     after: String,

@@ -61,7 +61,8 @@ pub(super) fn set_weight(
         steps.weight_refused = Some(wanted);
         return (seen.weight != seen.initial_weight).then_some(seen.weight);
     }
-    steps.push(Change::Weight(wanted), why.clone());
+    let change = if wanted == seen.initial_weight { Change::InitialWeight } else { Change::Weight(wanted) };
+    steps.push(change, why.clone());
     (wanted != seen.initial_weight).then_some(wanted)
 }
 

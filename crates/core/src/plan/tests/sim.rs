@@ -202,6 +202,7 @@ impl Sim {
                 (server.ip, server.port) = (Some(to.ip), to.port.get());
             }
             Change::Weight(weight) => server.weight = *weight,
+            Change::InitialWeight => server.weight = server.initial_weight,
             Change::State(state) => set_state(server, *state),
             Change::EnableCheck => server.check.enabled = true,
             Change::HealthDown => (server.check.health, server.op) = (0, OpState::Stopped),
