@@ -4,6 +4,7 @@
 //! as a value, so that every decision can be tested, replayed and shown before it is carried out.
 
 pub mod address;
+pub mod agenda;
 pub mod applied;
 pub mod catalog;
 pub mod exposure;
