@@ -6,12 +6,17 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::marker::PhantomData;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use roster_core::address::{self, Port};
+use roster_core::haproxy::keywords;
 use roster_core::name;
+use roster_core::pattern::{InvalidPattern, Pattern, Place};
+use roster_core::slots::NameScheme;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use crate::native;
 use crate::value;
 
 /// A name in a schema, and what it means.
@@ -32,6 +37,46 @@ where
 
 fn ip(text: &str) -> Result<(), String> {
     address::parse_ip(text).map(drop).map_err(|error| error.to_string())
+}
+
+/// A socket's address has room for 108 bytes, the last of them a NUL (unix(7)).
+pub(crate) fn socket_path(text: &str) -> Result<(), String> {
+    match text.len() {
+        0 => Err("the path is empty; write for example /run/haproxy/admin.sock".to_owned()),
+        1..=107 => Ok(()),
+        length => Err(format!("the path has {length} bytes; a Unix socket's has at most 107")),
+    }
+}
+
+fn listen_address(text: &str) -> Result<(), String> {
+    let example = "write for example 127.0.0.1:9876 or [::]:9876";
+    text.parse::<SocketAddr>()
+        .map(drop)
+        .map_err(|_| format!("{text:?} is not an address and port; {example}"))
+}
+
+/// What the placeholders will hold is not known yet, but what stands around them must be fit for a name.
+fn backend_pattern(text: &str) -> Result<(), String> {
+    let places = [Place::Service, Place::Source, Place::Port, Place::Region, Place::Zone, Place::Group];
+    let pattern: Pattern = text.parse().map_err(|error: InvalidPattern| error.to_string())?;
+    let pattern = pattern.only(&places, "a backend holds many servers").map_err(|error| error.to_string())?;
+    let sample = pattern.fill(|_| Some("x".to_owned())).map_err(|error| error.to_string())?;
+    parses::<name::BackendName>(&sample)
+}
+
+/// Printable, without what would end the request line.
+fn http_path(text: &str) -> Result<(), String> {
+    let legal =
+        text.starts_with('/') && text.len() <= 1024 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if legal { Ok(()) } else { Err(format!("{text:?} is not a path; write for example /health")) }
+}
+
+fn host_name(text: &str) -> Result<(), String> {
+    keywords::HostName::new(text).map(drop).map_err(|error| error.to_string())
+}
+
+fn ca_file(text: &str) -> Result<(), String> {
+    keywords::CaFile::new(text).map(drop).map_err(|error| error.to_string())
 }
 
 impl Format {
@@ -74,6 +119,8 @@ macro_rules! formats {
 formats! {
     /// [`value::Duration`].
     Duration = "duration", "a duration such as 30s", parses::<value::Duration>;
+    /// [`value::HostPort`].
+    HostPort = "host-port", "a host and a port such as 127.0.0.1:9999", parses::<value::HostPort>;
     /// [`value::Percent`].
     Percent = "percent", "a share such as 30%", parses::<value::Percent>;
     /// [`name::BackendName`].
@@ -94,6 +141,22 @@ formats! {
     Endpoint = "endpoint", "an address and port such as 10.0.0.1:8080", parses::<address::Endpoint>;
     /// An IP address that one server can have.
     Ip = "ip-address", "an IP address such as 10.0.0.1", ip;
+    /// An address and port to listen on.
+    ListenAddress = "listen-address", "an address and port such as 127.0.0.1:9876", listen_address;
+    /// [`crate::native::ServiceRef`].
+    ServiceRef = "service-ref", "a service as SOURCE/SERVICE", parses::<native::ServiceRef>;
+    /// A backend's name with placeholders.
+    BackendPattern = "backend-pattern", "a backend's name such as web or web-{service}", backend_pattern;
+    /// [`NameScheme`].
+    SlotNames = "slot-names", "a pattern such as srv{slot}", parses::<NameScheme>;
+    /// The path of an HTTP request.
+    HttpPath = "http-path", "a path such as /health", http_path;
+    /// [`keywords::HostName`].
+    HostName = "host-name", "a host name", host_name;
+    /// [`keywords::CaFile`].
+    CaFile = "ca-file", "a file of certificate authorities", ca_file;
+    /// The path of a Unix socket.
+    SocketPath = "socket-path", "a path such as /run/haproxy/admin.sock", socket_path;
     /// A port written as text.
     PortText = "port", "a port such as 8080", parses::<Port>;
 }
@@ -116,4 +179,41 @@ impl<K: JsonSchema, V: JsonSchema> JsonSchema for Named<K, V> {
         let values = generator.subschema_for::<V>();
         json_schema!({ "type": "object", "propertyNames": names, "additionalProperties": values, "minProperties": 1 })
     }
+}
+
+macro_rules! numbers {
+    ($($(#[$doc:meta])* $marker:ident = $schema:tt;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $marker;
+
+        impl JsonSchema for $marker {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($marker).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    )*};
+}
+
+numbers! {
+    /// [`roster_core::weight::Weight`].
+    Weight = { "type": "integer", "minimum": 0, "maximum": 256 };
+    /// [`Port`] as a number.
+    PortNumber = { "type": "integer", "minimum": 1, "maximum": 65535 };
+    /// A number of checks.
+    Count = { "type": "integer", "minimum": 1, "maximum": 65535 };
+    /// A number of connections.
+    MaxConn = { "type": "integer", "minimum": 1, "maximum": 2_147_483_647 };
+    /// A factor of [`roster_core::slots::Growth::Linear`].
+    LinearFactor = { "type": "number", "exclusiveMinimum": 0, "maximum": 100 };
+    /// A factor of [`roster_core::slots::Growth::Exponential`].
+    ExponentialFactor = { "type": "number", "exclusiveMinimum": 1, "maximum": 100 };
 }

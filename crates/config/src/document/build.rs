@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
-use crate::document::node::{Content, Entry, Node, Position};
+use crate::document::node::{Content, Entry, Node, Origin, Position, Scalar};
 use crate::document::substitute::substitute;
 use crate::env::Env;
 
@@ -27,8 +27,8 @@ pub(crate) struct Built {
     pub(crate) faults: Vec<Fault>,
 }
 
-/// Reads one YAML document.
-pub(crate) fn build(text: &str, env: &dyn Env) -> Result<Built, Fault> {
+/// Reads one YAML document. Without an environment `${…}` stands for itself.
+pub(crate) fn build(text: &str, env: Option<&dyn Env>) -> Result<Built, Fault> {
     if text.len() > MAX_BYTES {
         let message = format!("the file has {} bytes; at most {MAX_BYTES} are read", text.len());
         return Err((Position { line: 1, column: 1 }, message));
@@ -88,7 +88,7 @@ enum Key {
 }
 
 struct Builder<'a> {
-    env: &'a dyn Env,
+    env: Option<&'a dyn Env>,
     open: Vec<Frame>,
     anchors: HashMap<usize, Node>,
     root: Option<Node>,
@@ -99,7 +99,7 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(env: &'a dyn Env) -> Self {
+    fn new(env: Option<&'a dyn Env>) -> Self {
         Self {
             env,
             open: Vec::new(),
@@ -157,7 +157,10 @@ impl<'a> Builder<'a> {
             self.set_key(key);
             return self.count(1, text.len(), at);
         }
-        let scalar = substitute(text, plain, self.env);
+        let scalar = match self.env {
+            Some(env) => substitute(text, plain, env),
+            None => Scalar { text: text.to_owned(), plain, origin: Origin::File },
+        };
         self.count(1, scalar.text.len(), at)?;
         self.put(Node { at, content: Content::Scalar(scalar) }, anchor)
     }
@@ -255,10 +258,9 @@ impl Map {
             Some(Key::Merge) => self.merged.push(value),
             Some(Key::Name(key, at)) => {
                 if let Some(first) = self.seen.get(&key) {
-                    return Some((
-                        at,
-                        format!("the key `{key}` is here a second time; the first is at {first}"),
-                    ));
+                    let shown: String = key.chars().take(64).flat_map(char::escape_debug).collect();
+                    let message = format!("the key `{shown}` is here a second time; the first is at {first}");
+                    return Some((at, message));
                 }
                 self.seen.insert(key.clone(), at);
                 self.entries.push(Entry { key, at, value });

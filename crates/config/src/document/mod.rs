@@ -14,46 +14,80 @@ mod schema;
 mod substitute;
 #[cfg(test)]
 mod tests;
+mod view;
+
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
+pub(crate) use check::wants;
+pub use nearest::hint;
 pub use node::Position;
 pub use path::Path;
 pub use schema::schema_of;
+pub(crate) use schema::{branches, tag, words};
+pub use view::{Field, View};
 
 use crate::document::build::Fault;
 use crate::document::check::Check;
-use crate::document::node::{Content, Node};
+use crate::document::node::Node;
 use crate::env::Env;
 use crate::problem::{Problem, Problems};
 
 /// One file's text, read but not yet held against a type.
-#[derive(Debug)]
 pub struct Document {
     file: String,
     root: Node,
     faults: Vec<Fault>,
 }
 
+/// The name alone: a text in the file may be a secret.
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Document").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
 impl Document {
     /// Reads YAML, which JSON is too. Fails where the text cannot be read any further; what is wrong beside that
     /// (a key twice, a variable that is not set) is reported by [`Document::decode`] with all the rest.
     pub fn parse(file: &str, text: &str, env: &dyn Env) -> Result<Self, Problems> {
+        Self::build(file, text, Some(env))
+    }
+
+    /// Reads a file of data, to be judged value by value: see [`Document::root`]. `${…}` stands for itself there, and
+    /// a key that is there twice fails the whole file, for nobody can tell which of the two is meant.
+    pub fn parse_data(file: &str, text: &str) -> Result<Self, Problems> {
+        let document = Self::build(file, text, None)?;
+        Problems::none(document.problems(Vec::new()))?;
+        Ok(document)
+    }
+
+    fn build(file: &str, text: &str, env: Option<&dyn Env>) -> Result<Self, Problems> {
         match build::build(text, env) {
             Ok(built) => Ok(Self { file: file.to_owned(), root: built.root, faults: built.faults }),
             Err((at, message)) => Err(Problem { file: file.to_owned(), at, message }.into()),
         }
     }
 
+    /// The tree as it stands.
+    pub fn root(&self) -> View<'_> {
+        View::new(&self.root)
+    }
+
+    /// What was found wrong, here and while reading.
+    fn problems(&self, found: Vec<Fault>) -> Vec<Problem> {
+        let found = found.into_iter().chain(self.faults.iter().cloned());
+        found.map(|(at, message)| Problem { file: self.file.clone(), at, message }).collect()
+    }
+
     /// Holds the whole file against the type's schema and, if all is well, makes a value of it.
     pub fn decode<T: DeserializeOwned + JsonSchema>(&self) -> Result<T, Problems> {
         let schema = schema_of::<T>();
         let (value, faults) = Check::run(&schema, &self.root);
-        let found = faults.into_iter().chain(self.faults.iter().cloned());
-        let found = found.map(|(at, message)| Problem { file: self.file.clone(), at, message });
-        Problems::none(found.collect())?;
+        Problems::none(self.problems(faults))?;
         serde_path_to_error::deserialize(value).map_err(|error| self.residual(&error).into())
     }
 
@@ -79,19 +113,10 @@ impl Document {
         Problem { file: self.file.clone(), at: self.position(path), message: message.into() }
     }
 
-    /// The text at a path as a message may show it: in backticks, or said to come from a variable.
-    pub fn shown(&self, path: &Path) -> String {
-        let node = self.nearest(path);
-        match &node.content {
-            Content::Scalar(scalar) => check::shown(scalar),
-            Content::List(_) => "the list".to_owned(),
-            Content::Map(_) => "the mapping".to_owned(),
-        }
-    }
-
-    /// Whether the value at a path, or the nearest above it, holds text from the environment.
-    pub fn hidden(&self, path: &Path) -> bool {
-        self.nearest(path).hidden()
+    /// The variable of the environment that the value at a path comes from. What it holds may be a secret, so no
+    /// message may show the value.
+    pub fn variable(&self, path: &Path) -> Option<&str> {
+        self.nearest(path).variable()
     }
 
     fn nearest(&self, path: &Path) -> &Node {
@@ -117,11 +142,15 @@ impl Document {
             };
         }
         let node = self.nearest(&path);
-        let message = if node.hidden() {
-            "this value cannot be used; it comes from the environment and is not shown".to_owned()
-        } else {
-            error.inner().to_string()
+        let message = match node.variable() {
+            Some(variable) => not_usable(variable),
+            None => error.inner().to_string(),
         };
         Problem { file: self.file.clone(), at: node.at, message }
     }
+}
+
+/// Said of a value that may not be shown.
+pub(crate) fn not_usable(variable: &str) -> String {
+    format!("the value of ${{{variable}}} cannot be used here (values from the environment are not shown)")
 }

@@ -14,7 +14,7 @@ pub(crate) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>)
 }
 
 /// `(did you mean …?)` where something is near, else the list of what there is.
-pub(crate) fn hint(given: &str, known: &[&str]) -> String {
+pub fn hint(given: &str, known: &[&str]) -> String {
     match nearest(given, known.iter().copied()) {
         Some(near) => format!(" (did you mean `{near}`?)"),
         None if known.is_empty() => "; none are known here".to_owned(),

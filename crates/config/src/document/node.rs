@@ -93,12 +93,13 @@ impl Node {
         }
     }
 
-    /// Whether a text from the environment is in here.
-    pub(crate) fn hidden(&self) -> bool {
+    /// The first variable of the environment whose value is in here.
+    pub(crate) fn variable(&self) -> Option<&str> {
         match &self.content {
-            Content::Scalar(scalar) => scalar.hidden(),
-            Content::List(items) => items.iter().any(Node::hidden),
-            Content::Map(entries) => entries.iter().any(|entry| entry.value.hidden()),
+            Content::Scalar(Scalar { origin: Origin::Env(name), .. }) => Some(name),
+            Content::Scalar(_) => None,
+            Content::List(items) => items.iter().find_map(Node::variable),
+            Content::Map(entries) => entries.iter().find_map(|entry| entry.value.variable()),
         }
     }
 }

@@ -21,13 +21,17 @@ fn without_null(schema: &mut Value) {
         Value::Array(all) => all.iter_mut().for_each(without_null),
         Value::Object(keywords) => {
             keywords.values_mut().for_each(without_null);
-            drop_null(keywords);
+            tidy(keywords);
         }
         _ => {}
     }
 }
 
-fn drop_null(keywords: &mut Map<String, Value>) {
+fn tidy(keywords: &mut Map<String, Value>) {
+    if let Some(Value::String(text)) = keywords.get_mut("description") {
+        // The line breaks of a comment in the source mean nothing.
+        *text = text.split("\n\n").map(|part| part.replace('\n', " ")).collect::<Vec<_>>().join("\n\n");
+    }
     if keywords.get("default").is_some_and(Value::is_null) {
         keywords.remove("default");
     }

@@ -1,16 +1,12 @@
 //! Durations: always with a unit.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::SignedDuration;
 use jiff::fmt::friendly::SpanParser;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-
-use crate::format;
 
 /// A length of time: `250ms`, `30s`, `5m`, `1h30m`, `24h`. Zero is `0s`.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
@@ -46,6 +42,12 @@ impl Duration {
 impl From<Duration> for std::time::Duration {
     fn from(duration: Duration) -> Self {
         duration.0
+    }
+}
+
+impl From<std::time::Duration> for Duration {
+    fn from(duration: std::time::Duration) -> Self {
+        Self(duration)
     }
 }
 
@@ -88,19 +90,7 @@ impl fmt::Display for Duration {
     }
 }
 
-impl JsonSchema for Duration {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Duration".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        format::Duration::json_schema(generator)
-    }
-}
+schema_of_marker!(Duration);
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,15 @@
 //! Values that more than one part of the configuration has.
 
-pub mod duration;
-pub mod percent;
+mod duration;
+mod host_port;
+mod off;
+mod one_or_many;
+mod percent;
+mod secret;
 
-pub use duration::Duration;
-pub use percent::Percent;
+pub use duration::{Duration, InvalidDuration};
+pub use host_port::{HostPort, InvalidHostPort};
+pub use off::Off;
+pub use one_or_many::OneOrMany;
+pub use percent::{InvalidPercent, Percent};
+pub use secret::{Secret, SecretError, SecretFile, SecretText};

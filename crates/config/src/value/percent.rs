@@ -1,14 +1,10 @@
 //! Shares in percent.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-
-use crate::format;
 
 /// A share, `0%` to `100%`.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
@@ -27,6 +23,11 @@ pub enum InvalidPercent {
 }
 
 impl Percent {
+    /// Everything.
+    pub const ALL: Percent = Percent(100);
+    /// A tenth.
+    pub const TENTH: Percent = Percent(10);
+
     /// Takes 0 to 100.
     pub const fn new(number: u8) -> Option<Self> {
         if number <= 100 { Some(Self(number)) } else { None }
@@ -71,19 +72,7 @@ impl fmt::Display for Percent {
     }
 }
 
-impl JsonSchema for Percent {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Percent".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        format::Percent::json_schema(generator)
-    }
-}
+schema_of_marker!(Percent);
 
 #[cfg(test)]
 mod tests {

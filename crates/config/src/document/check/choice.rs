@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Check, Step};
 use crate::document::nearest::{hint, list};
-use crate::document::node::{Content, Entry, Node};
+use crate::document::node::{Content, Entry, Node, Plain};
 use crate::document::schema::{tag, words};
 
 impl<'s, 'n> Check<'s, 'n> {
@@ -13,6 +13,9 @@ impl<'s, 'n> Check<'s, 'n> {
             && self.broken(node, scalar, branches.iter().any(|branch| secret(branch)))
         {
             return Value::Null;
+        }
+        if matches!(&node.content, Content::Scalar(scalar) if scalar.typed() == Plain::Nothing) {
+            return self.wrong_kind(node, branches);
         }
         let fitting: Vec<&'s Value> = branches.iter().copied().filter(|schema| fits(node, schema)).collect();
         if let Content::Map(entries) = &node.content {
@@ -59,7 +62,8 @@ impl<'s, 'n> Check<'s, 'n> {
             }
         }
         if entries.is_empty() {
-            let message = format!("{} says nothing; it wants one of the keys {}", self.subject(), list(tags));
+            let keys = if tags.len() == 1 { "the key" } else { "one of the keys" };
+            let message = format!("{} says nothing; it wants {keys} {}", self.subject(), list(tags));
             self.fault(self.owner(node), message);
         }
         Value::Object(object)

@@ -8,6 +8,8 @@ mod choice;
 mod scalar;
 mod words;
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use crate::document::build::Fault;
@@ -16,7 +18,7 @@ use crate::document::node::{Content, Entry, Node, Plain, Position};
 use crate::document::schema::{branches, follow};
 use crate::format::Format;
 
-pub(crate) use words::shown;
+pub(crate) use words::{shown, wants};
 
 /// One step down the tree, as a person would say it.
 #[derive(Clone, Copy)]
@@ -142,15 +144,32 @@ impl<'s, 'n> Check<'s, 'n> {
 
     fn array(&mut self, node: &'n Node, items: &'n [Node], schema: &'s Value) -> Value {
         if items.is_empty() && at_least_one(schema, "minItems") {
-            return self
-                .fault(node.at, format!("{} is an empty list; it wants at least one item", self.subject()));
+            let message = format!("{} is an empty list; it wants at least one item", self.subject());
+            return self.fault(node.at, message);
         }
         let any = schema.get("items");
         let item = |(index, item): (usize, &'n Node)| match any {
             Some(schema) => self.step(Step::Item(index), item.at, item, schema),
             None => self.anything(item),
         };
-        Value::Array(items.iter().enumerate().map(item).collect())
+        let values: Vec<Value> = items.iter().enumerate().map(item).collect();
+        if schema.get("uniqueItems") == Some(&Value::Bool(true)) {
+            self.once_each(items, &values);
+        }
+        Value::Array(values)
+    }
+
+    fn once_each(&mut self, items: &[Node], values: &[Value]) {
+        let mut seen = HashMap::new();
+        // What is wrong in itself has become nothing, and is not the same as something else that is wrong.
+        let sound = values.iter().zip(items).enumerate().filter(|(_, (value, _))| !value.is_null());
+        for (index, (value, node)) in sound {
+            if let Some(first) = seen.insert(value, index) {
+                let message =
+                    format!("item {} of {} is the same as item {}", index + 1, self.subject(), first + 1);
+                self.fault(node.at, message);
+            }
+        }
     }
 
     /// The schema says nothing: YAML's own types.

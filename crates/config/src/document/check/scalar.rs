@@ -64,6 +64,10 @@ impl<'s, 'n> Check<'s, 'n> {
 
     fn text(&mut self, node: &Node, scalar: &Scalar, schema: &Value) -> Value {
         let format = schema.get("format").and_then(Value::as_str).and_then(Format::find);
+        let least = schema.get("minLength").and_then(Value::as_u64).unwrap_or(0);
+        if scalar.text.is_empty() && least > 0 {
+            return self.wrong_kind(node, &[schema]);
+        }
         match format.map(|format| (format, format.check(&scalar.text))) {
             Some((format, Err(_))) if scalar.hidden() || secret(schema) => {
                 let message = format!("{} wants {}, found {}", self.subject(), format.wants, shown(scalar));

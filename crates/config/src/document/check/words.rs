@@ -24,7 +24,7 @@ pub(crate) fn shown(scalar: &Scalar) -> String {
     }
 }
 
-impl<'s, 'n> Check<'s, 'n> {
+impl Check<'_, '_> {
     /// Where a mapping's own name stands: its key, if it has one.
     pub(super) fn owner(&self, node: &Node) -> Position {
         self.trail.last().map_or(node.at, |place| place.at)
@@ -73,7 +73,7 @@ impl<'s, 'n> Check<'s, 'n> {
     }
 
     /// Nothing of what is allowed here looks like what was found.
-    pub(super) fn wrong_kind(&mut self, node: &'n Node, wanted: &[&'s Value]) -> Value {
+    pub(super) fn wrong_kind(&mut self, node: &Node, wanted: &[&Value]) -> Value {
         let mut phrases: Vec<String> = Vec::new();
         let all_words: Vec<&str> = wanted.iter().filter_map(|schema| words(schema)).flatten().collect();
         if !all_words.is_empty() {
@@ -135,7 +135,7 @@ fn one_of(words: &[&str]) -> String {
 }
 
 /// What a schema without alternatives wants.
-fn wants(schema: &Value) -> String {
+pub(crate) fn wants(schema: &Value) -> String {
     if let Some(format) = schema.get("format").and_then(Value::as_str).and_then(Format::find) {
         return format.wants.to_owned();
     }

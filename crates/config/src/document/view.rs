@@ -1,0 +1,71 @@
+//! The tree as it stands, for files of data: there one bad item must not cost the others, so whoever reads it
+//! judges each value by itself and names its place.
+
+use crate::document::check;
+use crate::document::node::{Content, Entry, Node, Plain, Position};
+
+/// One value of a [`Document`](super::Document): a text, a list, a mapping, or nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'d>(&'d Node);
+
+/// A key of a mapping, and what stands there.
+#[derive(Clone, Copy, Debug)]
+pub struct Field<'d> {
+    /// The key as it is written.
+    pub key: &'d str,
+    /// Where the key stands.
+    pub at: Position,
+    /// Its value.
+    pub value: View<'d>,
+}
+
+impl<'d> View<'d> {
+    pub(super) fn new(node: &'d Node) -> Self {
+        Self(node)
+    }
+
+    /// Where it begins.
+    pub fn at(self) -> Position {
+        self.0.at
+    }
+
+    /// Whether there is no value: nothing after the key, `~`, or JSON's `null`.
+    pub fn is_nothing(self) -> bool {
+        matches!(&self.0.content, Content::Scalar(scalar) if scalar.typed() == Plain::Nothing)
+    }
+
+    /// The text, if it is one. Numbers and truth values are texts too: what is wanted decides.
+    pub fn text(self) -> Option<&'d str> {
+        match &self.0.content {
+            Content::Scalar(scalar) if !self.is_nothing() => Some(&scalar.text),
+            _ => None,
+        }
+    }
+
+    /// The items, if it is a list.
+    pub fn items(self) -> Option<impl ExactSizeIterator<Item = View<'d>>> {
+        match &self.0.content {
+            Content::List(items) => Some(items.iter().map(View)),
+            _ => None,
+        }
+    }
+
+    /// The keys and values, if it is a mapping; each key is there once.
+    pub fn fields(self) -> Option<impl ExactSizeIterator<Item = Field<'d>>> {
+        let field = |entry: &'d Entry| Field { key: &entry.key, at: entry.at, value: View(&entry.value) };
+        match &self.0.content {
+            Content::Map(entries) => Some(entries.iter().map(field)),
+            _ => None,
+        }
+    }
+
+    /// What a message says was found; a long text is cut, control characters are escaped.
+    pub fn shown(self) -> String {
+        match &self.0.content {
+            Content::List(_) => "a list".to_owned(),
+            Content::Map(_) => "a mapping".to_owned(),
+            Content::Scalar(_) if self.is_nothing() => "nothing".to_owned(),
+            Content::Scalar(scalar) => check::shown(scalar),
+        }
+    }
+}

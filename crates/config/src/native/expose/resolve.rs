@@ -1,0 +1,135 @@
+//! From the file's rules to those of the planner.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use roster_core::exposure::{FallbackRule, Policy, Rule, Services};
+use roster_core::name::{SourceName, TargetName};
+use roster_core::slots::{NameScheme, SlotScheme};
+
+use super::{BackendRule, Expose, GuardRule};
+use crate::document::Path;
+use crate::native::File;
+use crate::native::resolve::Resolve;
+use crate::value::OneOrMany;
+
+/// How long a freed slot rests where servers have cookies and the file says nothing.
+const COOKIE_REST: Duration = Duration::from_secs(300);
+
+/// The rule of a file that has none: each service to the backend of its name on every target.
+pub(crate) fn everything(cx: &mut Resolve<'_>, file: &File) -> Option<Rule> {
+    rule(cx, &Path::root(), file, &Expose::default())
+}
+
+/// One entry of `expose`. What is wrong is put down with its place; there is then no rule, or one to throw away.
+pub(crate) fn rule(cx: &mut Resolve<'_>, at: &Path, file: &File, expose: &Expose) -> Option<Rule> {
+    let services = services(cx, at, file, expose);
+    let targets = targets(cx, at, file, expose.on.as_ref());
+    let backend_rule = expose.backend.clone().unwrap_or_default();
+    let backend = cx.parse(&at.join("backend").join("name"), backend_rule.name());
+    let slots = match &expose.slots {
+        Some(slots) => slots.resolve(cx, &at.join("slots")),
+        None => Some(SlotScheme::default()),
+    };
+    let fallback = fallback(cx, at, expose, slots.as_ref());
+    let policy = policy(cx, at, expose);
+    Some(Rule {
+        services: services?,
+        targets,
+        backend: backend?,
+        own: backend_rule.own().into(),
+        slots: slots?,
+        select: expose.select.as_ref().map(super::Select::selector).unwrap_or_default(),
+        fallback,
+        policy,
+    })
+}
+
+fn services(cx: &mut Resolve<'_>, at: &Path, file: &File, expose: &Expose) -> Option<Services> {
+    let known: Vec<&str> = file.sources.keys().map(SourceName::as_str).collect();
+    match (&expose.each, &expose.service) {
+        (None, None) => Some(Services::All),
+        (Some(_), Some(_)) => {
+            let message = "`each` and `service` are both given; `each` takes all services of a source, `service` \
+                           takes some: remove one of the two";
+            cx.key_problem(&at.join("service"), message);
+            None
+        }
+        (Some(source), None) => {
+            if !file.sources.contains_key(source) {
+                cx.unknown(&at.join("each"), "source", source.as_str(), &known);
+            }
+            Some(Services::Each(source.clone()))
+        }
+        (None, Some(services)) => {
+            for (item, service) in services.iter() {
+                let source = &service.key().source;
+                if !file.sources.contains_key(source) {
+                    cx.unknown(&item_of(&at.join("service"), item), "source", source.as_str(), &known);
+                }
+            }
+            Some(Services::Listed(services.values().map(|service| service.key().clone()).collect()))
+        }
+    }
+}
+
+fn item_of(list: &Path, item: Option<usize>) -> Path {
+    item.map_or_else(|| list.clone(), |index| list.join(index))
+}
+
+fn targets(
+    cx: &mut Resolve<'_>,
+    at: &Path,
+    file: &File,
+    on: Option<&OneOrMany<TargetName>>,
+) -> BTreeSet<TargetName> {
+    let Some(on) = on else { return file.targets.keys().cloned().collect() };
+    let known: Vec<&str> = file.targets.keys().map(TargetName::as_str).collect();
+    for (item, target) in on.iter().filter(|(_, target)| !file.targets.contains_key(*target)) {
+        cx.unknown(&item_of(&at.join("on"), item), "target", target.as_str(), &known);
+    }
+    on.values().cloned().collect()
+}
+
+fn fallback(
+    cx: &mut Resolve<'_>,
+    at: &Path,
+    expose: &Expose,
+    slots: Option<&SlotScheme>,
+) -> Option<FallbackRule> {
+    let fallback = expose.fallback.as_ref()?;
+    let at = at.join("fallback");
+    if expose.select.is_none() && !fallback.all {
+        let message =
+            "`fallback` takes what `select` leaves, and there is no `select`; add one, or write `all: true`";
+        cx.key_problem(&at, message);
+    }
+    let primary = expose.backend.as_ref().map_or("{service}", BackendRule::name);
+    if fallback.backend == primary {
+        let message = "the fallback is the backend itself; give it another name";
+        cx.problem(&at.join("backend"), message);
+    }
+    let backend = cx.parse(&at.join("backend"), &fallback.backend);
+    let names: Option<NameScheme> = match &fallback.names {
+        Some(names) => cx.parse(&at.join("names"), names),
+        None => slots.map(|slots| slots.names.clone()),
+    };
+    Some(FallbackRule { backend: backend?, names: names?, all: fallback.all })
+}
+
+fn policy(cx: &mut Resolve<'_>, at: &Path, expose: &Expose) -> Policy {
+    let server = expose.server.clone().unwrap_or_default();
+    let rest = if server.cookie { COOKIE_REST } else { Duration::ZERO };
+    Policy {
+        zones: expose.zone.as_ref().map(super::Zone::policy),
+        weight: expose.weight,
+        server: server.resolve(cx, &at.join("server")),
+        cookie: server.cookie,
+        bring_up: expose.bring_up.map(Into::into),
+        probe: expose.probe.clone().unwrap_or_default().resolve(cx, &at.join("probe")),
+        drain: expose.drain.unwrap_or_default().drain(),
+        slow_start: expose.slow_start.map(|slow| slow.resolve(cx, &at.join("slow_start"))),
+        guard: expose.guard.map(GuardRule::guards).unwrap_or_default(),
+        rest: expose.cookie_rest.map_or(rest, crate::value::Duration::get),
+    }
+}

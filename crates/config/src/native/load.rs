@@ -1,0 +1,127 @@
+//! From a file on disk to a configuration that can be run.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use roster_core::exposure::Rule;
+use roster_core::name::{SourceName, TargetName};
+use thiserror::Error;
+
+use super::expose;
+use super::resolve::Resolve;
+use super::{File, Log, Reach, Source};
+use crate::document::{self, Document};
+use crate::env::Env;
+use crate::problem::Problems;
+
+/// What a file comes to: every name known, every path complete, every rule as the planner has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Who says which instances there are; at least one. Paths are relative to nothing but the root.
+    pub sources: BTreeMap<SourceName, Source>,
+    /// Each HAProxy to keep; at least one.
+    pub targets: BTreeMap<TargetName, Reach>,
+    /// Which services go where; at least one.
+    pub rules: Vec<Rule>,
+    /// Where to listen for status, metrics and commands.
+    pub admin: Option<SocketAddr>,
+    /// What to write about the work.
+    pub log: Log,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// No such file.
+    #[error(
+        "{path:?} is not there; write it (`roster schema` says what can stand in it), or name another with --config"
+    )]
+    Missing {
+        /// The file, as the operator named it.
+        path: PathBuf,
+    },
+    /// The system does not let it be read.
+    #[error("{path:?} cannot be read ({why}); check who may read the file and its folders")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        why: io::Error,
+    },
+    /// Bytes that are no text.
+    #[error("{path:?} is not UTF-8 text from line {line} on; save it as UTF-8")]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// The first line that is none.
+        line: usize,
+    },
+    /// Something is wrong in it.
+    #[error(transparent)]
+    Wrong(#[from] Problems),
+}
+
+impl Config {
+    /// Reads a file. Relative paths in it are relative to its folder.
+    pub fn load(path: &Path, env: &dyn Env) -> Result<Self, LoadError> {
+        let text = read(path)?;
+        let whole = std::path::absolute(path).map_err(|why| unreadable(path, why))?;
+        let folder = whole.parent().unwrap_or(&whole);
+        Ok(Self::parse(&path.to_string_lossy(), &text, folder, env)?)
+    }
+
+    /// The same for a text. `file` stands in errors.
+    pub fn parse(file: &str, text: &str, folder: &Path, env: &dyn Env) -> Result<Self, Problems> {
+        let document = Document::parse(file, text, env)?;
+        resolve(&document, &document.decode()?, folder)
+    }
+}
+
+fn read(path: &Path) -> Result<String, LoadError> {
+    let bytes = std::fs::read(path).map_err(|why| unreadable(path, why))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+        let line = good.filter(|byte| **byte == b'\n').count() + 1;
+        LoadError::NotText { path: path.to_owned(), line }
+    })
+}
+
+fn unreadable(path: &Path, why: io::Error) -> LoadError {
+    let path = path.to_owned();
+    if why.kind() == io::ErrorKind::NotFound {
+        LoadError::Missing { path }
+    } else {
+        LoadError::Unreadable { path, why }
+    }
+}
+
+fn resolve(document: &Document, file: &File, folder: &Path) -> Result<Config, Problems> {
+    let mut cx = Resolve::new(document, folder);
+    let rules = rules(&mut cx, file);
+    let targets = file.targets.iter().filter_map(|(name, target)| {
+        let at = document::Path::from(["targets", name.as_str()]);
+        Some((name.clone(), target.resolve(&mut cx, &at)?))
+    });
+    let targets: BTreeMap<_, _> = targets.collect();
+    let sources = file.sources.iter().map(|(name, source)| {
+        let at = document::Path::from(["sources", name.as_str()]);
+        (name.clone(), source.resolve(&mut cx, &at))
+    });
+    let sources = sources.collect();
+    Problems::none(std::mem::take(&mut cx.problems))?;
+    Ok(Config { sources, targets, rules, admin: file.admin.listen(), log: file.log })
+}
+
+fn rules(cx: &mut Resolve<'_>, file: &File) -> Vec<Rule> {
+    let Some(entries) = &file.expose else {
+        return expose::everything(cx, file).into_iter().collect();
+    };
+    let numbered = entries.iter().enumerate();
+    let rules: Vec<Option<Rule>> = numbered
+        .map(|(index, entry)| expose::rule(cx, &document::Path::from(["expose"]).join(index), file, entry))
+        .collect();
+    expose::overlaps(cx, &rules);
+    rules.into_iter().flatten().collect()
+}

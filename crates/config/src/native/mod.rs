@@ -1,0 +1,60 @@
+//! The native configuration: what stands in the file, with a comment on every key, and what it comes to.
+//!
+//! The types of this folder are the file's own: the schema, `docs/config.md` and the errors are made from them.
+//! [`Config`] is what they come to: names looked up, paths made absolute, rules as `roster-core` has them.
+
+mod admin;
+mod expose;
+mod load;
+mod log;
+mod resolve;
+mod source;
+mod target;
+
+use std::collections::BTreeMap;
+
+use roster_core::name::{SourceName, TargetName};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use admin::{Admin, AdminServer};
+pub use expose::{
+    Alpn, Backend, BackendRule, BringUp, Drain, Expose, Fallback, Growth, Guard, GuardRule, InitState,
+    InvalidServiceRef, OtherZones, Own, Probe, Select, SendProxy, Server, ServiceRef, Slots, SlowStart, Ssl,
+    Verify, Zone,
+};
+pub use load::{Config, LoadError};
+pub use log::{Log, LogFormat, LogLevel};
+pub use source::{FileFormat, FileSource, Source};
+pub use target::{Address, Reach, RuntimeReach, RuntimeTarget, Target};
+
+use crate::format;
+
+/// Where Roster learns of instances, which HAProxy it keeps, and what goes where.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Roster's configuration")]
+pub struct File {
+    /// Who says which instances there are; a source has a name of your choice and one kind.
+    #[schemars(with = "format::Named<format::SourceName, Source>")]
+    pub sources: BTreeMap<SourceName, Source>,
+    /// Each HAProxy that Roster keeps; a target has a name of your choice and one kind.
+    #[schemars(with = "format::Named<format::TargetName, Target>")]
+    pub targets: BTreeMap<TargetName, Target>,
+    /// Which services go to which backends. Without it each service goes to the backend of its name on every target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub expose: Option<Vec<Expose>>,
+    /// The address for the status page, metrics and commands, or `off`.
+    #[serde(default)]
+    pub admin: Admin,
+    /// What Roster writes about its work.
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// The JSON Schema (draft 2020-12) of the configuration.
+pub fn schema() -> Value {
+    crate::document::schema_of::<File>()
+}

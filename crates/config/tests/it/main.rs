@@ -1,0 +1,30 @@
+//! The configuration as an operator meets it: files, errors, schema, reference page.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic, also in its helpers")]
+
+mod complete;
+mod errors;
+mod load;
+mod reference;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use roster_config::native::Config;
+use roster_config::problem::Problems;
+
+const MINIMAL: &str = include_str!("files/minimal.yaml");
+const COMPLETE: &str = include_str!("files/complete.yaml");
+
+fn env() -> BTreeMap<String, String> {
+    let set = [("AZ", "eu-west-1a"), ("SECRET_NAME", "hunter2"), ("BASE", "12")];
+    set.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+}
+
+fn parse(text: &str) -> Result<Config, Problems> {
+    Config::parse("roster.yaml", text, Path::new("/etc/roster"), &env())
+}
+
+fn errors(text: &str) -> String {
+    parse(text).expect_err("the file is wrong").to_string()
+}
