@@ -255,6 +255,21 @@ fn a_place_is_found_by_its_path_and_counts_characters() {
     assert_eq!(problem.to_string(), "é.yaml:2:4: no");
 }
 
+#[test]
+fn the_habits_of_other_systems_change_no_place() {
+    let document =
+        Document::parse("x.yaml", "\u{feff}a: 1\r\nb:\r\n  - |\r\n    x\r\n  - y\r\n", &env()).unwrap();
+    let at = |path: &Path| document.position(path).to_string();
+    // A block begins where its text does.
+    assert_eq!(at(&Path::from(["b", "0"])), "4:5");
+    assert_eq!(at(&Path::from(["b", "1"])), "5:5");
+    assert_eq!(
+        document.decode::<serde_json::Value>().unwrap(),
+        serde_json::json!({"a": 1, "b": ["x\n", "y"]})
+    );
+    assert_eq!(document.key_position(&Path::from(["a"])).line, 1);
+}
+
 /// Pieces of YAML, parted by `§`: text that is nearly YAML finds more than bytes do.
 const PIECES: &str = "a§b: §: §- §\n§\n  §\n    § §\t§[§]§{§}§,§'§\"§|\n§>-\n§&a §*a§<<: §!!str §!x §? §#§%§---\n§...\n§${§}§${A}§$${§~§1§1.5§-§\\§\u{feff}§é§\r§name: x\n§rooms:\n- §wide: 1§\u{85}§@§`§0x§|2\n§\\u00§\0";
 
