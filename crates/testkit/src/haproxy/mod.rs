@@ -207,9 +207,10 @@ impl Haproxy {
         Ok(self.family.kill(CAP)?)
     }
 
-    /// Freezes every process of it (SIGSTOP): sockets accept, nobody answers.
-    pub fn pause(&self) {
-        self.family.signal(rustix::process::Signal::STOP);
+    /// Freezes every process of it (SIGSTOP), and returns when they stand still: the kernel goes on accepting
+    /// connections, nobody answers.
+    pub fn pause(&self) -> Result<(), HaproxyError> {
+        Ok(self.family.freeze(CAP)?)
     }
 
     /// Ends a `pause`.
@@ -228,13 +229,18 @@ impl Haproxy {
         )
     }
 
-    /// Until the stats socket is answered by a process of this family other than `before`.
+    /// Until the stats socket is answered by a process of this family other than `before`, and the master's CLI too:
+    /// a master re-executes itself once its worker is up, and resets the connections it finds waiting.
     fn until_up(&mut self, before: Option<u32>) -> Result<(), HaproxyError> {
         let up = wait_until(CAP, "an answer on the stats socket", || {
             if let Some(status) = self.family.exit_status() {
                 return Poll::Ready(Err(format!("it ended with {status}")));
             }
             match self.worker_pid() {
+                Ok(pid) if Some(pid) != before && self.master_worker => match self.master_cli("show proc") {
+                    Ok(_) => Poll::Ready(Ok(())),
+                    Err(error) => Poll::Pending(error.to_string()),
+                },
                 Ok(pid) if Some(pid) != before => Poll::Ready(Ok(())),
                 Ok(pid) => Poll::Pending(format!("process {pid} still answers")),
                 Err(error) => Poll::Pending(error.to_string()),

@@ -79,6 +79,18 @@ impl Family {
         }
     }
 
+    /// SIGSTOP for every process, and waits until each of their threads stands still: the signal alone only asks for it.
+    pub(crate) fn freeze(&self, cap: Duration) -> Result<(), Awaited> {
+        let pids: Vec<u32> = self
+            .current
+            .iter()
+            .chain(&self.former)
+            .flat_map(|child| workers(child.id()).into_iter().chain([child.id()]))
+            .collect();
+        self.signal(Signal::STOP);
+        wait_until(cap, "every thread to stand still", || pids.iter().all(|&pid| stands_still(pid)))
+    }
+
     /// SIGTERM, then waits for the end of each; SIGKILL for those that are late.
     pub(crate) fn stop(&mut self, cap: Duration) -> Result<(), Awaited> {
         self.signal(Signal::CONT);
@@ -149,6 +161,19 @@ fn workers(pid: u32) -> Vec<u32> {
 
 /// Gone, or a zombie that its new parent has yet to reap.
 fn is_gone(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat"))
-        .map_or(true, |stat| stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z')))
+    state(format!("/proc/{pid}/stat")).is_none_or(|state| state == 'Z')
+}
+
+/// Stopped in all threads, or gone.
+fn stands_still(pid: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    threads
+        .flatten()
+        .filter_map(|thread| state(thread.path().join("stat")))
+        .all(|state| matches!(state, 'T' | 'Z' | 'X'))
+}
+
+/// The state letter of `/proc/PID/stat` (proc_pid_stat(5)); the name before it can hold anything but ends at the last `)`.
+fn state(path: impl AsRef<Path>) -> Option<char> {
+    fs::read_to_string(path).ok()?.rsplit_once(") ")?.1.chars().next()
 }
