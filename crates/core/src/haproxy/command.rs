@@ -56,7 +56,8 @@ pub enum Command {
     /// `show stat <proxy> 6 -1`: the backend's line and its servers'.
     ShowStat(StatScope),
     /// `set server … addr … port …`. On a server that is up HAProxy keeps the old check result, so that a dead new
-    /// address gets requests: take it out first.
+    /// address gets requests: take it out first. From 2.9 on HAProxy answers before it has done it, so that the next
+    /// command may still find the old address: read it back before anything that makes the server take traffic.
     SetAddr {
         /// Which server.
         server: ServerPath,
@@ -67,7 +68,7 @@ pub enum Command {
     SetState {
         /// Which server.
         server: ServerPath,
-        /// What to say of it.
+        /// What to tell it to be.
         to: AdminCommand,
     },
     /// `set server … weight …`. Refused, but for 0, where the balance algorithm is static.
@@ -90,7 +91,8 @@ pub enum Command {
     EnableHealth(ServerPath),
     /// `disable health …`.
     DisableHealth(ServerPath),
-    /// `set server … health up|down`: what its checks have found so far is replaced. Refused without `check`.
+    /// `set server … health up|down`: what its checks have found so far is replaced. Taken without `check` too, and
+    /// then nothing ever brings the server up again.
     SetHealth {
         /// Which server.
         server: ServerPath,
@@ -121,25 +123,30 @@ pub enum Command {
 impl Command {
     /// True if it only asks, so that nothing is lost when it goes to a process on its way out.
     pub fn is_query(&self) -> bool {
+        self.server().is_none()
+    }
+
+    /// The one server that it changes.
+    pub fn server(&self) -> Option<&ServerPath> {
         match self {
+            Self::SetAddr { server, .. }
+            | Self::SetState { server, .. }
+            | Self::SetWeight { server, .. }
+            | Self::ResetWeight(server)
+            | Self::SetMaxconn { server, .. }
+            | Self::EnableHealth(server)
+            | Self::DisableHealth(server)
+            | Self::SetHealth { server, .. }
+            | Self::EnableServer(server)
+            | Self::AddServer { server, .. }
+            | Self::DelServer(server)
+            | Self::ShutdownSessions(server) => Some(server),
             Self::ShowInfo
             | Self::ShowBackend
             | Self::ShowServersState(_)
             | Self::ShowServersConn(_)
-            | Self::AskIfDynamic(_)
-            | Self::ShowStat(_) => true,
-            Self::SetAddr { .. }
-            | Self::SetState { .. }
-            | Self::SetWeight { .. }
-            | Self::ResetWeight(_)
-            | Self::SetMaxconn { .. }
-            | Self::EnableHealth(_)
-            | Self::DisableHealth(_)
-            | Self::EnableServer(_)
-            | Self::SetHealth { .. }
-            | Self::AddServer { .. }
-            | Self::DelServer(_)
-            | Self::ShutdownSessions(_) => false,
+            | Self::ShowStat(_)
+            | Self::AskIfDynamic(_) => None,
         }
     }
 }

@@ -310,7 +310,8 @@ fn write_check(check: &CheckKeywords, out: &mut Writer<'_, '_>) -> fmt::Result {
     out.pair("rise", check.rise)?;
     out.pair("fall", check.fall)?;
     out.pair("port", check.port)?;
-    out.pair("addr", check.addr)?;
+    // An IPv6 address without brackets is refused here: its last part would be read as a port.
+    out.pair("addr", check.addr.map(|ip| if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() }))?;
     out.flag(check.tls, "check-ssl")?;
     out.pair("check-sni", check.sni.as_ref().map(HostName::as_str))?;
     out.flag(check.send_proxy, "check-send-proxy")

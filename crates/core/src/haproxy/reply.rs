@@ -14,8 +14,14 @@ use crate::address::Endpoint;
 const SHOWN: usize = 300;
 
 /// One answer, without the prompt that ends it.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Reply(String);
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Reply(Said);
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Said {
+    Text(String),
+    NotTried(String),
+}
 
 /// What HAProxy did.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -78,6 +84,9 @@ pub enum Refusal {
     /// It set something else than it was told.
     #[error("HAProxy set something else than it was told ({0})")]
     Mismatch(String),
+    /// It was kept back, because what it builds on was not done.
+    #[error("not tried, because {0}")]
+    NotTried(String),
     /// A text that is not known.
     #[error("HAProxy answered {0:?}")]
     Other(String),
@@ -86,17 +95,28 @@ pub enum Refusal {
 impl Reply {
     /// Wraps an answer as it was received.
     pub fn new(text: String) -> Self {
-        Self(text)
+        Self(Said::Text(text))
     }
 
-    /// The text.
+    /// Stands for the answer to a command that was kept back, and says why.
+    pub fn not_tried(why: String) -> Self {
+        Self(Said::NotTried(why))
+    }
+
+    /// The text; empty if the command was kept back.
     pub fn text(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Said::Text(text) => text,
+            Said::NotTried(_) => "",
+        }
     }
 
     /// What the answer to this command means.
     pub fn verdict(&self, command: &Command) -> Result<Accepted, Refusal> {
-        let text = self.0.trim();
+        let text = match &self.0 {
+            Said::Text(text) => text.trim(),
+            Said::NotTried(why) => return Err(Refusal::NotTried(why.clone())),
+        };
         match command {
             // Their parsers tell an answer from a refusal; here only what is known for certain.
             query if query.is_query() => Refusal::find(text).map_or(Ok(Accepted::Done), Err),

@@ -53,6 +53,7 @@ fn keywords_are_written_as_haproxy_reads_them() {
             rise: NonZeroU16::new(2),
             fall: NonZeroU16::new(3),
             port: Port::new(99),
+            addr: "fd00::9".parse().ok(),
             ..CheckKeywords::default()
         }),
         tls: Some(TlsKeywords {
@@ -65,13 +66,14 @@ fn keywords_are_written_as_haproxy_reads_them() {
     assert_eq!(
         keywords.to_string(),
         " id 77 weight 20 backup slowstart 10000ms ssl verify none sni str(web.internal) alpn h2 \
-         check inter 500ms rise 2 fall 3 port 99"
+         check inter 500ms rise 2 fall 3 port 99 addr [fd00::9]"
     );
 }
 
 #[test]
 fn nothing_that_ends_or_starts_a_command_can_be_in_a_keyword() {
-    for hostile in ["a;b", "a\nb", "a b", "a<<", "a#", "a\"", "a'", "a\\", "$X", "é", "a,b", "a)", ""] {
+    for hostile in ["a;b", "a\nb", "a b", "a<<", "a#", "a\"", "a'", "a\\", "$X", "é", "a,b", "a)", "a[", ""]
+    {
         assert!(HostName::new(hostile).is_err(), "{hostile:?}");
         assert!(CaFile::new(hostile).is_err(), "{hostile:?}");
     }

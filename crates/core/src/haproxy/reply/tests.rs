@@ -28,6 +28,7 @@ fn changes() -> Vec<Command> {
         Command::EnableHealth(server()),
         Command::DisableHealth(server()),
         Command::EnableServer(server()),
+        Command::SetHealth { server: server(), up: false },
         add(),
         Command::DelServer(server()),
         Command::ShutdownSessions(server()),
@@ -182,6 +183,15 @@ fn an_unknown_text_is_never_success() {
             assert!(verdict(&command, text).is_err(), "{command}: {text}");
         }
     }
+}
+
+#[test]
+fn what_was_kept_back_is_not_success() {
+    let kept = Reply::not_tried("its address was refused".to_owned());
+    for command in changes().into_iter().chain([Command::ShowBackend]) {
+        assert_eq!(kept.verdict(&command), Err(Refusal::NotTried("its address was refused".to_owned())));
+    }
+    assert_eq!(kept.text(), "");
 }
 
 #[test]
