@@ -1,0 +1,83 @@
+//! Commands as they are sent.
+
+use std::io::Write as _;
+
+use roster_core::haproxy::Command;
+
+use super::error::SessionError;
+
+/// Each command on a line of its own.
+#[derive(Debug)]
+pub(in crate::runtime) struct Lines {
+    bytes: Vec<u8>,
+    /// Where each line ends, its line break included.
+    ends: Vec<usize>,
+}
+
+impl Lines {
+    /// Writes the commands, unless one of them is longer than `limit` bytes.
+    pub(in crate::runtime) fn write(commands: &[Command], limit: usize) -> Result<Self, SessionError> {
+        let mut bytes = Vec::with_capacity(commands.len() * 64);
+        let mut ends = Vec::with_capacity(commands.len());
+        for (number, command) in (1..).zip(commands) {
+            let begin = bytes.len();
+            // Writing to memory cannot fail; were it to, the line is empty and HAProxy says that it is no command.
+            let _written = writeln!(bytes, "{command}");
+            let length = bytes.len().saturating_sub(begin + 1);
+            if length > limit {
+                let begins = command.to_string().chars().take(80).collect();
+                return Err(SessionError::LineTooLong { number, length, limit, begins });
+            }
+            ends.push(bytes.len());
+        }
+        Ok(Self { bytes, ends })
+    }
+
+    /// The line of the command at this place.
+    pub(in crate::runtime) fn line(&self, place: usize) -> &[u8] {
+        let end = self.ends.get(place).copied().unwrap_or(0);
+        let begin = place.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        self.bytes.get(begin..end).unwrap_or_default()
+    }
+
+    /// All lines, in order.
+    pub(in crate::runtime) fn all(&self) -> Vec<&[u8]> {
+        (0..self.ends.len()).map(|place| self.line(place)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use roster_core::haproxy::ServerPath;
+    use roster_core::name::{BackendName, ServerName};
+
+    use super::*;
+    use crate::runtime::session::Limits;
+
+    fn delete(server: &str) -> Command {
+        let backend = BackendName::new("web").unwrap();
+        Command::DelServer(ServerPath { backend, server: ServerName::new(server).unwrap() })
+    }
+
+    #[test]
+    fn each_command_is_one_line() {
+        let lines = Lines::write(&[Command::ShowInfo, delete("s1")], 100).unwrap();
+        assert_eq!(lines.all(), [b"show info\n".as_slice(), b"del server web/s1\n"]);
+        assert_eq!((lines.line(1), lines.line(2)), (b"del server web/s1\n".as_slice(), b"".as_slice()));
+        assert_eq!(Lines::write(&[], 100).unwrap().all().len(), 0);
+    }
+
+    #[test]
+    fn the_limit_is_the_length_without_the_line_break() {
+        let command = delete("s1");
+        let length = command.to_string().len();
+        assert!(Lines::write(std::slice::from_ref(&command), length).is_ok());
+        let error = Lines::write(&[Command::ShowInfo, command], length - 1).unwrap_err();
+        assert!(matches!(error, SessionError::LineTooLong { number: 2, .. }), "{error}");
+    }
+
+    #[test]
+    fn the_default_limit_leaves_room_in_haproxys_buffer() {
+        assert!(Limits::default().line < 16_384 - 1_024);
+    }
+}
