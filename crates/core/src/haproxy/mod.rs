@@ -13,6 +13,7 @@ mod csv;
 mod error;
 pub mod info;
 pub mod keywords;
+pub mod known;
 pub mod reply;
 pub mod servers_conn;
 pub mod servers_state;

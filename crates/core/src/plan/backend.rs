@@ -13,6 +13,7 @@ use crate::applied::{AppliedBackend, AppliedServer, Phase};
 use crate::exposure::{BringUp, Exposure, Names};
 use crate::guard::{Evidence, GuardRecord, Judged, Wish, judge};
 use crate::haproxy::Version;
+use crate::haproxy::keywords::InitState;
 use crate::instance::Instance;
 use crate::name::{InstanceId, InvalidName, ServerName};
 use crate::observed::{ObservedBackend, ObservedServer, State};
@@ -62,6 +63,11 @@ pub struct BackendPlan {
     pub standings: BTreeMap<ServerName, Standing>,
 }
 
+/// The first version that takes `cookie` on `add server` (measured).
+const COOKIE_LIVE: Version = Version::new(2, 8, 0);
+/// The first version that knows `init-state` (configuration manual 5.2).
+const INIT_STATE: Version = Version::new(3, 1, 0);
+
 struct Desk<'a> {
     inputs: &'a Inputs<'a>,
     wishes: BTreeMap<InstanceId, Wish<'a>>,
@@ -106,6 +112,7 @@ pub fn plan_backend(inputs: &Inputs<'_>) -> BackendPlan {
         desk.plan_row(*slot, row);
     }
     desk.tell_of_the_others(&assignment.table);
+    desk.tell_what_cannot_be(&assignment.table);
     desk.plan
 }
 
@@ -243,8 +250,13 @@ impl Desk<'_> {
         let mut keywords = policy.server.clone();
         keywords.backup = shape.backup;
         keywords.weight = weight.or(keywords.weight);
-        if policy.cookie && self.inputs.seen.limits.version >= Version::new(2, 8, 0) {
+        if policy.cookie && self.inputs.seen.limits.version >= COOKIE_LIVE {
             keywords.cookie = crate::name::CookieValue::new(name.as_str()).ok();
+        }
+        let checked = self.bring_up == BringUp::Check && keywords.check.is_some();
+        if checked && self.inputs.seen.limits.version >= INIT_STATE {
+            // A second safety beside the drain: until its check has passed it is down in every respect.
+            keywords.init_state = Some(InitState::Down);
         }
         keywords.id = Some(self.id_for(slot));
         Change::Add { endpoint, keywords: Box::new(keywords) }
@@ -336,6 +348,26 @@ impl Desk<'_> {
         let endpoint =
             wish.map(|wish| wish.instance.endpoint).or_else(|| seen.and_then(ObservedServer::endpoint));
         Standing { status, instance, endpoint, since: next.map(|n| n.since) }
+    }
+
+    /// What cannot be done live here, told before it is needed.
+    fn tell_what_cannot_be(&mut self, table: &SlotTable) {
+        let ObservedBackend { limits, servers } = self.inputs.seen;
+        let policy = &self.inputs.exposure.policy;
+        if !limits.dynamic {
+            let (algorithm, slots) = (limits.algorithm.clone(), table.rows.len());
+            self.plan.notes.push(Note::Static { algorithm, slots });
+        }
+        let unchecked = servers.iter().filter(|(name, server)| {
+            !server.check.configured && self.plan.applied.servers.contains_key(*name)
+        });
+        let unchecked = unchecked.count();
+        if self.bring_up == BringUp::Check && unchecked > 0 {
+            self.plan.notes.push(Note::NoCheck { slots: unchecked });
+        }
+        if policy.cookie && limits.version < COOKIE_LIVE {
+            self.plan.notes.push(Note::NoCookie { version: limits.version.to_string() });
+        }
     }
 
     /// Servers that are not Roster's: shown, and left alone.

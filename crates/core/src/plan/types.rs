@@ -194,6 +194,23 @@ pub enum Note {
     },
     /// The pattern makes no name for a slot.
     NoName(String),
+    /// The backend's algorithm takes no new servers and no weights live.
+    Static {
+        /// Which one.
+        algorithm: Option<String>,
+        /// How many slots there are.
+        slots: usize,
+    },
+    /// Servers are to come up by HAProxy's check, and some slots have none.
+    NoCheck {
+        /// How many.
+        slots: usize,
+    },
+    /// Servers that Roster adds cannot have their cookie.
+    NoCookie {
+        /// The version that cannot.
+        version: String,
+    },
     /// No server of the backend fits the slots' names, though it has servers.
     NoSlots {
         /// What the names look like.
@@ -278,6 +295,21 @@ impl fmt::Display for Note {
                 "{server} cannot get weight {wanted} live: balance {} takes only 0 and 100 %; use roundrobin, \
                  leastconn or `hash-type consistent`",
                 algorithm.as_deref().unwrap_or("of this backend"),
+            ),
+            Note::Static { algorithm, slots } => write!(
+                f,
+                "balance {} takes no servers live and only the weights 0 and 100 %: past its {slots} slots instances \
+                 wait; use roundrobin, leastconn, random or `hash-type consistent`, or give it more slots",
+                algorithm.as_deref().unwrap_or("of this backend"),
+            ),
+            Note::NoCheck { slots } => write!(
+                f,
+                "bring_up is check, but {slots} slots have no `check` on their line: Roster probes those itself"
+            ),
+            Note::NoCookie { version } => write!(
+                f,
+                "servers that are added live get no cookie on HAProxy {version}; 2.8 is the first that takes one, \
+                 or give the backend enough slots with cookies"
             ),
             Note::NoName(why) => write!(f, "{why}; set slots.names"),
             Note::NoSlots { names, there } => {

@@ -106,7 +106,9 @@ fn without_slots_and_with_a_static_algorithm_the_instance_is_reported() {
     sim.seen.limits.dynamic = false;
     sim.settle(&instances([1, 2]));
     let plan = sim.plan(&instances([1, 2]));
-    let [Note::Unplaced(unplaced)] = plan.notes.as_slice() else { panic!("{:?}", plan.notes) };
+    let [Note::Unplaced(unplaced), Note::Static { slots: 1, .. }] = plan.notes.as_slice() else {
+        panic!("{:?}", plan.notes)
+    };
     assert_eq!(unplaced.instance.as_str(), "i-002");
     assert_eq!(names(&sim), ["srv1"]);
 }
@@ -328,4 +330,18 @@ fn names_that_fit_no_server_are_told() {
     let plan = sim.plan(&instances([1]));
     assert!(matches!(plan.notes.as_slice(), [Note::NoSlots { .. }]), "{:?}", plan.notes);
     assert!(plan.operations.iter().any(|op| matches!(op.change, Change::Add { .. })));
+}
+
+#[test]
+fn what_cannot_be_done_live_is_told_before_it_is_needed() {
+    let mut sim = Sim::with_slots(2);
+    sim.exposure.policy.cookie = true;
+    sim.exposure.policy.bring_up = Some(BringUp::Check);
+    sim.server("srv2").check.configured = false;
+    sim.seen.limits.dynamic = false;
+    sim.seen.limits.algorithm = Some("static-rr".into());
+    let told: Vec<String> = sim.plan(&instances([1])).notes.iter().map(ToString::to_string).collect();
+    assert!(told[0].starts_with("balance static-rr takes no servers live"), "{told:?}");
+    assert!(told[1].starts_with("bring_up is check, but 1 slots"), "{told:?}");
+    assert!(told[2].starts_with("servers that are added live get no cookie on HAProxy 2.6.0"), "{told:?}");
 }
