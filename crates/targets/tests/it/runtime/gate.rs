@@ -1,0 +1,95 @@
+//! A socket in front of HAProxy's that holds a batch back in the middle, so that a test can act just then.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use roster_targets::runtime::socket::SocketAddress;
+use roster_testkit::OrFail;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+/// The first connection is held after so many lines have gone through and were answered; later ones pass.
+pub(super) struct Gate {
+    pub(super) address: SocketAddress,
+    held: Arc<Notify>,
+    open: Arc<Notify>,
+    task: JoinHandle<()>,
+    _dir: TempDir,
+}
+
+impl Gate {
+    pub(super) fn hold_after(lines: usize, upstream: PathBuf) -> Self {
+        let dir = TempDir::with_prefix("gate-").or_fail();
+        let path = dir.path().join("s");
+        let listener = UnixListener::bind(&path).or_fail();
+        let (held, open) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (on_held, on_open) = (Arc::clone(&held), Arc::clone(&open));
+        let task = tokio::spawn(async move {
+            let mut first = true;
+            while let Ok((mut client, _)) = listener.accept().await {
+                let Ok(mut haproxy) = UnixStream::connect(&upstream).await else { continue };
+                if std::mem::take(&mut first) {
+                    pass_slowly(client, haproxy, lines, &on_held, &on_open).await;
+                } else {
+                    let _ended = copy_bidirectional(&mut client, &mut haproxy).await;
+                }
+            }
+        });
+        Self { address: SocketAddress::Unix(path), held, open, task, _dir: dir }
+    }
+
+    /// Waits until the lines before the gate were answered.
+    pub(super) async fn is_held(&self) {
+        self.held.notified().await;
+    }
+
+    /// Lets everything through.
+    pub(super) fn open(&self) {
+        self.open.notify_one();
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn pass_slowly(client: UnixStream, haproxy: UnixStream, lines: usize, held: &Notify, open: &Notify) {
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_haproxy, mut to_haproxy) = haproxy.into_split();
+    let answers = async {
+        let (mut buffer, mut prompts) = (vec![0; 4096], 0);
+        while let Ok(count @ 1..) = from_haproxy.read(&mut buffer).await {
+            if to_client.write_all(&buffer[..count]).await.is_err() {
+                return;
+            }
+            // Every answer in these tests has one `>`: its prompt.
+            let before = prompts;
+            prompts += buffer[..count].split(|byte| *byte == b'>').count() - 1;
+            if before < lines && prompts >= lines {
+                held.notify_one();
+            }
+        }
+    };
+    let commands = async {
+        let (mut byte, mut passed) = ([0], 0);
+        while let Ok(1) = from_client.read(&mut byte).await {
+            if to_haproxy.write_all(&byte).await.is_err() {
+                break;
+            }
+            passed += usize::from(byte == *b"\n");
+            if byte == *b"\n" && passed == lines {
+                open.notified().await;
+            }
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = answers => {}
+        () = commands => {}
+    }
+}
