@@ -18,7 +18,6 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::component::{HaproxyBin, MissingComponent};
-use crate::or_fail::OrFail;
 use crate::ports::NoFreePort;
 use crate::wait::{Awaited, Poll, wait_until};
 
@@ -209,10 +208,9 @@ impl Haproxy {
     }
 
     /// Freezes every process of it (SIGSTOP), and returns when they stand still: the kernel goes on accepting
-    /// connections, nobody answers. Fails the test when a process cannot be stopped.
-    #[track_caller]
-    pub fn pause(&self) {
-        self.family.freeze(CAP).or_fail();
+    /// connections, nobody answers.
+    pub fn pause(&self) -> Result<(), HaproxyError> {
+        Ok(self.family.freeze(CAP)?)
     }
 
     /// Ends a `pause`.

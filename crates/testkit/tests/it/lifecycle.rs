@@ -102,7 +102,7 @@ fn a_killed_haproxy_refuses_connections_until_it_is_started_again() {
 fn a_paused_haproxy_answers_again_when_it_is_resumed() {
     on_each(|bin| {
         let haproxy = Haproxy::builder(bin).config("backend be\n").start().unwrap();
-        haproxy.pause();
+        haproxy.pause().unwrap();
         let silent = haproxy.cli_within("show info", Duration::from_millis(300)).unwrap_err();
         assert!(
             matches!(&silent, HaproxyError::Cli(error) if is_timeout(error)),
@@ -126,7 +126,7 @@ fn a_test_that_panics_leaves_no_process_and_no_folder() {
         let seen = Mutex::new(None);
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let haproxy = Haproxy::builder(bin).config("backend be\n").master_worker().start().unwrap();
-            haproxy.pause();
+            haproxy.pause().unwrap();
             let pids = (haproxy.pid(), haproxy.dir().to_owned());
             *seen.lock().unwrap() = Some(pids);
             std::panic::resume_unwind(Box::new("as a failing assertion does"));
