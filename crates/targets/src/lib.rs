@@ -1,1 +1,79 @@
-//! What Roster keeps: the Target trait and one folder for each way to reach HAProxy.
+//! What Roster keeps: the [`Target`] trait and one folder for each way to reach HAProxy.
+//!
+//! A target reads and writes; it decides nothing. What it read counts only for the process it was read from, and
+//! an apply is done only when a later reading shows what was wanted.
+
+pub mod probe;
+pub mod runtime;
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::time::Duration;
+
+use roster_core::applied::ProcessId;
+use roster_core::haproxy::{Refusal, Version};
+use roster_core::name::BackendName;
+use roster_core::observed::Observed;
+use roster_core::plan::Operation;
+
+/// One HAProxy that Roster keeps.
+pub trait Target: Send {
+    /// Why it could not be read or written.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Reads what it holds.
+    fn observe(&mut self, look: &Look) -> impl Future<Output = Result<Reading, Self::Error>> + Send;
+
+    /// Asks only which process serves: the cheapest way to notice a restart.
+    fn identify(&mut self) -> impl Future<Output = Result<ProcessId, Self::Error>> + Send;
+
+    /// Carries operations out, in order, on the process that was read.
+    fn apply(
+        &mut self,
+        process: ProcessId,
+        operations: &[Operation],
+    ) -> impl Future<Output = Result<Receipt, Self::Error>> + Send;
+
+    /// The lines that the operation comes to, as they would be sent.
+    fn lines(&self, operation: &Operation) -> Vec<String>;
+}
+
+/// What to read.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Look {
+    /// The backends to read.
+    pub backends: BTreeSet<BackendName>,
+    /// Those among them whose connections are to be counted too.
+    pub connections: BTreeSet<BackendName>,
+}
+
+/// What was read.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// From which process.
+    pub process: ProcessId,
+    /// Its version.
+    pub version: Version,
+    /// What it holds.
+    pub observed: Observed,
+}
+
+/// What became of operations.
+#[derive(Clone, Debug, Default)]
+pub struct Receipt {
+    /// How many commands were sent.
+    pub commands: usize,
+    /// How long it took.
+    pub took: Duration,
+    /// What HAProxy did not do.
+    pub refused: Vec<Refused>,
+}
+
+/// An operation that HAProxy did not carry out.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// Its place among the operations.
+    pub operation: usize,
+    /// Why.
+    pub refusal: Refusal,
+}
