@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::derive::{derive, slot_by_name};
 use super::server::{Goal, Scene, Steps, rise, steps};
+use super::standing::standing;
 use super::types::{Change, Note, Operation, ProbeOrder, ProbeResults, Reason, Standing, Status};
 use crate::address::Endpoint;
 use crate::applied::{AppliedBackend, AppliedServer, Phase};
@@ -72,8 +73,8 @@ struct Desk<'a> {
     inputs: &'a Inputs<'a>,
     wishes: BTreeMap<InstanceId, Wish<'a>>,
     bring_up: BringUp,
-    /// How many servers take traffic.
-    serving: usize,
+    /// The servers that take traffic and are to go on doing so.
+    staying: BTreeSet<ServerName>,
     plan: BackendPlan,
 }
 
@@ -96,7 +97,7 @@ pub fn plan_backend(inputs: &Inputs<'_>) -> BackendPlan {
     let mut desk = Desk {
         inputs,
         bring_up: bring_up(inputs),
-        serving: inputs.seen.servers.values().filter(|server| server.serves()).count(),
+        staying: BTreeSet::new(),
         plan: BackendPlan {
             operations: Vec::new(),
             applied: AppliedBackend { guard, ..AppliedBackend::new(exposure) },
@@ -108,9 +109,12 @@ pub fn plan_backend(inputs: &Inputs<'_>) -> BackendPlan {
         },
         wishes: judged.into_iter().map(|wish| (wish.instance.id.clone(), wish)).collect(),
     };
+    desk.staying = desk.who_stays(&assignment.table);
     for (slot, row) in &assignment.table.rows {
         desk.plan_row(*slot, row);
     }
+    // Who comes comes first: at no moment may a backend be without a server because its last ones are leaving.
+    desk.plan.operations.sort_by_key(Operation::is_going);
     desk.tell_of_the_others(&assignment.table);
     desk.tell_what_cannot_be(&assignment.table);
     desk.plan
@@ -146,6 +150,22 @@ impl Desk<'_> {
         }
     }
 
+    /// The servers that take traffic now and will still: those of others, and ours whose instance stays where it is.
+    fn who_stays(&self, table: &SlotTable) -> BTreeSet<ServerName> {
+        let mut staying: BTreeMap<&ServerName, &ObservedServer> =
+            self.inputs.seen.servers.iter().filter(|(_, seen)| seen.serves()).collect();
+        for (slot, row) in &table.rows {
+            let Ok(Some(name)) = self.name(*slot, row) else { continue };
+            let well = matches!(row, Row::Held { instance: Some(id), .. }
+                if self.wishes.get(id).is_some_and(|wish| wish.well));
+            let moved = staying.get(&name).is_some_and(|seen| seen.endpoint() != row.endpoint());
+            if !well || moved {
+                staying.remove(&name);
+            }
+        }
+        staying.into_keys().cloned().collect()
+    }
+
     fn plan_row(&mut self, slot: SlotNo, row: &Row) {
         let name = match self.name(slot, row) {
             Ok(Some(name)) => name,
@@ -166,16 +186,17 @@ impl Desk<'_> {
             None => Goal::Park,
         };
         let steps = match (seen, goal) {
-            (Some(seen), goal) => steps(&self.scene(&name, Some(seen)), goal, seen, record),
+            (Some(seen), goal) => steps(&self.scene(&name), goal, seen, record),
             (None, Goal::Serve { instance, weight }) => {
                 self.add(slot, &name, row.shape(), instance, weight, record)
             }
             (None, Goal::Park) if matches!(row, Row::Free { .. }) => self.add_spare(slot, row.shape()),
             (None, _) => Steps::default(),
         };
-        let standing = self.standing(&steps, seen, wish.as_ref(), record);
+        let cap = self.inputs.exposure.policy.drain.cap;
+        let standing = standing(&steps, seen, wish.as_ref(), record, cap);
         self.plan.standings.insert(name.clone(), standing);
-        self.take(name, seen, steps);
+        self.take(name, steps);
     }
 
     /// The weight that an instance should have; what a guard keeps has the one it had.
@@ -186,9 +207,8 @@ impl Desk<'_> {
         crate::select::weight(&self.inputs.exposure.policy, &wish.instance)
     }
 
-    fn scene(&self, name: &ServerName, seen: Option<&ObservedServer>) -> Scene<'_> {
+    fn scene(&self, name: &ServerName) -> Scene<'_> {
         let exposure = self.inputs.exposure;
-        let itself = usize::from(seen.is_some_and(ObservedServer::serves));
         Scene {
             policy: &exposure.policy,
             parking: exposure.slots.parking,
@@ -196,7 +216,7 @@ impl Desk<'_> {
             limits: &self.inputs.seen.limits,
             bring_up: self.bring_up,
             same_process: self.inputs.same_process,
-            others_serve: self.serving > itself,
+            others_serve: self.staying.iter().any(|staying| staying != name),
             reached: self.inputs.probes.get(&(exposure.backend.clone(), name.clone())).copied(),
             now: self.inputs.now,
         }
@@ -218,7 +238,7 @@ impl Desk<'_> {
         };
         let add = self.addition(slot, name, shape, instance.endpoint, weight);
         let steps = Steps { changes: vec![(add, why.clone())], ..Steps::default() };
-        rise(&self.scene(name, None), steps, instance, weight, None, &why)
+        rise(&self.scene(name), steps, instance, weight, None, &why)
     }
 
     fn add_spare(&self, slot: SlotNo, shape: Shape) -> Steps {
@@ -279,16 +299,11 @@ impl Desk<'_> {
         wanted.filter(|id| !taken.contains(id)).or(beyond).unwrap_or(ServerId::FIRST)
     }
 
-    fn take(&mut self, server: ServerName, seen: Option<&ObservedServer>, steps: Steps) {
+    fn take(&mut self, server: ServerName, steps: Steps) {
         let backend = &self.inputs.exposure.backend;
-        let served = seen.is_some_and(ObservedServer::serves);
         for (change, why) in steps.changes {
-            match change {
-                Change::State(State::Ready) if !served => self.serving += 1,
-                Change::State(State::Drain | State::Maint) if served => {
-                    self.serving = self.serving.saturating_sub(1);
-                }
-                _ => {}
+            if change == Change::State(State::Ready) {
+                self.staying.insert(server.clone());
             }
             self.plan.operations.push(Operation {
                 backend: backend.clone(),
@@ -314,40 +329,6 @@ impl Desk<'_> {
         if let Some(next) = steps.next {
             self.plan.applied.servers.insert(server, next);
         }
-    }
-
-    fn standing(
-        &self,
-        steps: &Steps,
-        seen: Option<&ObservedServer>,
-        wish: Option<&Wish<'_>>,
-        record: Option<&AppliedServer>,
-    ) -> Standing {
-        let next = steps.next.as_ref();
-        let status = match (next.map(|n| n.phase), next.and_then(|n| n.operator)) {
-            (Some(Phase::Serving), Some(hold)) => Status::Operator(hold),
-            (Some(Phase::Serving), _) if wish.is_some_and(|wish| wish.held) => Status::Held,
-            (Some(Phase::Serving), _) if steps.changes.is_empty() && seen.is_some_and(|s| !s.is_up()) => {
-                Status::Down
-            }
-            (Some(Phase::Serving), _) => Status::Active,
-            (Some(Phase::Rising(how)), _) => Status::Rising(how),
-            (Some(Phase::Draining), _) => Status::Draining {
-                connections: seen.and_then(|s| s.connections),
-                until: super::later(
-                    next.map_or(self.inputs.now, |n| n.since),
-                    self.inputs.exposure.policy.drain.cap,
-                ),
-            },
-            (Some(Phase::Resting), _) => Status::Unhealthy,
-            (Some(Phase::Parked), _) => Status::Spare,
-            (None, _) => Status::Absent,
-        };
-        let instance = wish.map(|wish| wish.instance.id.clone());
-        let instance = instance.or_else(|| next.or(record).and_then(|r| r.instance.clone()));
-        let endpoint =
-            wish.map(|wish| wish.instance.endpoint).or_else(|| seen.and_then(ObservedServer::endpoint));
-        Standing { status, instance, endpoint, since: next.map(|n| n.since) }
     }
 
     /// What cannot be done live here, told before it is needed.

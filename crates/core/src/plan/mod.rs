@@ -6,6 +6,7 @@
 mod backend;
 mod derive;
 mod server;
+mod standing;
 mod types;
 
 #[cfg(test)]

@@ -220,6 +220,31 @@ pub enum Note {
     },
 }
 
+impl Operation {
+    /// Whether it is part of taking a server out.
+    pub fn is_going(&self) -> bool {
+        match self.why {
+            Reason::Left { .. }
+            | Reason::Unhealthy(_)
+            | Reason::ConnectionsEnded
+            | Reason::DrainCap { .. }
+            | Reason::Spare => true,
+            Reason::Appeared(_)
+            | Reason::Moved { .. }
+            | Reason::Returned(_)
+            | Reason::Growth
+            | Reason::ProbePassed
+            | Reason::CheckPassed
+            | Reason::FirstServer
+            | Reason::WeightWanted { .. }
+            | Reason::SlowStart { .. }
+            | Reason::Restarted
+            | Reason::Drifted
+            | Reason::Unfinished => false,
+        }
+    }
+}
+
 impl Change {
     /// One word for it, for logs and metrics.
     pub fn word(&self) -> &'static str {

@@ -223,6 +223,21 @@ fn the_first_server_of_an_empty_backend_comes_at_once_and_the_others_wait() {
 }
 
 #[test]
+fn the_last_servers_leave_only_after_one_that_comes_is_ready() {
+    for how in [BringUp::Registry, BringUp::Probe, BringUp::Check] {
+        let mut sim = Sim::with_slots(6);
+        sim.exposure.policy.drain = Drain { cap: Duration::from_secs(60) };
+        sim.exposure.policy.bring_up = Some(how);
+        sim.settle(&instances([5]));
+        let plan = sim.plan(&instances([1, 2]));
+        let ready = plan.operations.iter().position(|op| op.change == Change::State(State::Ready)).unwrap();
+        let drain =
+            plan.operations.iter().position(|op| op.change == Change::State(State::Drain) && op.is_going());
+        assert!(ready < drain.unwrap(), "{how}: {:?}", texts(&plan.operations));
+    }
+}
+
+#[test]
 fn a_slow_start_raises_the_weight_in_steps_from_the_moment_the_server_is_ready() {
     let mut sim = Sim::with_slots(2);
     sim.exposure.policy.weight = Some(Weight::new(100).unwrap());

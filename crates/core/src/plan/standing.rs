@@ -1,0 +1,45 @@
+//! Where a server stands once its steps are known.
+
+use std::time::Duration;
+
+use super::later;
+use super::server::Steps;
+use super::types::{Standing, Status};
+use crate::applied::{AppliedServer, Phase};
+use crate::guard::Wish;
+use crate::observed::ObservedServer;
+
+/// Where a server of ours stands. `drain_cap` is how long its connections may take to end.
+pub(super) fn standing(
+    steps: &Steps,
+    seen: Option<&ObservedServer>,
+    wish: Option<&Wish<'_>>,
+    record: Option<&AppliedServer>,
+    drain_cap: Duration,
+) -> Standing {
+    let Some(next) = &steps.next else {
+        let instance = wish.map(|wish| wish.instance.id.clone());
+        let endpoint = wish.map(|wish| wish.instance.endpoint);
+        return Standing { status: Status::Absent, instance, endpoint, since: None };
+    };
+    let settled = steps.changes.is_empty();
+    let status = match (next.phase, next.operator) {
+        (Phase::Serving, Some(hold)) => Status::Operator(hold),
+        (Phase::Serving, _) if wish.is_some_and(|wish| wish.held) => Status::Held,
+        (Phase::Serving, _) if settled && seen.is_some_and(|s| !s.is_up()) => Status::Down,
+        (Phase::Serving, _) => Status::Active,
+        (Phase::Rising(how), _) => Status::Rising(how),
+        (Phase::Draining, _) => Status::Draining {
+            connections: seen.and_then(|s| s.connections),
+            until: later(next.since, drain_cap),
+        },
+        (Phase::Resting, _) => Status::Unhealthy,
+        (Phase::Parked, _) => Status::Spare,
+    };
+    let instance = wish.map(|wish| wish.instance.id.clone());
+    let instance =
+        instance.or_else(|| next.instance.clone()).or_else(|| record.and_then(|r| r.instance.clone()));
+    let endpoint =
+        wish.map(|wish| wish.instance.endpoint).or_else(|| seen.and_then(ObservedServer::endpoint));
+    Standing { status, instance, endpoint, since: Some(next.since) }
+}
