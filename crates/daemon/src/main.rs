@@ -1,2 +1,92 @@
-//! Keeps the servers in HAProxy backends equal to what clouds and registries say.
-fn main() {}
+//! Roster: keeps the servers in HAProxy's backends equal to what clouds and registries say, live and without reloads.
+
+mod cli;
+mod clock;
+mod commands;
+mod demo;
+mod events;
+mod exit;
+mod hub;
+mod keeper;
+mod store;
+mod telemetry;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use roster_config::native::Log;
+
+use cli::{Cli, Command};
+use commands::print;
+use exit::{Exit, Failure, USAGE};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let asked = !error.use_stderr();
+            drop(error.print());
+            return if asked { ExitCode::SUCCESS } else { ExitCode::from(USAGE) };
+        }
+    };
+    match start(cli) {
+        Ok(exit) => exit.into(),
+        Err(Failure::Usage(text)) => {
+            print::err(&text);
+            ExitCode::from(USAGE)
+        }
+        Err(Failure::Other(error)) => {
+            print::err(&format!("roster: {}", events::chain(error.as_ref())));
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn start(cli: Cli) -> Result<Exit, Failure> {
+    // One thread is enough: almost all of Roster's time is spent waiting.
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(anyhow::Error::from)?;
+    let quiet = Log { level: roster_config::native::LogLevel::Warn, ..Log::default() };
+    match cli.command {
+        Command::Run(args) => runtime.block_on(commands::run::run(&args)),
+        Command::Once(args) => {
+            telemetry::start(Log::default(), args.common.log_format);
+            runtime.block_on(commands::once::once(&args))
+        }
+        Command::Plan(args) => {
+            telemetry::start(quiet, args.common.log_format);
+            runtime.block_on(commands::plan::plan(&args))
+        }
+        Command::Check(args) => commands::check::check(&args),
+        Command::Status(args) => {
+            telemetry::start(quiet, args.common.log_format);
+            runtime.block_on(commands::status::status(&args))
+        }
+        Command::Explain(args) => {
+            telemetry::start(quiet, args.common.log_format);
+            runtime.block_on(commands::explain::explain(&args))
+        }
+        Command::Demo(args) => runtime.block_on(demo::demo(&args)),
+        Command::Schema => text(
+            &(serde_json::to_string_pretty(&roster_config::native::schema()).map_err(anyhow::Error::from)?
+                + "\n"),
+        ),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "roster", &mut script);
+            text(&String::from_utf8_lossy(&script))
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(anyhow::Error::from)?;
+            text(&String::from_utf8_lossy(&page))
+        }
+        Command::Version => text(&format!("roster {}\n", env!("CARGO_PKG_VERSION"))),
+    }
+}
+
+fn text(text: &str) -> Result<Exit, Failure> {
+    print::out(text).map_err(anyhow::Error::from)?;
+    Ok(Exit::Done)
+}

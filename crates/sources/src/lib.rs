@@ -1,1 +1,9 @@
 //! Where instances come from: the Source trait and one folder for each registry.
+//!
+//! A source tells whole answers or that it has none; what changed since the last one is for others to see. Each
+//! folder decides in pure code (`format`, `watch`) and acts in thin code (`reader`, `source`).
+
+pub mod file;
+mod source;
+
+pub use source::{AnySource, Source, build};

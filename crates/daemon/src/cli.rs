@@ -1,0 +1,131 @@
+//! The command line: what can be said, and nothing of what it does.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Keeps the servers in HAProxy's backends equal to what clouds and registries say, live and without reloads.
+#[derive(Debug, Parser)]
+#[command(
+    name = "roster",
+    disable_version_flag = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Keep the targets until told to stop (SIGTERM, SIGINT); SIGHUP reads the configuration again
+    Run(RunArgs),
+    /// Bring the targets to what the sources say now, wait until HAProxy shows it, and end
+    Once(OnceArgs),
+    /// Show what would be done and why, and do nothing. Exit code 0: nothing, 2: something, 1: it failed
+    Plan(PlanArgs),
+    /// Check the configuration and show what it comes to; touches nothing
+    Check(CheckArgs),
+    /// Show how every target and backend is doing
+    Status(StatusArgs),
+    /// Say why a server is in or out, and what it waits for
+    Explain(ExplainArgs),
+    /// See it work: a HAProxy, a few servers and a file to edit, all on this machine
+    Demo(DemoArgs),
+    /// Print the JSON Schema of the configuration
+    Schema,
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+    /// Print the version
+    Version,
+}
+
+/// Where the configuration and the records are.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Common {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE", default_value = "/etc/roster/roster.yaml")]
+    pub(crate) config: PathBuf,
+    /// The folder for what must survive a restart of Roster; without it everything is kept in memory only
+    #[arg(long, value_name = "FOLDER", env = "STATE_DIRECTORY")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// How to write the log, whatever the configuration says
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// For machines, one object a line
+    Json,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct OnceArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// The longest to wait for servers to come up and connections to end, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub(crate) timeout: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Show the exact lines for HAProxy's socket too
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// BACKEND/SERVER, an instance's id or its address:port
+    pub(crate) what: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// The haproxy program, 2.6 or later; else `$ROSTER_HAPROXY` or the one on PATH
+    #[arg(long, value_name = "FILE", env = "ROSTER_HAPROXY")]
+    pub(crate) haproxy: Option<PathBuf>,
+    /// End by itself after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) seconds: Option<u64>,
+}

@@ -1,0 +1,74 @@
+//! One file for each command.
+
+pub(crate) mod check;
+pub(crate) mod explain;
+pub(crate) mod once;
+pub(crate) mod plan;
+pub(crate) mod print;
+pub(crate) mod run;
+pub(crate) mod status;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use roster_config::native::Config;
+use roster_core::agenda::Agenda;
+use roster_core::applied::Applied;
+use roster_core::catalog::Catalog;
+use roster_core::name::{BackendName, TargetName};
+use roster_core::plan::ProbeResults;
+use roster_targets::runtime::RuntimeTarget;
+
+use crate::clock;
+use crate::keeper::{Bench, Passed};
+use crate::store::Store;
+use crate::wiring;
+
+/// A target as a single look finds it.
+pub(crate) struct Looked {
+    pub(crate) name: TargetName,
+    pub(crate) target: RuntimeTarget,
+    pub(crate) agenda: Agenda,
+    pub(crate) passed: Passed,
+}
+
+/// Looks at every target once and changes nothing.
+pub(crate) async fn look(
+    config: &Config,
+    store: &Store,
+    catalog: &Catalog,
+) -> Result<Vec<Looked>, anyhow::Error> {
+    let mut looked = Vec::new();
+    for (name, reach) in &config.targets {
+        let (mut target, _) = wiring::target(name, reach).await?;
+        let mut applied = recorded(store, name);
+        let agenda = Agenda::new(catalog, &config.rules, name, &applied, clock::now());
+        let backends: BTreeSet<BackendName> = agenda.items.keys().cloned().collect();
+        let mut bench = Bench {
+            name,
+            target: &mut target,
+            agenda: &agenda,
+            applied: &mut applied,
+            store: &Store::default(),
+            probes: &ProbeResults::new(),
+        };
+        let passed = bench
+            .look(&backends)
+            .await
+            .map_err(|error| anyhow::Error::new(error).context(format!("target {name}")))?;
+        looked.push(Looked { name: name.clone(), target, agenda, passed });
+    }
+    Ok(looked)
+}
+
+/// What was last written to a target.
+pub(crate) fn recorded(store: &Store, name: &TargetName) -> Applied {
+    let (applied, errors) = store.applied(name);
+    errors.iter().for_each(wiring::told);
+    applied
+}
+
+/// The rules, to be shared.
+pub(crate) fn rules(config: &Config) -> Arc<[roster_core::exposure::Rule]> {
+    config.rules.clone().into()
+}

@@ -1,0 +1,86 @@
+//! `roster once`: bring the targets to what the sources say now, and end.
+
+use std::time::Duration;
+
+use roster_core::plan::Status;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{print, recorded, rules};
+use crate::cli::OnceArgs;
+use crate::exit::{Exit, Failure};
+use crate::keeper::{BackendStatus, Ears, Keeper, TargetStatus};
+use crate::wiring;
+
+/// Brings every target to what is wanted and waits until HAProxy shows it, drained servers and fresh ones included.
+pub(crate) async fn once(args: &OnceArgs) -> Result<Exit, Failure> {
+    let config = wiring::load(&args.common.config)?;
+    let store = wiring::store(args.common.state_dir.as_deref())?;
+    let _held = store.hold().map_err(|error| Failure::Usage(error.to_string()))?;
+    let (catalog, lost) = wiring::ask_all(&config, &store).await;
+    let (_keep, catalog) = watch::channel(std::sync::Arc::new(catalog));
+    let limit = Duration::from_secs(args.timeout);
+    let mut exit = if lost.is_empty() { Exit::Done } else { Exit::Failed };
+    for (name, reach) in &config.targets {
+        let (target, poll) = wiring::target(name, reach).await?;
+        let keeper =
+            Keeper::new(name.clone(), target, rules(&config), store.clone(), recorded(&store, name), poll);
+        let mut status = keeper.status();
+        let stop = CancellationToken::new();
+        let (_silent, socket) = mpsc::channel(1);
+        let ears = Ears { catalog: catalog.clone(), socket, stop: stop.clone() };
+        let keeping = tokio::spawn(keeper.run(ears));
+        let waited = tokio::time::timeout(limit, status.wait_for(is_over)).await;
+        let last = waited.ok().and_then(Result::ok).map(|status| status.clone());
+        let last = last.unwrap_or_else(|| status.borrow().clone());
+        stop.cancel();
+        keeping.await.map_err(anyhow::Error::from)?;
+        if !tell(name.as_str(), &last) {
+            exit = Exit::Failed;
+        }
+    }
+    Ok(exit)
+}
+
+/// Whether nothing more will change by itself.
+fn is_over(status: &TargetStatus) -> bool {
+    status.trouble.is_some() || (status.synced && status.backends.values().all(|backend| !is_moving(backend)))
+}
+
+fn is_moving(backend: &BackendStatus) -> bool {
+    backend.pending > 0
+        || backend
+            .servers
+            .values()
+            .any(|standing| matches!(standing.status, Status::Rising(_) | Status::Draining { .. }))
+}
+
+/// Says what was not done; answers whether everything was.
+fn tell(target: &str, status: &TargetStatus) -> bool {
+    let mut done = true;
+    let mut say = |text: String| {
+        print::err(&text);
+        done = false;
+    };
+    if status.trouble.is_none() && !status.synced {
+        say(format!("{target}: HAProxy does not show what is wanted; `roster plan` shows what is left"));
+    }
+    for (backend, status) in &status.backends {
+        if status.missing {
+            say(format!(
+                "{target}: HAProxy has no backend {backend}; add it to its configuration, or change `expose`"
+            ));
+        }
+        if is_moving(status) {
+            say(format!("{target} {backend}: not finished in time; `roster status` shows what it waits for"));
+        }
+        if let Some(hold) = &status.hold {
+            say(format!("{target} {backend}: held back: {hold}; `roster release {backend}` lets it through"));
+        }
+        for note in &status.notes {
+            say(format!("{target} {backend}: {note}"));
+        }
+    }
+    // The trouble itself was told when it was met.
+    done && status.trouble.is_none()
+}

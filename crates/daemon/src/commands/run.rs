@@ -1,0 +1,173 @@
+//! `roster run`: the daemon.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use roster_config::native::{Config, Reach, Source};
+use roster_core::applied::Applied;
+use roster_core::catalog::Catalog;
+use roster_core::instance::{Snapshot, SourceEvent};
+use roster_core::name::{SourceName, TargetName};
+use roster_targets::runtime::RuntimeTarget;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use super::{recorded, rules};
+use crate::cli::RunArgs;
+use crate::exit::{Exit, Failure};
+use crate::keeper::{Ears, Keeper};
+use crate::store::Store;
+use crate::{clock, hub, wiring};
+
+/// The longest that a pass may take to finish once Roster is told to stop.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// What one configuration runs.
+struct Generation {
+    config: Config,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    keepers: BTreeMap<TargetName, JoinHandle<Keeper<RuntimeTarget>>>,
+    catalog: watch::Receiver<Arc<Catalog>>,
+}
+
+/// What goes over from one configuration to the next.
+#[derive(Default)]
+struct Carry {
+    sources: BTreeMap<SourceName, (Source, Arc<Snapshot>)>,
+    targets: BTreeMap<TargetName, (Reach, Applied)>,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+enum Told {
+    Stop,
+    Reload,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.hangup.recv() => Told::Reload,
+        }
+    }
+}
+
+/// Keeps the targets until told to stop.
+pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Failure> {
+    let mut signals = Signals::new().map_err(anyhow::Error::from)?;
+    let config = wiring::load(&args.common.config)?;
+    crate::telemetry::start(config.log, args.common.log_format);
+    let store = wiring::store(args.common.state_dir.as_deref())?;
+    let _held = store.hold().map_err(|error| Failure::Usage(error.to_string()))?;
+    if !store.is_kept() {
+        warn!(
+            "no state folder: what Roster did and what sources said is forgotten when it stops; \
+             give --state-dir or let systemd set StateDirectory="
+        );
+    }
+    let mut generation = Generation::start(config, &store, Carry::default()).await?;
+    loop {
+        match signals.next().await {
+            Told::Stop => break,
+            Told::Reload => match wiring::load(&args.common.config) {
+                Ok(config) => {
+                    let carry = generation.stop().await;
+                    generation = Generation::start(config, &store, carry).await?;
+                    info!("the configuration was read again");
+                }
+                Err(failure) => error!("the configuration stays as it was: {failure}"),
+            },
+        }
+    }
+    info!("stopping; HAProxy stays as it is");
+    generation.stop().await;
+    Ok(Exit::Done)
+}
+
+impl Generation {
+    async fn start(config: Config, store: &Store, carry: Carry) -> Result<Self, Failure> {
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let known = known(&config, store, &carry);
+        let catalog = hub::start(wiring::sources(&config), known, store, &tasks, &stop);
+        let mut keepers = BTreeMap::new();
+        for (name, reach) in &config.targets {
+            let (target, poll) = wiring::target(name, reach).await?;
+            let applied = match carry.targets.get(name) {
+                Some((before, applied)) if before == reach => applied.clone(),
+                _ => recorded(store, name),
+            };
+            let (socket_sign, socket) = mpsc::channel(1);
+            let watching = target.watch(socket_sign);
+            let ears = Ears { catalog: catalog.clone(), socket, stop: stop.clone() };
+            let keeper = Keeper::new(name.clone(), target, rules(&config), store.clone(), applied, poll);
+            let kept = tasks.track_future(async move {
+                let _watching = watching;
+                keeper.run(ears).await
+            });
+            keepers.insert(name.clone(), tokio::spawn(kept));
+        }
+        let (sources, targets) = (config.sources.len(), config.targets.len());
+        info!(sources, targets, version = env!("CARGO_PKG_VERSION"), "running");
+        tasks.close();
+        Ok(Self { config, tasks, stop, keepers, catalog })
+    }
+
+    /// Ends everything; a pass that was begun is finished.
+    async fn stop(self) -> Carry {
+        self.stop.cancel();
+        if tokio::time::timeout(STOP_WITHIN, self.tasks.wait()).await.is_err() {
+            warn!("a target did not answer in time; what was begun there is finished at the next start");
+        }
+        let mut carry = Carry::default();
+        for (name, keeping) in self.keepers {
+            if !keeping.is_finished() {
+                keeping.abort();
+            } else if let (Ok(keeper), Some(reach)) = (keeping.await, self.config.targets.get(&name)) {
+                carry.targets.insert(name, (reach.clone(), keeper.applied().clone()));
+            }
+        }
+        let catalog = self.catalog.borrow().clone();
+        for (name, source) in self.config.sources {
+            if let Some(answer) = catalog.snapshot(&name) {
+                carry.sources.insert(name, (source, answer.clone()));
+            }
+        }
+        carry
+    }
+}
+
+/// What is known of each source before it speaks: what it said under the configuration before, or before the start.
+fn known(config: &Config, store: &Store, carry: &Carry) -> Catalog {
+    let mut catalog = Catalog::new(config.sources.keys().cloned());
+    for (name, source) in &config.sources {
+        match carry.sources.get(name) {
+            Some((before, answer)) if before == source => {
+                catalog.accept(name, SourceEvent::Full(answer.clone()), clock::now());
+            }
+            _ => {
+                wiring::restore(&mut catalog, store, name);
+            }
+        }
+    }
+    catalog
+}

@@ -1,0 +1,194 @@
+//! The keeper of one target: it looks when something changed or is due, and makes a pass.
+
+mod pass;
+mod probes;
+mod schedule;
+mod status;
+mod takeover;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use roster_core::agenda::Agenda;
+use roster_core::applied::Applied;
+use roster_core::catalog::Catalog;
+use roster_core::exposure::Rule;
+use roster_core::name::{BackendName, TargetName};
+use roster_targets::Target;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use pass::{Bench, Passed};
+pub(crate) use status::{BackendStatus, TargetStatus};
+pub(crate) use takeover::Takeover;
+
+use crate::clock;
+use crate::events::{Event, LeftOut, TargetBack, TargetLost};
+use crate::store::Store;
+use probes::Probes;
+use schedule::{Schedule, Step};
+
+/// How often each backend is looked at though nothing changed.
+const DRIFT: Duration = Duration::from_secs(60);
+
+/// What a keeper keeps, and by what.
+pub(crate) struct Keeper<T> {
+    name: TargetName,
+    target: T,
+    rules: Arc<[Rule]>,
+    store: Store,
+    applied: Applied,
+    agenda: Agenda,
+    schedule: Schedule,
+    probes: Probes,
+    poll: Duration,
+    status: watch::Sender<TargetStatus>,
+}
+
+/// What a keeper listens to.
+pub(crate) struct Ears {
+    /// What the sources say.
+    pub catalog: watch::Receiver<Arc<Catalog>>,
+    /// Signs that the target's socket was made anew.
+    pub socket: mpsc::Receiver<()>,
+    /// The end.
+    pub stop: CancellationToken,
+}
+
+impl<T: Target> Keeper<T>
+where
+    T::Error: Takeover,
+{
+    /// A keeper that has done nothing yet. `poll` is how often it asks which process serves.
+    pub(crate) fn new(
+        name: TargetName,
+        target: T,
+        rules: Arc<[Rule]>,
+        store: Store,
+        applied: Applied,
+        poll: Duration,
+    ) -> Self {
+        let (status, _) = watch::channel(TargetStatus::default());
+        let schedule = Schedule::new(DRIFT);
+        let (agenda, probes) = (Agenda::default(), Probes::default());
+        Self { name, target, rules, store, applied, agenda, schedule, probes, poll, status }
+    }
+
+    /// Where to see how it is doing.
+    pub(crate) fn status(&self) -> watch::Receiver<TargetStatus> {
+        self.status.subscribe()
+    }
+
+    /// What was last written.
+    pub(crate) fn applied(&self) -> &Applied {
+        &self.applied
+    }
+
+    /// Keeps the target until stopped. A pass that was begun is finished.
+    pub(crate) async fn run(mut self, mut ears: Ears) -> Self {
+        let mut poll = tokio::time::interval(self.poll);
+        poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.hear(&ears.catalog.borrow_and_update().clone());
+        while !ears.stop.is_cancelled() {
+            let wait = match self.schedule.step(clock::now()) {
+                Step::Pass(backends) => {
+                    self.pass(&backends).await;
+                    continue;
+                }
+                Step::Wait(until) => until.map_or(Duration::from_secs(3600), clock::until),
+            };
+            tokio::select! {
+                () = ears.stop.cancelled() => break,
+                changed = ears.catalog.changed() => match changed {
+                    Ok(()) => self.hear(&ears.catalog.borrow_and_update().clone()),
+                    Err(_closed) => break,
+                },
+                backend = self.probes.next() => self.schedule.add([&backend]),
+                Some(()) = ears.socket.recv() => {
+                    self.schedule.hurry(clock::now());
+                    self.identify().await;
+                }
+                _ = poll.tick() => self.identify().await,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        self
+    }
+
+    /// Takes in what the sources say.
+    pub(crate) fn hear(&mut self, catalog: &Catalog) {
+        let agenda = Agenda::new(catalog, &self.rules, &self.name, &self.applied, clock::now());
+        let changed: Vec<BackendName> = agenda.changed(&self.agenda).cloned().collect();
+        // A hold is judged by every answer, also by one that says the same again.
+        let held = self.applied.backends.iter().filter(|(_, record)| record.guard.hold.is_some());
+        let held: Vec<BackendName> = held.map(|(backend, _)| backend.clone()).collect();
+        for why in agenda.unexposed.iter().filter(|why| !self.agenda.unexposed.contains(why)) {
+            LeftOut { target: &self.name, why }.emit();
+        }
+        self.agenda = agenda;
+        self.schedule.add(changed.iter().chain(&held));
+        self.schedule.retain(|backend| self.agenda.items.contains_key(backend));
+        self.status.send_modify(|status| status.keep_only(&self.agenda, clock::now()));
+    }
+
+    /// Asks which process serves; another one than before has to be filled anew.
+    async fn identify(&mut self) {
+        if self.schedule.is_troubled() {
+            return;
+        }
+        let known = self.applied.process;
+        match self.target.identify().await {
+            Ok(process) if known == Some(process) => {}
+            Ok(_) => self.schedule.add(self.agenda.items.keys()),
+            Err(error) if error.is_takeover() => self.schedule.add(self.agenda.items.keys()),
+            Err(error) => self.lost(&error),
+        }
+    }
+
+    async fn pass(&mut self, backends: &BTreeSet<BackendName>) {
+        match self.bench().pass(backends).await {
+            Ok(passed) => self.passed(passed),
+            Err(error) => self.lost(&error),
+        }
+    }
+
+    fn bench(&mut self) -> Bench<'_, T> {
+        Bench {
+            name: &self.name,
+            target: &mut self.target,
+            agenda: &self.agenda,
+            applied: &mut self.applied,
+            store: &self.store,
+            probes: &self.probes.results,
+        }
+    }
+
+    fn passed(&mut self, mut passed: Passed) {
+        if self.schedule.is_troubled() {
+            TargetBack { target: &self.name }.emit();
+        }
+        let now = clock::now();
+        let mut wakes: BTreeMap<BackendName, _> =
+            passed.plans.iter().map(|(backend, plan)| (backend.clone(), plan.wake)).collect();
+        wakes.extend(passed.missing.iter().map(|backend| (backend.clone(), None)));
+        let orders = passed.plans.values_mut().flat_map(|plan| std::mem::take(&mut plan.probes)).collect();
+        self.probes.set(|backend| wakes.contains_key(backend), orders);
+        self.schedule.passed(&wakes, now);
+        if !passed.settled {
+            // It was tried often enough for now; what is left is tried again after a pause.
+            self.schedule.add(wakes.keys());
+            self.schedule.failed(now);
+        }
+        self.status.send_modify(|status| status.take(&self.name, &self.agenda, passed, now));
+    }
+
+    fn lost(&mut self, error: &T::Error) {
+        let repeated = self.schedule.is_troubled();
+        self.schedule.add(self.agenda.items.keys());
+        let again = self.schedule.failed(clock::now());
+        TargetLost { target: &self.name, error, again, repeated }.emit();
+        let text = crate::events::chain(error);
+        self.status.send_modify(|status| status.trouble = Some(text));
+    }
+}

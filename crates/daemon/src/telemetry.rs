@@ -1,0 +1,44 @@
+//! The log: text for people or JSON for machines, on standard error.
+
+use roster_config::native::{Log, LogFormat, LogLevel};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
+
+use crate::{cli, clock};
+
+/// Time as the rest of Roster writes it: RFC 3339, UTC, milliseconds.
+struct Clock;
+
+impl FormatTime for Clock {
+    fn format_time(&self, w: &mut Writer<'_>) -> std::fmt::Result {
+        write!(w, "{:.3}", clock::now())
+    }
+}
+
+/// Starts the log. What was asked for on the command line wins over the configuration.
+pub(crate) fn start(log: Log, asked: Option<cli::LogFormat>) {
+    let level = match log.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let json = match asked {
+        Some(asked) => matches!(asked, cli::LogFormat::Json),
+        None => log.format == LogFormat::Json,
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_timer(Clock)
+        .with_target(false)
+        .with_ansi(false)
+        .with_writer(std::io::stderr);
+    // A second start, after the configuration was read again, keeps the log as it is.
+    if json {
+        builder.json().flatten_event(true).with_current_span(false).try_init().ok();
+    } else {
+        builder.try_init().ok();
+    }
+}

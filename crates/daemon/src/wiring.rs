@@ -1,0 +1,109 @@
+//! From a configuration to sources and targets that work.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use roster_config::env::ProcessEnv;
+use roster_config::native::{Address, Config, Reach, RuntimeReach};
+use roster_core::catalog::Catalog;
+use roster_core::instance::{SourceError, SourceEvent};
+use roster_core::name::{SourceName, TargetName};
+use roster_sources::{AnySource, Source};
+use roster_targets::runtime::{RuntimeTarget, session, socket::SocketAddress};
+
+use crate::clock;
+use crate::events::{Event, SourceLost, StateTrouble};
+use crate::exit::Failure;
+use crate::store::{Store, StoreError};
+
+/// The configuration of this file.
+pub(crate) fn load(path: &Path) -> Result<Config, Failure> {
+    Ok(Config::load(path, &ProcessEnv)?)
+}
+
+/// The store in this folder, or one that keeps nothing.
+pub(crate) fn store(folder: Option<&Path>) -> Result<Store, Failure> {
+    // systemd may name several folders; the first is ours.
+    let first =
+        |folder: &Path| folder.to_string_lossy().split(':').next().map(str::to_owned).unwrap_or_default();
+    match folder.map(first) {
+        Some(folder) if !folder.is_empty() => {
+            Store::open(Path::new(&folder)).map_err(|error| Failure::Usage(crate::events::chain(&error)))
+        }
+        _ => Ok(Store::default()),
+    }
+}
+
+/// Every source of the configuration.
+pub(crate) fn sources(config: &Config) -> Vec<(SourceName, AnySource)> {
+    let sources = config.sources.iter();
+    sources.map(|(name, source)| (name.clone(), roster_sources::build(name, source))).collect()
+}
+
+/// A target of the configuration.
+pub(crate) async fn target(
+    name: &TargetName,
+    reach: &Reach,
+) -> Result<(RuntimeTarget, Duration), anyhow::Error> {
+    let Reach::Runtime(reach) = reach;
+    let address = address(reach).await.with_context(|| format!("target {name}"))?;
+    let limits = session::Limits {
+        connect: reach.timeout,
+        progress: reach.timeout,
+        total: (reach.timeout * 12).max(Duration::from_secs(60)),
+        ..session::Limits::default()
+    };
+    Ok((RuntimeTarget::new(address, limits), reach.poll))
+}
+
+async fn address(reach: &RuntimeReach) -> Result<SocketAddress, anyhow::Error> {
+    match &reach.address {
+        Address::Socket(path) => Ok(SocketAddress::Unix(path.clone())),
+        Address::Tcp(at) => {
+            let found = tokio::net::lookup_host((at.host(), at.port())).await;
+            let mut found = found.with_context(|| format!("{at} cannot be looked up; check the name"))?;
+            let first = found.next().with_context(|| format!("{at} has no address; check the name"))?;
+            Ok(SocketAddress::Tcp(first))
+        }
+    }
+}
+
+/// What every source says now. One that does not answer is told of, and what it said before stands for it.
+pub(crate) async fn ask_all(config: &Config, store: &Store) -> (Catalog, Vec<(SourceName, SourceError)>) {
+    let mut catalog = Catalog::new(config.sources.keys().cloned());
+    let mut lost = Vec::new();
+    for (name, mut source) in sources(config) {
+        match source.fetch().await {
+            Ok(snapshot) => catalog.accept(&name, SourceEvent::Full(snapshot), clock::now()),
+            Err(error) => {
+                let known = restore(&mut catalog, store, &name);
+                SourceLost { source: &name, error: &error, known }.emit();
+                catalog.accept(&name, SourceEvent::Lost(error.clone()), clock::now());
+                lost.push((name, error));
+            }
+        }
+    }
+    (catalog, lost)
+}
+
+/// Takes in what a source said last, as far as that was kept; answers whether it was.
+pub(crate) fn restore(catalog: &mut Catalog, store: &Store, source: &SourceName) -> bool {
+    match store.last_good(source) {
+        Ok(Some(snapshot)) => {
+            catalog.restore(source, Arc::new(snapshot));
+            true
+        }
+        Ok(None) => false,
+        Err(error) => {
+            told(&error);
+            false
+        }
+    }
+}
+
+/// Tells of an error of the state folder.
+pub(crate) fn told(error: &StoreError) {
+    StateTrouble { error }.emit();
+}

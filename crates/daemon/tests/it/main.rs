@@ -1,0 +1,6 @@
+//! End to end: the real `roster` and real servers.
+
+mod rig;
+
+mod commands;
+mod keeping;

@@ -1,0 +1,158 @@
+//! One instance of Roster's own form.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use roster_config::document::{Field, Position, View, hint};
+use roster_core::address::{Endpoint, InvalidAddress, Port, parse_ip};
+use roster_core::instance::{Health, Instance, Lifecycle};
+use roster_core::name::{InstanceId, Label};
+use roster_core::weight::Weight;
+
+use super::{Wrong, short};
+
+const KEYS: [&str; 10] =
+    ["address", "port", "id", "weight", "zone", "region", "group", "health", "state", "metadata"];
+
+const HEALTH: [(&str, Health); 3] =
+    [("passing", Health::Passing), ("failing", Health::Failing), ("unknown", Health::Unknown)];
+
+const STATE: [(&str, Lifecycle); 2] = [("in_service", Lifecycle::InService), ("leaving", Lifecycle::Leaving)];
+
+/// The keys that were read so far.
+#[derive(Default)]
+struct Draft<'d> {
+    address: Option<(Position, &'d str)>,
+    port: Option<Port>,
+    id: Option<InstanceId>,
+    weight: Option<Weight>,
+    zone: Option<Label>,
+    region: Option<Label>,
+    group: Option<Label>,
+    health: Health,
+    lifecycle: Lifecycle,
+    metadata: BTreeMap<String, String>,
+}
+
+/// Reads one item of a service's list: an address, or a mapping. Everything that is wrong with it is told.
+pub(super) fn read(item: View<'_>) -> Result<Instance, Vec<Wrong>> {
+    if let Some(text) = item.text() {
+        let endpoint = text.parse::<Endpoint>();
+        return endpoint.map(Instance::at).map_err(|error| vec![(item.at(), error.to_string())]);
+    }
+    let Some(fields) = item.fields() else {
+        let message =
+            format!("it wants an address such as 10.0.0.1:8080 or a mapping, found {}", item.shown());
+        return Err(vec![(item.at(), message)]);
+    };
+    let mut draft = Draft::default();
+    let wrong: Vec<Wrong> = fields.filter_map(|field| draft.set(&field).err()).collect();
+    if wrong.is_empty() { draft.finish(item).map_err(|wrong| vec![wrong]) } else { Err(wrong) }
+}
+
+/// Reads a weight, 0 to 256.
+pub(super) fn weight(text: &str) -> Result<Weight, String> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // What is too long for a number is also too large for a weight.
+    let number = if digits { Some(text.parse().unwrap_or(u32::MAX)) } else { None };
+    match number.map(Weight::new) {
+        Some(Ok(weight)) => Ok(weight),
+        Some(Err(error)) => Err(error.to_string()),
+        None => Err(format!("`{}` is not a weight; write a number from 0 to 256", short(text))),
+    }
+}
+
+impl<'d> Draft<'d> {
+    fn set(&mut self, field: &Field<'d>) -> Result<(), Wrong> {
+        match field.key {
+            "address" => self.address = Some((field.value.at(), text(field)?)),
+            "port" => self.port = Some(parse(field)?),
+            "id" => self.id = Some(parse(field)?),
+            "weight" => {
+                self.weight = Some(weight(text(field)?).map_err(|message| (field.value.at(), message))?);
+            }
+            "zone" => self.zone = Some(parse(field)?),
+            "region" => self.region = Some(parse(field)?),
+            "group" => self.group = Some(parse(field)?),
+            "health" => self.health = word(field, &HEALTH)?,
+            "state" => self.lifecycle = word(field, &STATE)?,
+            "metadata" => self.metadata = metadata(field)?,
+            unknown => {
+                let message = format!("unknown key `{}`{}", short(unknown), hint(unknown, &KEYS));
+                return Err((field.at, message));
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self, item: View<'_>) -> Result<Instance, Wrong> {
+        let Some((at, address)) = self.address else {
+            return Err((
+                item.at(),
+                "it has no `address`; write for example `address: 10.0.0.1:8080`".to_owned(),
+            ));
+        };
+        let endpoint = endpoint(address, self.port).map_err(|message| (at, message))?;
+        let plain = Instance::at(endpoint);
+        Ok(Instance {
+            id: self.id.unwrap_or(plain.id),
+            endpoint,
+            zone: self.zone,
+            region: self.region,
+            group: self.group,
+            weight: self.weight,
+            health: self.health,
+            lifecycle: self.lifecycle,
+            metadata: self.metadata,
+        })
+    }
+}
+
+/// An address with its port in it or beside it.
+fn endpoint(address: &str, port: Option<Port>) -> Result<Endpoint, String> {
+    match (address.parse::<Endpoint>(), port) {
+        (Ok(whole), Some(port)) if whole.port != port => {
+            Err(format!("`address` says port {} and `port` says {port}; give one of them", whole.port))
+        }
+        (Ok(whole), _) => Ok(whole),
+        (Err(_), Some(port)) => match parse_ip(address) {
+            Ok(ip) => Ok(Endpoint { ip, port }),
+            Err(error) => Err(error.to_string()),
+        },
+        (Err(InvalidAddress::NoPort(_)), None) if parse_ip(address).is_ok() => {
+            Err(format!("{address:?} has no port; add `port: 8080`, or write the port after the address"))
+        }
+        (Err(error), None) => Err(error.to_string()),
+    }
+}
+
+fn text<'d>(field: &Field<'d>) -> Result<&'d str, Wrong> {
+    let wanted = || format!("`{}` wants a text, found {}", short(field.key), field.value.shown());
+    field.value.text().ok_or_else(|| (field.value.at(), wanted()))
+}
+
+fn parse<T: FromStr>(field: &Field<'_>) -> Result<T, Wrong>
+where
+    T::Err: Display,
+{
+    text(field)?.parse().map_err(|error: T::Err| (field.value.at(), format!("`{}`: {error}", field.key)))
+}
+
+fn word<T: Copy>(field: &Field<'_>, words: &[(&str, T)]) -> Result<T, Wrong> {
+    let given = text(field)?;
+    let found = words.iter().find(|(word, _)| *word == given);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let shown = field.value.shown();
+        (field.value.at(), format!("unknown value {shown} for `{}`{}", field.key, hint(given, &known)))
+    })
+}
+
+fn metadata(field: &Field<'_>) -> Result<BTreeMap<String, String>, Wrong> {
+    let Some(entries) = field.value.fields() else {
+        let message = format!("`metadata` wants a mapping from keys to texts, found {}", field.value.shown());
+        return Err((field.value.at(), message));
+    };
+    entries.map(|entry| Ok((entry.key.to_owned(), text(&entry)?.to_owned()))).collect()
+}

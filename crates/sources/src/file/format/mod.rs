@@ -1,0 +1,90 @@
+//! From a file's text to a snapshot.
+//!
+//! - A file that is cut off, empty or not of its form fails as a whole: it says nothing about anybody.
+//! - In a sound file one bad instance is left out and reported with its place; the others go on.
+//! - A service that is there but cannot be read keeps what was known of it: a slip is no removal.
+
+mod file_sd;
+mod instance;
+mod json;
+mod rejects;
+mod roster;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use roster_config::document::{Document, Position};
+use roster_config::native::FileFormat;
+use roster_config::problem::{Problem, Problems};
+use roster_core::instance::{Health, Snapshot};
+
+use rejects::Rejects;
+
+/// How a file is to be read.
+#[derive(Clone, Debug)]
+pub struct Form {
+    /// Which form it has, or that what is in it tells.
+    pub format: FileFormat,
+    /// In a `file_sd` file, the label that holds the service's name.
+    pub service_label: String,
+    /// In a `file_sd` file, the service of targets whose labels name none.
+    pub service: String,
+}
+
+/// Something that is wrong, and its place.
+type Wrong = (Position, String);
+
+/// What the forms have in common while a file is read.
+struct Reading<'f> {
+    form: &'f Form,
+    known: Option<&'f Snapshot>,
+    rejects: Rejects<'f>,
+}
+
+impl Form {
+    /// The form of a file of this name.
+    pub fn new(path: &Path, format: FileFormat, service_label: &str) -> Self {
+        let service = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Self { format, service_label: service_label.to_owned(), service }
+    }
+}
+
+/// Makes a snapshot of a file's text. `file` stands in errors; `known` is the answer before, of which a service that
+/// cannot be read keeps its part.
+pub fn parse(
+    file: &str,
+    text: &str,
+    form: &Form,
+    known: Option<&Snapshot>,
+    taken: Timestamp,
+) -> Result<Snapshot, Problems> {
+    let document = Document::parse_data(file, &json::without_surrogates(text))?;
+    let root = document.root();
+    let mut reading = Reading { form, known, rejects: Rejects::new(file) };
+    let file_sd = match form.format {
+        FileFormat::FileSd => true,
+        FileFormat::Roster => false,
+        FileFormat::Auto => root.items().is_some(),
+    };
+    let read = if file_sd { file_sd::read(root, &mut reading) } else { roster::read(root, &mut reading) };
+    let services = read.map_err(|wrong| problems(file, wrong))?;
+    let mut instances = services.values().flatten().peekable();
+    let any = instances.peek().is_some();
+    let vouches_health = any && instances.all(|instance| instance.health != Health::Unknown);
+    Ok(Snapshot { services, rejects: reading.rejects.into_vec(), vouches_health, taken })
+}
+
+/// What is wrong with a file as a whole; never empty.
+fn problems(file: &str, wrong: Vec<Wrong>) -> Problems {
+    let problem = |(at, message)| Problem { file: file.to_owned(), at, message };
+    let found = wrong.into_iter().map(problem).collect();
+    let unnamed = || problem((Position { line: 1, column: 1 }, "the file cannot be read".to_owned())).into();
+    Problems::none(found).err().unwrap_or_else(unnamed)
+}
+
+/// A key as a message may show it.
+fn short(key: &str) -> String {
+    key.chars().take(64).flat_map(char::escape_debug).collect()
+}

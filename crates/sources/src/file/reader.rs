@@ -1,0 +1,148 @@
+//! Reads the file. It blocks: on a network file system for as long as that takes.
+
+use std::fs::{File, Metadata};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::FileTypeExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use roster_config::document::Position;
+use roster_core::instance::Snapshot;
+
+use super::error::{FileError, MAX_BYTES};
+use super::format::{Form, parse};
+use super::notices::Notices;
+use super::watch::{Answer, Reading};
+
+/// Reads one file again and again, and parses it only if its bytes are others than before.
+pub(super) struct Reader {
+    path: PathBuf,
+    form: Form,
+    /// The answer before, for what a new one leaves unsaid.
+    known: Option<Arc<Snapshot>>,
+    /// Compared byte by byte: a hash could be made to collide.
+    last: Option<Vec<u8>>,
+    notices: Option<Notices>,
+    /// Whether reports of the system were last found missing.
+    deaf: bool,
+}
+
+/// A file's content, and whether it stood still.
+struct Content {
+    bytes: Vec<u8>,
+    torn: bool,
+    age: Duration,
+}
+
+impl Reader {
+    /// A reader that has read nothing yet.
+    pub(super) fn new(path: PathBuf, form: Form, notices: Option<Notices>) -> Self {
+        Self { path, form, known: None, last: None, notices, deaf: false }
+    }
+
+    /// What a service that cannot be read keeps.
+    pub(super) fn know(&mut self, known: Option<Arc<Snapshot>>) {
+        self.known = known;
+    }
+
+    /// Reads the file as it is now.
+    pub(super) fn read(&mut self, now: Timestamp) -> Reading {
+        // First the watches, so that no change after the reading goes unnoticed.
+        self.listen();
+        match self.content(now) {
+            Ok(Content { bytes, torn, age }) => {
+                if self.last.as_ref() == Some(&bytes) {
+                    return Reading { new: None, torn, age };
+                }
+                let answer = self.answer(&bytes, now);
+                self.last = Some(bytes);
+                Reading { new: Some(answer), torn, age }
+            }
+            Err(error) => {
+                self.last = None;
+                Reading { new: Some(Err(error.into())), torn: false, age: Duration::ZERO }
+            }
+        }
+    }
+
+    fn listen(&mut self) {
+        let Some(notices) = &mut self.notices else { return };
+        let path = self.path.display();
+        match notices.arm() {
+            Ok(()) if self.deaf => {
+                self.deaf = false;
+                tracing::info!(%path, "changes of the file are reported again");
+            }
+            Ok(()) => {}
+            Err(error) if !self.deaf => {
+                self.deaf = true;
+                tracing::warn!(
+                    %path, %error,
+                    "changes of the file are not reported; it is read again every `poll` (see fs.inotify.* in sysctl)"
+                );
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn content(&self, now: Timestamp) -> Result<Content, FileError> {
+        let failed = |why: io::Error| match why.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => FileError::Missing { path: self.path.clone() },
+            _ => FileError::Unreadable { path: self.path.clone(), why: why.to_string() },
+        };
+        // Asked before it is opened: to open a pipe is to wait for its other end.
+        self.plain(&std::fs::metadata(&self.path).map_err(failed)?)?;
+        let mut file = File::open(&self.path).map_err(failed)?;
+        let before = file.metadata().map_err(failed)?;
+        self.plain(&before)?;
+        let too_large = || FileError::TooLarge { path: self.path.clone() };
+        if before.len() > MAX_BYTES {
+            return Err(too_large());
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(before.len()).unwrap_or(0));
+        Read::by_ref(&mut file).take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(too_large());
+        }
+        let after = file.metadata().map_err(failed)?;
+        let torn = before.len() != after.len() || before.modified().ok() != after.modified().ok();
+        Ok(Content { bytes, torn, age: age(&after, now) })
+    }
+
+    fn plain(&self, found: &Metadata) -> Result<(), FileError> {
+        let kind = found.file_type();
+        let what = match () {
+            () if kind.is_file() => return Ok(()),
+            () if kind.is_dir() => "a directory",
+            () if kind.is_fifo() => "a pipe",
+            () if kind.is_socket() => "a socket",
+            () => "a device",
+        };
+        Err(FileError::NotAFile { path: self.path.clone(), what })
+    }
+
+    fn answer(&self, bytes: &[u8], now: Timestamp) -> Answer {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let good = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
+            FileError::NotText { path: self.path.clone(), at: end(&good) }
+        })?;
+        let file = self.path.to_string_lossy();
+        let snapshot =
+            parse(&file, text, &self.form, self.known.as_deref(), now).map_err(FileError::Invalid)?;
+        Ok(Arc::new(snapshot))
+    }
+}
+
+/// For how long nothing was written, as far as the file's time stamp can be believed.
+fn age(found: &Metadata, now: Timestamp) -> Duration {
+    let modified = found.modified().ok().and_then(|modified| Timestamp::try_from(modified).ok());
+    modified.and_then(|modified| Duration::try_from(now.duration_since(modified)).ok()).unwrap_or_default()
+}
+
+/// The place after a text.
+fn end(text: &str) -> Position {
+    let last = text.rsplit('\n').next().unwrap_or_default();
+    Position { line: text.matches('\n').count() + 1, column: last.chars().count() + 1 }
+}

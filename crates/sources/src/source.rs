@@ -1,0 +1,60 @@
+//! What every source can do, and how one is made of its configuration.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use roster_config::native;
+use roster_core::instance::{Snapshot, SourceError, SourceEvent};
+use roster_core::name::SourceName;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::file::FileSource;
+
+/// A place that says who is there.
+pub trait Source: Send {
+    /// One complete answer, now, for commands that look once.
+    fn fetch(&mut self) -> impl Future<Output = Result<Arc<Snapshot>, SourceError>> + Send;
+
+    /// Tells every complete answer that differs from the one before, and every loss, until it is stopped or nobody
+    /// listens any more. Events wait in the channel, so that a loss never takes the place of an answer.
+    fn run(self, out: mpsc::Sender<SourceEvent>, stop: CancellationToken) -> impl Future<Output = ()> + Send;
+}
+
+/// A source of any kind. An enum and not a boxed trait: the kinds are known, and `run` takes the source itself.
+#[derive(Debug)]
+pub enum AnySource {
+    /// A file on this machine.
+    File(FileSource),
+}
+
+/// Makes a source. Nothing is opened or asked before it is run.
+pub fn build(name: &SourceName, config: &native::Source) -> AnySource {
+    match config {
+        native::Source::File(file) => AnySource::File(FileSource::new(name.clone(), file)),
+    }
+}
+
+impl AnySource {
+    /// Gives the source the answer that was kept over a restart, so that it can keep what a new answer leaves unsaid.
+    #[must_use]
+    pub fn resume(self, known: Arc<Snapshot>) -> Self {
+        match self {
+            Self::File(file) => Self::File(file.resume(known)),
+        }
+    }
+}
+
+impl Source for AnySource {
+    async fn fetch(&mut self) -> Result<Arc<Snapshot>, SourceError> {
+        match self {
+            Self::File(file) => file.fetch().await,
+        }
+    }
+
+    async fn run(self, out: mpsc::Sender<SourceEvent>, stop: CancellationToken) {
+        match self {
+            Self::File(file) => file.run(out, stop).await,
+        }
+    }
+}
