@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Endpoint;
 use crate::exposure::{BringUp, Drain, Exposure, Guards, Names, Own, Policy, Role, Selector};
-use crate::guard::GuardRecord;
+use crate::guard::{GuardRecord, Hold};
 use crate::haproxy::ProcessInfo;
 use crate::name::{BackendName, InstanceId, ServerName, ServiceKey};
 use crate::observed::State;
@@ -143,6 +143,16 @@ impl Phase {
     }
 }
 
+impl fmt::Display for OperatorHold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.state, self.weight) {
+            (Some(state), _) => write!(f, "state {state}"),
+            (None, Some(weight)) => write!(f, "weight {weight}"),
+            (None, None) => f.write_str("a change"),
+        }
+    }
+}
+
 impl AppliedBackend {
     /// A record for an exposure to which nothing was written yet.
     pub fn new(exposure: &Exposure) -> Self {
@@ -172,6 +182,22 @@ impl AppliedBackend {
             select: Selector::default(),
             policy: Policy { drain, guard: Guards::OFF, ..Policy::default() },
         }
+    }
+
+    /// Lets what a guard holds back go through at the next pass. Answers what was held, if anything was.
+    pub fn release(&mut self) -> Option<Hold> {
+        let hold = self.guard.hold.clone()?;
+        self.guard.released = true;
+        Some(hold)
+    }
+
+    /// Takes a server back from an operator: what HAProxy shows of it counts as unfinished work of Roster's own, and
+    /// the next pass puts it right. Answers what the operator had done, if Roster has seen anything.
+    pub fn adopt(&mut self, server: &ServerName) -> Option<OperatorHold> {
+        let record = self.servers.get_mut(server)?;
+        let hold = record.operator.take()?;
+        record.confirmed = false;
+        Some(hold)
     }
 
     /// Whether no instance is behind any of its servers, nor any connection to one.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::address::Endpoint;
 use crate::applied::OperatorHold;
@@ -118,7 +118,7 @@ pub enum Reason {
 }
 
 /// Where a server stands; what `roster explain` and `roster status` tell.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
     /// In one word.
     pub status: Status,
@@ -131,7 +131,7 @@ pub struct Standing {
 }
 
 /// See [`Standing::status`].
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It takes traffic.
@@ -178,7 +178,7 @@ pub struct ProbeOrder {
 pub type ProbeResults = BTreeMap<(BackendName, ServerName), Endpoint>;
 
 /// Something an operator should know of a backend that is no operation.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Note {
     /// There is no slot for an instance.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::sim::{Sim, endpoint, instance, instances, name};
 use crate::applied::OperatorHold;
-use crate::exposure::Guards;
+use crate::exposure::{BringUp, Guards};
 use crate::guard::Guard;
 use crate::observed::State;
 use crate::plan::Status;
@@ -40,6 +40,57 @@ fn an_operators_weight_stays() {
     sim.server("srv1").weight = Weight::new(7).unwrap();
     assert!(sim.settle(&live).is_empty());
     assert!(matches!(status(&sim, &live, "srv1"), Status::Operator(OperatorHold { state: None, .. })));
+}
+
+#[test]
+fn an_adopted_server_is_brought_back_whatever_was_done_to_it() {
+    let mut sim = Sim::with_slots(2);
+    let live = instances([1, 2]);
+    for state in [State::Maint, State::Drain] {
+        sim.settle(&live);
+        sim.operator("srv1", state);
+        sim.settle(&live);
+        let record = sim.applied.as_mut().unwrap();
+        assert_eq!(record.adopt(&name("srv1")).and_then(|hold| hold.state), Some(state));
+        assert_eq!(record.adopt(&name("srv1")), None, "taken back twice");
+        sim.settle(&live);
+        assert_eq!(status(&sim, &live, "srv1"), Status::Active);
+    }
+    sim.server("srv1").weight = Weight::new(7).unwrap();
+    sim.settle(&live);
+    sim.applied.as_mut().unwrap().adopt(&name("srv1")).unwrap();
+    sim.settle(&live);
+    assert_eq!(sim.server("srv1").weight, Weight::ONE);
+}
+
+#[test]
+fn an_adopted_server_that_an_operator_changes_again_is_the_operators_again() {
+    let mut sim = Sim::with_slots(2);
+    let live = instances([1, 2]);
+    sim.settle(&live);
+    sim.operator("srv1", State::Maint);
+    sim.settle(&live);
+    sim.applied.as_mut().unwrap().adopt(&name("srv1")).unwrap();
+    sim.settle(&live);
+    sim.operator("srv1", State::Maint);
+    assert!(sim.settle(&live).is_empty());
+    assert!(matches!(status(&sim, &live, "srv1"), Status::Operator(_)));
+}
+
+#[test]
+fn an_adopted_server_earns_its_traffic_like_a_new_one() {
+    let mut sim = Sim::with_slots(2);
+    sim.exposure.policy.bring_up = Some(BringUp::Probe);
+    let live = instances([1, 2]);
+    sim.probes.extend((1..=2).map(|n| (("be".parse().unwrap(), name(&format!("srv{n}"))), endpoint(n))));
+    sim.settle(&live);
+    sim.settle(&live);
+    sim.operator("srv1", State::Maint);
+    sim.settle(&live);
+    sim.probes.clear();
+    sim.applied.as_mut().unwrap().adopt(&name("srv1")).unwrap();
+    sim.settle(&live);
+    assert_eq!(status(&sim, &live, "srv1"), Status::Rising(BringUp::Probe));
 }
 
 #[test]
@@ -179,12 +230,15 @@ fn a_released_hold_lets_the_answer_through_once() {
     let mut sim = guarded();
     sim.settle(&instances(0..4));
     sim.settle(&[]);
-    sim.applied.as_mut().unwrap().guard.released = true;
+    let held = sim.applied.as_mut().unwrap().release().map(|hold| hold.leaving);
+    assert_eq!(held, Some(4));
     sim.settle(&[]);
     assert!(sim.serving().is_empty());
     sim.settle(&instances(0..4));
     sim.settle(&[]);
     assert_eq!(sim.serving().len(), 4, "the release outlived its hold");
+    sim.settle(&instances(0..4));
+    assert_eq!(sim.applied.as_mut().unwrap().release(), None, "there is nothing to release");
 }
 
 #[test]
