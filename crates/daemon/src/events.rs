@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use roster_core::applied::ProcessId;
 use roster_core::guard::Hold;
-use roster_core::haproxy::Refusal;
+use roster_core::haproxy::known::known;
+use roster_core::haproxy::{Refusal, Version};
 use roster_core::instance::{Snapshot, SourceError};
 use roster_core::name::{BackendName, ServiceKey, SourceName, TargetName};
 use roster_core::plan::{Note, Operation};
@@ -114,6 +116,18 @@ pub(crate) struct SourceLost<'a> {
     pub known: bool,
 }
 
+/// What was kept of a source is too old to be believed.
+pub(crate) struct AnswerTooOld<'a> {
+    pub source: &'a SourceName,
+    pub taken: Timestamp,
+}
+
+/// A process of a version with known limits is kept.
+pub(crate) struct VersionLimits<'a> {
+    pub target: &'a TargetName,
+    pub version: Version,
+}
+
 /// The state folder does not do.
 pub(crate) struct StateTrouble<'a> {
     pub error: &'a StoreError,
@@ -221,6 +235,23 @@ impl Event for SourceLost<'_> {
         let goes_on =
             if self.known { "the last good answer stays" } else { "nothing is done until it answers" };
         error!(source = %self.source, "{}; {goes_on}", self.error);
+    }
+}
+
+impl Event for AnswerTooOld<'_> {
+    fn emit(self) {
+        warn!(source = %self.source, taken = %self.taken,
+              "what it said last is older than `last_good.max_age` and is not believed; nothing is done until it answers");
+    }
+}
+
+impl Event for VersionLimits<'_> {
+    fn emit(self) {
+        let Self { target, version } = self;
+        info!(%target, %version, "HAProxy answers");
+        for known in known(version) {
+            info!(%target, %version, "known: {}", known.what);
+        }
     }
 }
 

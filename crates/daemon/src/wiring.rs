@@ -1,20 +1,21 @@
 //! From a configuration to sources and targets that work.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use roster_config::env::ProcessEnv;
-use roster_config::native::{Address, Config, Reach, RuntimeReach};
+use roster_config::native::{Address, Config, LastGood, Reach, RuntimeReach};
 use roster_core::catalog::Catalog;
-use roster_core::instance::{SourceError, SourceEvent};
+use roster_core::instance::{Snapshot, SourceError, SourceEvent};
 use roster_core::name::{SourceName, TargetName};
 use roster_sources::{AnySource, Source};
 use roster_targets::runtime::{RuntimeTarget, session, socket::SocketAddress};
 
 use crate::clock;
-use crate::events::{Event, SourceLost, StateTrouble};
+use crate::events::{AnswerTooOld, Event, SourceLost, StateTrouble};
 use crate::exit::Failure;
 use crate::store::{Store, StoreError};
 
@@ -40,6 +41,17 @@ pub(crate) fn store(folder: Option<&Path>) -> Result<Store, Failure> {
 pub(crate) fn sources(config: &Config) -> Vec<(SourceName, AnySource)> {
     let sources = config.sources.iter();
     sources.map(|(name, source)| (name.clone(), roster_sources::build(name, source))).collect()
+}
+
+/// Every target of the configuration, ready to be kept.
+pub(crate) async fn targets(
+    config: &Config,
+) -> Result<BTreeMap<TargetName, (RuntimeTarget, Duration)>, anyhow::Error> {
+    let mut targets = BTreeMap::new();
+    for (name, reach) in &config.targets {
+        targets.insert(name.clone(), target(name, reach).await?);
+    }
+    Ok(targets)
 }
 
 /// A target of the configuration.
@@ -78,7 +90,7 @@ pub(crate) async fn ask_all(config: &Config, store: &Store) -> (Catalog, Vec<(So
         match source.fetch().await {
             Ok(snapshot) => catalog.accept(&name, SourceEvent::Full(snapshot), clock::now()),
             Err(error) => {
-                let known = restore(&mut catalog, store, &name);
+                let known = restore(&mut catalog, store, &name, config.last_good);
                 SourceLost { source: &name, error: &error, known }.emit();
                 catalog.accept(&name, SourceEvent::Lost(error.clone()), clock::now());
                 lost.push((name, error));
@@ -89,8 +101,12 @@ pub(crate) async fn ask_all(config: &Config, store: &Store) -> (Catalog, Vec<(So
 }
 
 /// Takes in what a source said last, as far as that was kept; answers whether it was.
-pub(crate) fn restore(catalog: &mut Catalog, store: &Store, source: &SourceName) -> bool {
+pub(crate) fn restore(catalog: &mut Catalog, store: &Store, source: &SourceName, limit: LastGood) -> bool {
     match store.last_good(source) {
+        Ok(Some(snapshot)) if is_too_old(&snapshot, limit) => {
+            AnswerTooOld { source, taken: snapshot.taken }.emit();
+            false
+        }
         Ok(Some(snapshot)) => {
             catalog.restore(source, Arc::new(snapshot));
             true
@@ -101,6 +117,11 @@ pub(crate) fn restore(catalog: &mut Catalog, store: &Store, source: &SourceName)
             false
         }
     }
+}
+
+fn is_too_old(snapshot: &Snapshot, limit: LastGood) -> bool {
+    let age = clock::now().duration_since(snapshot.taken);
+    limit.max_age.is_some_and(|max| std::time::Duration::try_from(age).is_ok_and(|age| age > max.get()))
 }
 
 /// Tells of an error of the state folder.

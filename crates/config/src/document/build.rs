@@ -3,6 +3,8 @@
 //! The text may be anything, so everything is bounded: its length, how deep it nests, how many nodes there are
 //! and how much text aliases multiply it to. The parser is pulled, so that a bound stops it at once.
 
+mod json;
+
 use std::collections::HashMap;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
@@ -34,6 +36,18 @@ pub(crate) fn build(text: &str, env: Option<&dyn Env>) -> Result<Built, Fault> {
         return Err((Position { line: 1, column: 1 }, message));
     }
     refuse_nul(text)?;
+    if json::may_be(text) {
+        let mut builder = Builder::new(env);
+        match json::read(text, &mut builder) {
+            Ok(()) => return builder.finish(),
+            Err(json::Stop::Fault(fault)) => return Err(fault),
+            Err(json::Stop::NotJson) => {}
+        }
+    }
+    yaml(text, env)
+}
+
+fn yaml(text: &str, env: Option<&dyn Env>) -> Result<Built, Fault> {
     let mut builder = Builder::new(env);
     let mut parser = Parser::new(StrInput::new(text));
     while let Some(event) = parser.next_event() {

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::expose;
 use super::resolve::Resolve;
-use super::{File, Log, Reach, Source};
+use super::{File, LastGood, Log, Reach, Source};
 use crate::document::{self, Document};
 use crate::env::Env;
 use crate::problem::Problems;
@@ -29,6 +29,8 @@ pub struct Config {
     pub admin: Option<SocketAddr>,
     /// What to write about the work.
     pub log: Log,
+    /// How long a source's last answer is believed over a restart.
+    pub last_good: LastGood,
 }
 
 /// Why there is no configuration.
@@ -111,7 +113,14 @@ fn resolve(document: &Document, file: &File, folder: &Path) -> Result<Config, Pr
     });
     let sources = sources.collect();
     Problems::none(std::mem::take(&mut cx.problems))?;
-    Ok(Config { sources, targets, rules, admin: file.admin.listen(), log: file.log })
+    Ok(Config {
+        sources,
+        targets,
+        rules,
+        admin: file.admin.listen(),
+        log: file.log,
+        last_good: file.last_good,
+    })
 }
 
 fn rules(cx: &mut Resolve<'_>, file: &File) -> Vec<Rule> {

@@ -5,6 +5,7 @@
 
 mod admin;
 mod expose;
+mod last_good;
 mod load;
 mod log;
 mod resolve;
@@ -24,6 +25,7 @@ pub use expose::{
     InvalidServiceRef, OtherZones, Own, Probe, Select, SendProxy, Server, ServiceRef, Slots, SlowStart, Ssl,
     Verify, Zone,
 };
+pub use last_good::LastGood;
 pub use load::{Config, LoadError};
 pub use log::{Log, LogFormat, LogLevel};
 pub use source::{FileFormat, FileSource, Source};
@@ -52,6 +54,9 @@ pub struct File {
     /// What Roster writes about its work.
     #[serde(default)]
     pub log: Log,
+    /// How old a kept answer may be that stands for a source which does not answer at a start.
+    #[serde(default)]
+    pub last_good: LastGood,
 }
 
 /// The JSON Schema (draft 2020-12) of the configuration.

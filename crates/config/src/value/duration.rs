@@ -3,12 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::SignedDuration;
 use jiff::fmt::friendly::SpanParser;
+use jiff::{SignedDuration, SpanRelativeTo};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A length of time: `250ms`, `30s`, `5m`, `1h30m`, `24h`. Zero is `0s`.
+/// A length of time: `250ms`, `30s`, `5m`, `1h30m`, `24h`, `7d` (a day is 24 hours). Zero is `0s`.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Duration(std::time::Duration);
@@ -23,7 +23,7 @@ pub enum InvalidDuration {
     #[error("{0:?} is negative; write 0s for no time at all")]
     Negative(String),
     /// Anything else.
-    #[error("{0:?} is not a duration; write for example 250ms, 30s, 5m or 1h30m")]
+    #[error("{0:?} is not a duration; write for example 250ms, 30s, 5m, 1h30m or 7d")]
     Other(String),
 }
 
@@ -59,7 +59,8 @@ impl FromStr for Duration {
             return Err(InvalidDuration::NoUnit(shown()));
         }
         // The parser also takes `01:30:00`, which is hours to some and minutes to others.
-        let parsed = if given.contains(':') { None } else { SpanParser::new().parse_duration(given).ok() };
+        let span = if given.contains(':') { None } else { SpanParser::new().parse_span(given).ok() };
+        let parsed = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
         match parsed {
             Some(duration) if duration < SignedDuration::ZERO => Err(InvalidDuration::Negative(shown())),
             Some(duration) => Ok(Self(duration.unsigned_abs())),
@@ -107,6 +108,7 @@ mod tests {
             ("90m", 5_400_000, "1h30m"),
             ("0s", 0, "0s"),
             ("24h", 86_400_000, "24h"),
+            ("7d", 604_800_000, "168h"),
         ] {
             let duration: Duration = given.parse().unwrap();
             assert_eq!(duration.get().as_millis(), millis, "{given}");
@@ -128,7 +130,7 @@ mod tests {
     #[test]
     fn nothing_else_is_a_duration() {
         for wrong in
-            ["", "s", "-5s", "5s ago", "1d", "1 fortnight", "01:30:00", "30s30", "∞", "99999999999999999999s"]
+            ["", "s", "-5s", "5s ago", "1 fortnight", "01:30:00", "30s30", "∞", "99999999999999999999s"]
         {
             assert!(wrong.parse::<Duration>().is_err(), "{wrong:?} was taken");
         }

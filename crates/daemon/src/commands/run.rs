@@ -43,6 +43,8 @@ struct Carry {
     targets: BTreeMap<TargetName, (Reach, Applied)>,
 }
 
+type Targets = BTreeMap<TargetName, (RuntimeTarget, Duration)>;
+
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -85,14 +87,15 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Failure> {
              give --state-dir or let systemd set StateDirectory="
         );
     }
-    let mut generation = Generation::start(config, &store, Carry::default()).await?;
+    let targets = wiring::targets(&config).await?;
+    let mut generation = Generation::start(config, targets, &store, Carry::default());
     loop {
         match signals.next().await {
             Told::Stop => break,
-            Told::Reload => match wiring::load(&args.common.config) {
-                Ok(config) => {
+            Told::Reload => match read_again(args).await {
+                Ok((config, targets)) => {
                     let carry = generation.stop().await;
-                    generation = Generation::start(config, &store, carry).await?;
+                    generation = Generation::start(config, targets, &store, carry);
                     info!("the configuration was read again");
                 }
                 Err(failure) => error!("the configuration stays as it was: {failure}"),
@@ -104,17 +107,23 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// Everything that can fail about a new configuration, before the old one is given up.
+async fn read_again(args: &RunArgs) -> Result<(Config, Targets), Failure> {
+    let config = wiring::load(&args.common.config)?;
+    let targets = wiring::targets(&config).await?;
+    Ok((config, targets))
+}
+
 impl Generation {
-    async fn start(config: Config, store: &Store, carry: Carry) -> Result<Self, Failure> {
+    fn start(config: Config, targets: Targets, store: &Store, carry: Carry) -> Self {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let known = known(&config, store, &carry);
         let catalog = hub::start(wiring::sources(&config), known, store, &tasks, &stop);
         let mut keepers = BTreeMap::new();
-        for (name, reach) in &config.targets {
-            let (target, poll) = wiring::target(name, reach).await?;
-            let applied = match carry.targets.get(name) {
-                Some((before, applied)) if before == reach => applied.clone(),
-                _ => recorded(store, name),
+        for (name, (target, poll)) in targets {
+            let applied = match carry.targets.get(&name) {
+                Some((before, applied)) if config.targets.get(&name) == Some(before) => applied.clone(),
+                _ => recorded(store, &name),
             };
             let (socket_sign, socket) = mpsc::channel(1);
             let watching = target.watch(socket_sign);
@@ -124,12 +133,16 @@ impl Generation {
                 let _watching = watching;
                 keeper.run(ears).await
             });
-            keepers.insert(name.clone(), tokio::spawn(kept));
+            keepers.insert(name, tokio::spawn(kept));
         }
-        let (sources, targets) = (config.sources.len(), config.targets.len());
-        info!(sources, targets, version = env!("CARGO_PKG_VERSION"), "running");
+        info!(
+            sources = config.sources.len(),
+            targets = config.targets.len(),
+            version = env!("CARGO_PKG_VERSION"),
+            "running"
+        );
         tasks.close();
-        Ok(Self { config, tasks, stop, keepers, catalog })
+        Self { config, tasks, stop, keepers, catalog }
     }
 
     /// Ends everything; a pass that was begun is finished.
@@ -165,7 +178,7 @@ fn known(config: &Config, store: &Store, carry: &Carry) -> Catalog {
                 catalog.accept(name, SourceEvent::Full(answer.clone()), clock::now());
             }
             _ => {
-                wiring::restore(&mut catalog, store, name);
+                wiring::restore(&mut catalog, store, name, config.last_good);
             }
         }
     }

@@ -74,6 +74,7 @@ pub(crate) async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
         });
         let status = TargetStatus {
             process: passed.process,
+            version: passed.version.map(|version| version.to_string()),
             synced: passed.settled,
             settled_at: passed.settled.then(clock::now),
             trouble: None,

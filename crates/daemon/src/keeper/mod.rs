@@ -14,6 +14,7 @@ use roster_core::agenda::Agenda;
 use roster_core::applied::Applied;
 use roster_core::catalog::Catalog;
 use roster_core::exposure::Rule;
+use roster_core::haproxy::Version;
 use roster_core::name::{BackendName, TargetName};
 use roster_targets::Target;
 use tokio::sync::{mpsc, watch};
@@ -24,7 +25,7 @@ pub(crate) use status::{BackendStatus, TargetStatus};
 pub(crate) use takeover::Takeover;
 
 use crate::clock;
-use crate::events::{Event, LeftOut, TargetBack, TargetLost};
+use crate::events::{Event, LeftOut, TargetBack, TargetLost, VersionLimits};
 use crate::store::Store;
 use probes::Probes;
 use schedule::{Schedule, Step};
@@ -43,6 +44,8 @@ pub(crate) struct Keeper<T> {
     schedule: Schedule,
     probes: Probes,
     poll: Duration,
+    /// The version whose limits were told.
+    greeted: Option<Version>,
     status: watch::Sender<TargetStatus>,
 }
 
@@ -72,7 +75,7 @@ where
         let (status, _) = watch::channel(TargetStatus::default());
         let schedule = Schedule::new(DRIFT);
         let (agenda, probes) = (Agenda::default(), Probes::default());
-        Self { name, target, rules, store, applied, agenda, schedule, probes, poll, status }
+        Self { name, target, rules, store, applied, agenda, schedule, probes, poll, greeted: None, status }
     }
 
     /// Where to see how it is doing.
@@ -167,6 +170,10 @@ where
     fn passed(&mut self, mut passed: Passed) {
         if self.schedule.is_troubled() {
             TargetBack { target: &self.name }.emit();
+        }
+        if let Some(version) = passed.version.filter(|version| self.greeted != Some(*version)) {
+            VersionLimits { target: &self.name, version }.emit();
+            self.greeted = Some(version);
         }
         let now = clock::now();
         let mut wakes: BTreeMap<BackendName, _> =

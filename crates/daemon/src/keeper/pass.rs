@@ -6,7 +6,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use roster_core::agenda::{Agenda, Item, Moment};
 use roster_core::applied::{Applied, Phase, ProcessId};
-use roster_core::haproxy::Refusal;
+use roster_core::haproxy::{Refusal, Version};
 use roster_core::name::{BackendName, TargetName};
 use roster_core::plan::{BackendPlan, Operation, ProbeResults};
 use roster_targets::{Look, Reading, Target};
@@ -36,6 +36,8 @@ pub(crate) struct Bench<'a, T> {
 pub(crate) struct Passed {
     /// The process that serves.
     pub process: Option<ProcessId>,
+    /// Its version.
+    pub version: Option<Version>,
     /// Each backend's last plan; without operations where it came to rest.
     pub plans: BTreeMap<BackendName, BackendPlan>,
     /// Backends that are wanted and not there.
@@ -138,6 +140,7 @@ where
         let settled = plans.values().all(|plan| plan.operations.is_empty());
         Passed {
             process: Some(reading.process),
+            version: Some(reading.version),
             plans,
             missing: reading.observed.missing.clone(),
             done: Vec::new(),

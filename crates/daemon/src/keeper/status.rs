@@ -18,6 +18,8 @@ use crate::events::{BackendMissing, ChangesHeld, Event, HoldEnded, Noted};
 pub(crate) struct TargetStatus {
     /// The process that serves.
     pub process: Option<ProcessId>,
+    /// HAProxy's version.
+    pub version: Option<String>,
     /// Whether everything was brought to what is wanted at least once.
     pub synced: bool,
     /// When HAProxy was last seen to show what is wanted.
@@ -80,6 +82,7 @@ impl TargetStatus {
     /// Takes in what a pass came to, and tells what is new in it.
     pub(super) fn take(&mut self, target: &TargetName, agenda: &Agenda, passed: Passed, now: Timestamp) {
         self.process = passed.process;
+        self.version = passed.version.map(|version| version.to_string());
         self.trouble = None;
         for (backend, plan) in passed.plans {
             let status = BackendStatus::of(&plan);

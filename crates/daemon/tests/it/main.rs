@@ -3,4 +3,6 @@
 mod rig;
 
 mod commands;
+mod demo;
 mod keeping;
+mod memory;

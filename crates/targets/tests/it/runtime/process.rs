@@ -20,7 +20,7 @@ const GREETING: usize = 3;
 async fn a_paused_haproxy_is_an_error_and_got_nothing() {
     on_each(async |bin| {
         let haproxy = Haproxy::builder(bin).config(&many_servers(2)).start().or_fail();
-        haproxy.pause();
+        haproxy.pause().or_fail();
         let error = Batch::new(&weights(3, 2)).run(&address(&haproxy), &quick()).await.unwrap_err();
         haproxy.resume();
         assert!(matches!(error, SessionError::Broken { cause: Break::Silent(_), .. }), "{error}");
@@ -39,7 +39,7 @@ async fn a_haproxy_paused_in_the_middle_tells_how_far_it_got() {
         let batch = Batch::new(&commands).run(&gate.address, &limits);
         let pausing = async {
             gate.is_held().await;
-            haproxy.pause();
+            haproxy.pause().or_fail();
             gate.open();
         };
         let (ran, ()) = tokio::join!(batch, pausing);

@@ -1,0 +1,77 @@
+//! Why the demo cannot go on.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::client::Fault;
+
+/// What to do about a HAProxy that is not there.
+const GET_ONE: &str = "`make run` in Roster's repository fetches one; \
+                       or install the package haproxy (2.6 or later), or name one with --haproxy";
+
+/// Why the demo cannot go on. Whatever it started is ended all the same.
+#[derive(Debug, Error)]
+pub(super) enum DemoError {
+    /// No HAProxy that would do.
+    #[error("no HAProxy was found ({0}); {GET_ONE}")]
+    NoHaproxy(String),
+    /// The one that was named does not do.
+    #[error("{0}; {GET_ONE}")]
+    NotUsable(String),
+    /// A file or folder of the demo.
+    #[error("{path}: {source}; set TMPDIR to a folder that can be written to and has space", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No port on loopback.
+    #[error("no port of 127.0.0.1 can be had ({0}); see what uses them with `ss -tan`")]
+    Port(io::Error),
+    /// Signals cannot be listened for.
+    #[error("signals cannot be listened for: {0}")]
+    Signals(io::Error),
+    /// A program that does not start.
+    #[error("{program} does not start: {source}; check that the file may be run here", program = program.display())]
+    Start {
+        /// Which.
+        program: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// HAProxy started and cannot be used.
+    #[error("HAProxy does not come up: {why}\n{log}")]
+    NotUp {
+        /// Why.
+        why: String,
+        /// What it wrote.
+        log: String,
+    },
+    /// One of the two programs ended.
+    #[error("{name} ended by itself ({how}), so the demo is over\n{log}")]
+    Ended {
+        /// Which.
+        name: &'static str,
+        /// Its exit status.
+        how: String,
+        /// What it wrote, as far as it was not shown.
+        log: String,
+    },
+    /// Something was waited for and did not come.
+    #[error("waited {cap:?} for {what}, but {instead}; Roster's lines above say what it did")]
+    NotShown {
+        /// What was waited for.
+        what: &'static str,
+        /// How long.
+        cap: Duration,
+        /// What there was instead.
+        instead: String,
+    },
+    /// The long download failed.
+    #[error("the download through HAProxy failed: {0}")]
+    Download(Fault),
+}

@@ -1,0 +1,93 @@
+//! Steady traffic: a fresh connection for each request, so that whoever is not well is noticed at once.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::client::{Fault, fetch};
+use super::tally::Tally;
+
+/// 50 requests a second.
+const EVERY: Duration = Duration::from_millis(20);
+/// The most requests at once; a HAProxy that answers needs one or two.
+const MOST: usize = 500;
+
+/// Traffic under way.
+#[derive(Debug)]
+pub(super) struct Load {
+    tally: watch::Receiver<Tally>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Load {
+    /// Begins.
+    pub(super) fn start(at: SocketAddr) -> Self {
+        let (counted, tally) = watch::channel(Tally::default());
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(run(at, counted, stop.clone()));
+        Self { tally, stop, task }
+    }
+
+    /// What became of the requests so far.
+    pub(super) fn tally(&self) -> Tally {
+        self.tally.borrow().clone()
+    }
+
+    /// Sends no more, waits for the answers that are still to come, and tells everything.
+    pub(super) async fn end(self) -> Tally {
+        self.stop.cancel();
+        // The task does not panic and nobody else ends it.
+        drop(self.task.await);
+        self.tally.borrow().clone()
+    }
+}
+
+async fn run(at: SocketAddr, tally: watch::Sender<Tally>, stop: CancellationToken) {
+    let mut under_way = JoinSet::new();
+    let mut tick = tokio::time::interval(EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let count = |outcome: Result<String, Fault>| tally.send_modify(|tally| tally.count(outcome));
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = tick.tick(), if under_way.len() < MOST => { under_way.spawn(fetch(at)); }
+            Some(Ok(outcome)) = under_way.join_next() => count(outcome),
+        }
+    }
+    while let Some(Ok(outcome)) = under_way.join_next().await {
+        count(outcome);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::task::TaskTracker;
+
+    use super::super::servers;
+    use super::*;
+
+    #[tokio::test]
+    async fn every_request_that_was_sent_is_counted() {
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let servers = servers::start(&tasks, &stop).await.unwrap();
+        let mut load = Load::start(servers[0].entry.addr);
+        load.tally.wait_for(|tally| tally.requests() >= 10).await.unwrap();
+        let tally = load.end().await;
+        assert_eq!((tally.answers.get("amber"), tally.failed), (Some(&tally.requests()), 0));
+    }
+
+    #[tokio::test]
+    async fn a_port_where_nobody_listens_is_a_failure_each_time() {
+        let at = (std::net::Ipv4Addr::LOCALHOST, roster_testkit::dead_port().unwrap()).into();
+        let mut load = Load::start(at);
+        load.tally.wait_for(|tally| tally.failed >= 2).await.unwrap();
+        let tally = load.end().await;
+        assert_eq!(tally.failed, tally.requests());
+        assert!(tally.last_fault.unwrap().starts_with("no connection to 127.0.0.1:"));
+    }
+}

@@ -1,0 +1,166 @@
+//! Roster's own log in the demo: JSON lines in, lines for people out, and the few facts that the story waits for.
+
+use serde_json::{Map, Value};
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::sync::watch;
+
+use super::screen::{Kind, Screen};
+
+/// What stands before each of Roster's lines.
+const PREFIX: &str = "   roster | ";
+
+/// What the log told so far.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Told {
+    /// How often the source gave an answer.
+    pub(super) answered: u64,
+    /// How many servers were made ready.
+    pub(super) ready: u64,
+    /// How many servers were put in drain.
+    pub(super) drain: u64,
+    /// How many servers were put in maintenance.
+    pub(super) maint: u64,
+    /// How often a guard began to hold changes back.
+    pub(super) held: u64,
+    /// How often that ended.
+    pub(super) released: u64,
+    /// How many operations were told of whose pass is not over.
+    pub(super) pending: u64,
+}
+
+/// One line of the log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Line {
+    kind: Kind,
+    fact: Fact,
+    words: String,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Fact {
+    Answered,
+    Ready,
+    Drain,
+    Maint,
+    Changed,
+    Converged,
+    Held,
+    Released,
+    Other,
+}
+
+impl Told {
+    fn take(&mut self, fact: Fact) {
+        self.pending += u64::from(fact.is_operation());
+        match fact {
+            Fact::Answered => self.answered += 1,
+            Fact::Ready => self.ready += 1,
+            Fact::Drain => self.drain += 1,
+            Fact::Maint => self.maint += 1,
+            Fact::Converged => self.pending = 0,
+            Fact::Held => self.held += 1,
+            Fact::Released => self.released += 1,
+            Fact::Changed | Fact::Other => {}
+        }
+    }
+}
+
+impl Fact {
+    fn of(fields: &Map<String, Value>, is_info: bool) -> Self {
+        let has = |name| fields.contains_key(name);
+        match field(fields, "op") {
+            Some("ready") => Self::Ready,
+            Some("drain") => Self::Drain,
+            Some("maint") => Self::Maint,
+            Some(_) => Self::Changed,
+            None if has("operations") => Self::Converged,
+            None if has("guard") => Self::Held,
+            None if is_info && has("instances") => Self::Answered,
+            None if is_info && has("backend") => Self::Released,
+            None => Self::Other,
+        }
+    }
+
+    fn is_operation(self) -> bool {
+        matches!(self, Self::Ready | Self::Drain | Self::Maint | Self::Changed)
+    }
+
+    /// Whether a newcomer is helped by its line. The others say what the story says in its own words.
+    fn is_shown(self) -> bool {
+        !matches!(self, Self::Answered | Self::Converged)
+    }
+}
+
+/// Shows each line as it comes, until Roster ends.
+pub(super) async fn show(log: impl AsyncRead + Unpin, screen: Screen, told: watch::Sender<Told>) {
+    let mut lines = BufReader::new(log).split(b'\n');
+    while let Ok(Some(bytes)) = lines.next_segment().await {
+        let line = read(&String::from_utf8_lossy(&bytes));
+        if line.fact.is_shown() {
+            screen.say(line.kind, &format!("{PREFIX}{}", line.words));
+        }
+        told.send_modify(|told| told.take(line.fact));
+    }
+}
+
+fn read(text: &str) -> Line {
+    let Ok(Value::Object(fields)) = serde_json::from_str(text) else {
+        // No log line: an error of the command line, or worse.
+        return Line { kind: Kind::Warning, fact: Fact::Other, words: text.to_owned() };
+    };
+    let is_info = field(&fields, "level") == Some("INFO");
+    let kind = if is_info { Kind::Roster } else { Kind::Warning };
+    Line { kind, fact: Fact::of(&fields, is_info), words: words(&fields) }
+}
+
+fn words(fields: &Map<String, Value>) -> String {
+    let message = field(fields, "message").unwrap_or_default();
+    match field(fields, "reason") {
+        Some(reason) => format!("{message} ({reason})"),
+        None => message.to_owned(),
+    }
+}
+
+fn field<'f>(fields: &'f Map<String, Value>, name: &str) -> Option<&'f str> {
+    fields.get(name)?.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: &str = r#"
+{"level":"INFO","message":"running","sources":1,"targets":1}
+{"level":"INFO","message":"answered","source":"demo","services":1,"instances":2}
+{"level":"INFO","message":"srv1: address 127.0.0.1:4001","backend":"web","server":"srv1","op":"address","reason":"127.0.0.1:4001 appeared"}
+{"level":"INFO","message":"srv1: state ready","backend":"web","server":"srv1","op":"ready","reason":"it was reached"}
+{"level":"INFO","message":"HAProxy shows what is wanted","operations":2,"backends":1}
+{"level":"INFO","message":"srv2: state drain","backend":"web","server":"srv2","op":"drain","reason":"it left"}
+{"level":"WARN","message":"held back: 4 of 4 servers would leave","backend":"web","guard":"minimum","leaving":4,"of":4}
+{"level":"INFO","message":"nothing is held back any more","target":"local","backend":"web"}
+roster.yaml:1:1: unknown key `x`
+"#;
+
+    #[test]
+    fn lines_are_rendered_for_people() {
+        let lines = LOG.lines().skip(1).map(read).filter(|line| line.fact.is_shown());
+        let shown: Vec<String> = lines.map(|line| format!("{:?} {}", line.kind, line.words)).collect();
+        insta::assert_snapshot!(shown.join("\n"), @r"
+        Roster running
+        Roster srv1: address 127.0.0.1:4001 (127.0.0.1:4001 appeared)
+        Roster srv1: state ready (it was reached)
+        Roster srv2: state drain (it left)
+        Warning held back: 4 of 4 servers would leave
+        Roster nothing is held back any more
+        Warning roster.yaml:1:1: unknown key `x`
+        ");
+    }
+
+    #[test]
+    fn the_story_learns_what_it_waits_for() {
+        let mut told = Told::default();
+        LOG.lines().skip(1).for_each(|line| told.take(read(line).fact));
+        let expected = Told { answered: 1, ready: 1, drain: 1, maint: 0, held: 1, released: 1, pending: 1 };
+        assert_eq!(told, expected);
+    }
+}

@@ -1,0 +1,213 @@
+//! `roster demo`, as a newcomer starts it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use roster_testkit::wait_until_or_fail;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::rig::{CAP, one_version};
+
+/// A demo with a folder of its own for its temporary files. Dropping it asks it to end.
+struct Demo {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    seen: String,
+    temporary: tempfile::TempDir,
+}
+
+/// How a demo ended.
+#[derive(Debug)]
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    err: String,
+    /// What is left of its files.
+    left: Vec<String>,
+    /// What is left of its processes.
+    running: Vec<u32>,
+}
+
+impl Demo {
+    fn start(haproxy: &Path, words: &[&str]) -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
+        command.arg("demo").arg("--haproxy").arg(haproxy).args(words).env("TMPDIR", temporary.path());
+        let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        Self { child, out, seen: String::new(), temporary }
+    }
+
+    /// Reads on until a line begins so.
+    fn until(&mut self, begins: &str) {
+        loop {
+            let from = self.seen.len();
+            assert_ne!(
+                self.out.read_line(&mut self.seen).unwrap(),
+                0,
+                "no line {begins:?} in:\n{}",
+                self.seen
+            );
+            if self.seen[from..].starts_with(begins) {
+                return;
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        send(self.child.id(), signal);
+    }
+
+    /// Reads the rest, and looks at what is left.
+    fn ended(mut self) -> Ended {
+        self.out.read_to_string(&mut self.seen).unwrap();
+        let mut err = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        let status = wait_until_or_fail(CAP, "the end of the demo", || self.child.try_wait().unwrap());
+        let out = std::mem::take(&mut self.seen);
+        let folder = self.temporary.path();
+        let left =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().display().to_string());
+        let running = pids(&out).into_iter().filter(|pid| runs_in(*pid, folder)).collect();
+        Ended { code: status.code(), left: left.collect(), running, out, err }
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            self.signal(Signal::TERM);
+            self.child.wait().ok();
+        }
+    }
+}
+
+impl Ended {
+    #[track_caller]
+    fn left_nothing(&self) {
+        assert_eq!((&self.left, &self.running), (&vec![], &vec![]), "{self:?}");
+    }
+}
+
+fn send(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+}
+
+/// The numbers of HAProxy and Roster, as the demo prints them.
+fn pids(out: &str) -> Vec<u32> {
+    let lines =
+        out.lines().filter(|line| line.starts_with("   HAProxy  ") || line.starts_with("   Roster   "));
+    let numbers = lines.filter_map(|line| line.split("process ").nth(1)?.split(',').next()?.parse().ok());
+    numbers.collect()
+}
+
+/// Whether this process was started with a file of this folder. Its number alone may be another one's by now.
+fn runs_in(pid: u32, folder: &Path) -> bool {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).contains(folder.to_str().unwrap())
+}
+
+#[test]
+fn the_story_is_told_without_a_failed_request_and_leaves_nothing() {
+    let ended = Demo::start(one_version().path(), &["--seconds", "15"]).ended();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let told = [
+        "1. Two servers are written",
+        "srv1: state ready (amber appeared)",
+        "2. Two more are added",
+        "All four serve ",
+        "3. coral is taken off",
+        "srv3: state drain (coral at 127.0.0.1:",
+        "It gets nothing new ",
+        "The download ended whole",
+        "4. coral is put on",
+        "It serves from its old slot ",
+        "5. By mistake",
+        "held back: 4 of 4 servers would leave",
+        "all four serve as before",
+        "6. The list is put right",
+        "The guard let go ",
+        "Now it is your turn",
+        " requests, 0 failed, no reload.",
+    ];
+    let mut rest = ended.out.as_str();
+    for text in told {
+        let found = rest.split_once(text);
+        rest = found.unwrap_or_else(|| panic!("no {text:?} at its place in:\n{}", ended.out)).1;
+    }
+    assert!(
+        ended.out.contains("   amber 25%  blue 25%  coral 25%  jade 25%  0 failed"),
+        "{}",
+        ended.out
+    );
+    assert!(!ended.out.contains('\x1b'), "{}", ended.out);
+    assert_eq!((pids(&ended.out).len(), ended.err.as_str()), (2, ""));
+    ended.left_nothing();
+}
+
+#[test]
+fn ctrl_c_in_the_middle_leaves_nothing() {
+    let mut demo = Demo::start(one_version().path(), &[]);
+    demo.until("3. ");
+    assert!(pids(&demo.seen).iter().all(|pid| runs_in(*pid, demo.temporary.path())));
+    demo.signal(Signal::INT);
+    let ended = demo.ended();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.out.contains(" requests, 0 failed, no reload."), "{}", ended.out);
+    ended.left_nothing();
+}
+
+#[test]
+fn a_demo_without_the_time_for_its_story_ends_clean() {
+    for seconds in ["0", "1"] {
+        let ended = Demo::start(one_version().path(), &["--seconds", seconds]).ended();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        ended.left_nothing();
+    }
+}
+
+#[test]
+fn a_haproxy_that_dies_ends_the_demo_and_is_told_of() {
+    let mut demo = Demo::start(one_version().path(), &[]);
+    demo.until("2. ");
+    send(pids(&demo.seen)[0], Signal::KILL);
+    let ended = demo.ended();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.starts_with("roster: HAProxy ended by itself (signal: 9"), "{}", ended.err);
+    assert_eq!(pids(&ended.out).len(), 2);
+    ended.left_nothing();
+}
+
+#[test]
+fn a_haproxy_that_does_not_start_is_shown_with_what_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = folder.path().join("haproxy");
+    let script = "#!/bin/sh\n[ \"$1\" = -v ] && echo 'HAProxy version 2.6.12 2026/01/01' && exit\n\
+                  echo 'cannot bind socket' >&2; exit 1\n";
+    fs::write(&fake, script).unwrap();
+    fs::set_permissions(&fake, fs::Permissions::from_mode(0o755)).unwrap();
+    let ended = Demo::start(&fake, &[]).ended();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let expected =
+        "roster: HAProxy does not come up: it ended (exit status: 1)\n  haproxy | cannot bind socket\n";
+    assert_eq!(ended.err, expected);
+    ended.left_nothing();
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_demo() {
+    let mut demo = Demo::start(one_version().path(), &[]);
+    demo.until("1. ");
+    let pids = pids(&demo.seen);
+    let Demo { child, out, temporary, .. } = &mut demo;
+    // The read end of the pipe is closed by putting another in its place.
+    let nothing = Command::new("true").stdout(Stdio::piped()).spawn().unwrap().stdout.unwrap();
+    drop(std::mem::replace(out, BufReader::new(nothing)));
+    wait_until_or_fail(CAP, "the end of the demo", || child.try_wait().unwrap());
+    assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
+    assert!(pids.iter().all(|pid| !runs_in(*pid, temporary.path())));
+}
