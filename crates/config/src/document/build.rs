@@ -88,10 +88,14 @@ enum Frame {
     Map { at: Position, anchor: usize, map: Map },
 }
 
+/// From how many keys on a mapping has an index.
+const INDEXED: usize = 16;
+
 #[derive(Default)]
 struct Map {
     entries: Vec<Entry>,
-    seen: HashMap<String, Position>,
+    /// Where each key stands, once there are [`INDEXED`]; fewer are looked through sooner.
+    index: HashMap<String, Position>,
     pending: Option<Key>,
     merged: Vec<Node>,
 }
@@ -271,23 +275,39 @@ impl Map {
         match self.pending.take() {
             Some(Key::Merge) => self.merged.push(value),
             Some(Key::Name(key, at)) => {
-                if let Some(first) = self.seen.get(&key) {
+                if let Some(first) = self.find(&key) {
                     let shown: String = key.chars().take(64).flat_map(char::escape_debug).collect();
                     let message = format!("the key `{shown}` is here a second time; the first is at {first}");
                     return Some((at, message));
                 }
-                self.seen.insert(key.clone(), at);
-                self.entries.push(Entry { key, at, value });
+                self.add(Entry { key, at, value });
             }
             None => {}
         }
         None
     }
 
+    fn find(&self, key: &str) -> Option<Position> {
+        if self.index.is_empty() {
+            self.entries.iter().find(|entry| entry.key == key).map(|entry| entry.at)
+        } else {
+            self.index.get(key).copied()
+        }
+    }
+
+    fn add(&mut self, entry: Entry) {
+        self.entries.push(entry);
+        let new = match self.entries.len() {
+            0..INDEXED => self.entries.len(),
+            INDEXED => 0,
+            more => more - 1,
+        };
+        self.index.extend(self.entries.iter().skip(new).map(|entry| (entry.key.clone(), entry.at)));
+    }
+
     /// Adds what `<<` brings. Keys of the mapping itself win, then those of the earlier `<<`.
-    fn close(self) -> Result<Vec<Entry>, Fault> {
-        let Map { mut entries, mut seen, merged, .. } = self;
-        for node in merged {
+    fn close(mut self) -> Result<Vec<Entry>, Fault> {
+        for node in std::mem::take(&mut self.merged) {
             let at = node.at;
             let sources = match node.content {
                 Content::List(items) => items,
@@ -298,14 +318,13 @@ impl Map {
                     return Err((source.at, "`<<` wants a mapping or a list of mappings".to_owned()));
                 };
                 for entry in more {
-                    if !seen.contains_key(&entry.key) {
-                        seen.insert(entry.key.clone(), entry.at);
-                        entries.push(entry);
+                    if self.find(&entry.key).is_none() {
+                        self.add(entry);
                     }
                 }
             }
         }
-        Ok(entries)
+        Ok(self.entries)
     }
 }
 

@@ -96,6 +96,11 @@ impl Document {
         &self.file
     }
 
+    /// Whether anything was written at a path.
+    pub fn has(&self, path: &Path) -> bool {
+        path.steps().try_fold(&self.root, Node::child).is_some()
+    }
+
     /// Where the value at a path begins. If there is none, the nearest one above it.
     pub fn position(&self, path: &Path) -> Position {
         self.nearest(path).at

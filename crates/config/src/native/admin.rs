@@ -1,4 +1,4 @@
-//! The address for the status page, metrics and commands.
+//! The address for the status page and metrics.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::format;
 use crate::value::Off;
 
-/// The address for the status page, metrics and commands, or `off`.
+/// The address for the status page and metrics, or `off`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Admin {
-    /// `off`: neither status, metrics nor commands.
+    /// `off`: neither status page nor metrics.
     Off(Off),
     /// Where to listen.
     On(AdminServer),
@@ -22,9 +22,18 @@ pub enum Admin {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdminServer {
-    /// Address and port. Whoever can reach it can release guards, so keep it to this machine.
+    /// Address and port. Whoever can reach it can read every service and server, and change nothing.
     #[schemars(with = "format::ListenAddress")]
     pub listen: SocketAddr,
+}
+
+/// Where to listen, and who says so.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Listen {
+    /// Where.
+    pub address: SocketAddr,
+    /// Whether the file names it: then not being able to is an error, else only a pity.
+    pub given: bool,
 }
 
 impl Default for AdminServer {

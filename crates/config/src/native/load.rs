@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use roster_core::exposure::Rule;
@@ -11,7 +10,7 @@ use thiserror::Error;
 
 use super::expose;
 use super::resolve::Resolve;
-use super::{File, LastGood, Log, Reach, Source};
+use super::{File, LastGood, Listen, Log, Reach, Source};
 use crate::document::{self, Document};
 use crate::env::Env;
 use crate::problem::Problems;
@@ -25,8 +24,8 @@ pub struct Config {
     pub targets: BTreeMap<TargetName, Reach>,
     /// Which services go where; at least one.
     pub rules: Vec<Rule>,
-    /// Where to listen for status, metrics and commands.
-    pub admin: Option<SocketAddr>,
+    /// Where to listen for status and metrics.
+    pub admin: Option<Listen>,
     /// What to write about the work.
     pub log: Log,
     /// How long a source's last answer is believed over a restart.
@@ -113,14 +112,9 @@ fn resolve(document: &Document, file: &File, folder: &Path) -> Result<Config, Pr
     });
     let sources = sources.collect();
     Problems::none(std::mem::take(&mut cx.problems))?;
-    Ok(Config {
-        sources,
-        targets,
-        rules,
-        admin: file.admin.listen(),
-        log: file.log,
-        last_good: file.last_good,
-    })
+    let given = document.has(&document::Path::from(["admin", "listen"]));
+    let admin = file.admin.listen().map(|address| Listen { address, given });
+    Ok(Config { sources, targets, rules, admin, log: file.log, last_good: file.last_good })
 }
 
 fn rules(cx: &mut Resolve<'_>, file: &File) -> Vec<Rule> {

@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use admin::{Admin, AdminServer};
+pub use admin::{Admin, AdminServer, Listen};
 pub use expose::{
     Alpn, Backend, BackendRule, BringUp, Drain, Expose, Fallback, Growth, Guard, GuardRule, InitState,
     InvalidServiceRef, OtherZones, Own, Probe, Select, SendProxy, Server, ServiceRef, Slots, SlowStart, Ssl,
@@ -48,7 +48,7 @@ pub struct File {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub expose: Option<Vec<Expose>>,
-    /// The address for the status page, metrics and commands, or `off`.
+    /// The address for the status page and metrics, or `off`.
     #[serde(default)]
     pub admin: Admin,
     /// What Roster writes about its work.
