@@ -126,7 +126,7 @@ impl Item {
         plan_backend(&Inputs {
             exposure: &self.exposure,
             instances: &instances,
-            evidence: Evidence { answer: self.taken, removed: self.is_farewell() },
+            evidence: Evidence { answer: self.taken, removed: self.is_farewell(), reported: &instances },
             vouches: self.vouches(),
             seen: moment.seen,
             applied: moment.applied,

@@ -66,7 +66,7 @@ pub struct AppliedServer {
     pub phase: Phase,
     /// Since when.
     pub since: Timestamp,
-    /// Whose it is.
+    /// Whose it is, or was last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<InstanceId>,
     /// Where it was pointed; none once it is parked.

@@ -4,15 +4,16 @@
 //! on purpose, and always ends: by the answer lasting, by the answer getting better, or by an operator's word.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::address::Endpoint;
 use crate::exposure::Guards;
-use crate::instance::Instance;
+use crate::instance::{Instance, Lifecycle};
 use crate::name::InstanceId;
 use crate::plan::later;
 use crate::slots::{Row, Shape, SlotTable};
@@ -78,11 +79,13 @@ pub struct Wish<'a> {
 
 /// What the guards are told of an answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Evidence {
+pub struct Evidence<'a> {
     /// When the answer was taken.
     pub answer: Timestamp,
     /// Whether the service itself was removed, and not just its instances.
     pub removed: bool,
+    /// What the answer reports. An instance that it reports as leaving is not missing from it.
+    pub reported: &'a [&'a Instance],
 }
 
 /// What the guards say.
@@ -102,13 +105,13 @@ pub struct Judged<'a> {
 pub fn judge<'a>(
     table: &SlotTable,
     wishes: Vec<Wish<'a>>,
-    evidence: &Evidence,
+    evidence: &Evidence<'_>,
     record: &GuardRecord,
     guards: &Guards,
     now: Timestamp,
 ) -> Judged<'a> {
     let mut record = record.clone();
-    let leaving: Vec<&Row> = leaving(table, &wishes);
+    let leaving: Vec<&Row> = leaving(table, &wishes, evidence.reported);
     if leaving.is_empty() {
         record.released = false;
     }
@@ -130,9 +133,11 @@ pub fn judge<'a>(
 }
 
 /// The slots whose instance the answer no longer has.
-fn leaving<'t>(table: &'t SlotTable, wishes: &[Wish<'_>]) -> Vec<&'t Row> {
-    let ids: std::collections::BTreeSet<&InstanceId> = wishes.iter().map(|wish| &wish.instance.id).collect();
-    let endpoints: std::collections::BTreeSet<_> = wishes.iter().map(|wish| wish.instance.endpoint).collect();
+fn leaving<'t>(table: &'t SlotTable, wishes: &[Wish<'_>], reported: &[&Instance]) -> Vec<&'t Row> {
+    let on_purpose = reported.iter().copied().filter(|one| one.lifecycle == Lifecycle::Leaving);
+    let there = wishes.iter().map(|wish| &*wish.instance).chain(on_purpose);
+    let (ids, endpoints): (BTreeSet<&InstanceId>, BTreeSet<Endpoint>) =
+        there.map(|instance| (&instance.id, instance.endpoint)).unzip();
     let held = table.rows.values().filter(|row| matches!(row, Row::Held { .. }));
     held.filter(|row| {
         let by_id = row.instance().is_some_and(|id| ids.contains(id));
@@ -162,7 +167,7 @@ fn hold(
     guard: Guard,
     leaving: &[&Row],
     of: usize,
-    evidence: &Evidence,
+    evidence: &Evidence<'_>,
     now: Timestamp,
 ) -> Hold {
     let since = before.map_or(now, |hold| hold.since);

@@ -11,7 +11,7 @@ use super::standing::standing;
 use super::types::{Change, Note, Operation, ProbeOrder, ProbeResults, Reason, Standing, Status};
 use crate::address::Endpoint;
 use crate::applied::{AppliedBackend, AppliedServer, Phase};
-use crate::exposure::{BringUp, Exposure, Names};
+use crate::exposure::{BringUp, Exposure, Names, Own};
 use crate::guard::{Evidence, GuardRecord, Judged, Wish, judge};
 use crate::haproxy::Version;
 use crate::haproxy::keywords::InitState;
@@ -30,7 +30,7 @@ pub struct Inputs<'a> {
     /// The instances that the source reports for the service.
     pub instances: &'a [&'a Instance],
     /// When it did, and whether the service itself is gone.
-    pub evidence: Evidence,
+    pub evidence: Evidence<'a>,
     /// Whether the source vouches for its instances' health.
     pub vouches: bool,
     /// What HAProxy shows.
@@ -113,9 +113,9 @@ pub fn plan_backend(inputs: &Inputs<'_>) -> BackendPlan {
     for (slot, row) in &assignment.table.rows {
         desk.plan_row(*slot, row);
     }
+    desk.see_to_the_others(&assignment.table);
     // Who comes comes first: at no moment may a backend be without a server because its last ones are leaving.
     desk.plan.operations.sort_by_key(Operation::is_going);
-    desk.tell_of_the_others(&assignment.table);
     desk.tell_what_cannot_be(&assignment.table);
     desk.plan
 }
@@ -351,10 +351,18 @@ impl Desk<'_> {
         }
     }
 
-    /// Servers that are not Roster's: shown, and left alone.
-    fn tell_of_the_others(&mut self, table: &SlotTable) {
+    /// Servers that are not Roster's: shown, and left alone, unless the whole backend is.
+    fn see_to_the_others(&mut self, table: &SlotTable) {
         for (name, seen) in &self.inputs.seen.servers {
             if self.plan.standings.contains_key(name) {
+                continue;
+            }
+            if self.inputs.exposure.own == Own::Whole {
+                let record = self.inputs.applied.and_then(|applied| applied.servers.get(name));
+                let steps = steps(&self.scene(name), Goal::Park, seen, record);
+                let cap = self.inputs.exposure.policy.drain.cap;
+                self.plan.standings.insert(name.clone(), standing(&steps, Some(seen), None, record, cap));
+                self.take(name.clone(), steps);
                 continue;
             }
             let standing =

@@ -49,7 +49,7 @@ fn recorded(record: &AppliedServer, shape: Shape) -> Row {
     match (record.phase, record.endpoint) {
         (Phase::Draining, Some(endpoint)) => Row::Leaving { shape, instance, endpoint },
         (phase, Some(endpoint)) if phase.is_held() => Row::Held { shape, instance, endpoint },
-        _ => Row::Free { shape, since: Some(record.since) },
+        _ => Row::Free { shape, since: record.instance.as_ref().map(|_| record.since) },
     }
 }
 

@@ -44,7 +44,9 @@ pub(crate) async fn once(args: &OnceArgs) -> Result<Exit, Failure> {
 
 /// Whether nothing more will change by itself.
 fn is_over(status: &TargetStatus) -> bool {
-    status.trouble.is_some() || (status.synced && status.backends.values().all(|backend| !is_moving(backend)))
+    status.trouble.is_some()
+        || status.stuck
+        || (status.synced && status.backends.values().all(|backend| !is_moving(backend)))
 }
 
 fn is_moving(backend: &BackendStatus) -> bool {

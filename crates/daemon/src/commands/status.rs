@@ -76,6 +76,7 @@ pub(crate) async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
             process: passed.process,
             version: passed.version.map(|version| version.to_string()),
             synced: passed.settled,
+            stuck: false,
             settled_at: passed.settled.then(clock::now),
             trouble: None,
             backends: backends.chain(missing).collect(),

@@ -137,11 +137,11 @@ where
 
     /// Asks which process serves; another one than before has to be filled anew.
     async fn identify(&mut self) {
-        if self.schedule.is_troubled() {
-            return;
-        }
         let known = self.applied.process;
         match self.target.identify().await {
+            // It answers again: whatever the pause was for is over.
+            Ok(_) if self.schedule.is_troubled() => self.schedule.hurry(clock::now()),
+            Err(_) if self.schedule.is_troubled() => {}
             Ok(process) if known == Some(process) => {}
             Ok(_) => self.schedule.add(self.agenda.items.keys()),
             Err(error) if error.is_takeover() => self.schedule.add(self.agenda.items.keys()),

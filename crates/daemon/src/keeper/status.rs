@@ -22,6 +22,8 @@ pub(crate) struct TargetStatus {
     pub version: Option<String>,
     /// Whether everything was brought to what is wanted at least once.
     pub synced: bool,
+    /// Whether the last pass left something undone though it tried again and again.
+    pub stuck: bool,
     /// When HAProxy was last seen to show what is wanted.
     pub settled_at: Option<Timestamp>,
     /// Why it cannot be read or written.
@@ -84,6 +86,7 @@ impl TargetStatus {
         self.process = passed.process;
         self.version = passed.version.map(|version| version.to_string());
         self.trouble = None;
+        self.stuck = !passed.settled;
         for (backend, plan) in passed.plans {
             let status = BackendStatus::of(&plan);
             tell(target, &backend, self.backends.get(&backend), &status);

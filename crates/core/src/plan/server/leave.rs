@@ -87,7 +87,7 @@ pub(super) fn out(
     if to_parking && pointed && !scene.by_address && seen.endpoint() != Some(scene.parking) {
         steps.push(Change::Address(scene.parking), why);
     }
-    let base = parked(scene, record.filter(|r| to_parking || r.phase == Phase::Resting));
+    let base = parked(scene, record);
     let phase = if to_parking { Phase::Parked } else { Phase::Resting };
     if scene.by_address && !steps.changes.is_empty() {
         steps.wake_at(scene.now);
@@ -102,7 +102,8 @@ pub(super) fn parked(scene: &Scene<'_>, record: Option<&AppliedServer>) -> Appli
     AppliedServer {
         phase: Phase::Parked,
         since: known.map_or(scene.now, |r| r.since),
-        instance: None,
+        // Who was there last: a slot that nobody ever had needs no rest.
+        instance: record.and_then(|r| r.instance.clone()),
         endpoint: None,
         weight: None,
         operator: None,

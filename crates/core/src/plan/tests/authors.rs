@@ -257,3 +257,29 @@ fn an_instance_that_comes_and_goes_is_kept_out_until_it_is_calm() {
     sim.settle(&instances([1, 2, 3]));
     assert_eq!(sim.serving().len(), 3);
 }
+
+#[test]
+fn instances_that_are_reported_as_leaving_go_without_a_hold() {
+    let mut sim = guarded();
+    sim.settle(&instances(0..4));
+    let mut leaving = instances(0..4);
+    for one in &mut leaving {
+        one.lifecycle = crate::instance::Lifecycle::Leaving;
+    }
+    sim.settle(&leaving);
+    assert!(sim.serving().is_empty());
+}
+
+#[test]
+fn in_a_backend_that_is_wholly_ours_servers_of_others_are_taken_out() {
+    let mut sim = Sim::with_slots(2);
+    let mut old = super::sim::spare(9);
+    (old.ip, old.port) = (Some(endpoint(20).ip), 8080);
+    sim.seen.servers.insert(name("old"), old);
+    sim.operator("old", State::Ready);
+    sim.settle(&instances([1]));
+    assert_eq!(sim.serving().len(), 2, "the default leaves it alone");
+    sim.exposure.own = crate::exposure::Own::Whole;
+    sim.settle(&instances([1]));
+    assert_eq!(sim.serving(), [("srv1".into(), endpoint(1))]);
+}

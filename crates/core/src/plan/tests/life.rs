@@ -360,3 +360,19 @@ fn what_cannot_be_done_live_is_told_before_it_is_needed() {
     assert!(told[1].starts_with("bring_up is check, but 1 slots"), "{told:?}");
     assert!(told[2].starts_with("servers that are added live get no cookie on HAProxy 2.6.0"), "{told:?}");
 }
+
+#[test]
+fn a_freed_slot_rests_before_it_is_given_away_unless_no_other_is_free() {
+    let mut sim = Sim::with_slots(2);
+    sim.exposure.policy.rest = Duration::from_secs(60);
+    sim.settle(&instances([1]));
+    sim.settle(&[]);
+    sim.settle(&instances([2]));
+    assert_eq!(names(&sim), ["srv2"], "the slot was given away while its sessions may still come");
+    sim.settle(&instances([2, 3]));
+    assert_eq!(names(&sim), ["srv1", "srv2"], "no other was free");
+    sim.settle(&[]);
+    sim.pass_time(61);
+    sim.settle(&instances([4]));
+    assert_eq!(names(&sim), ["srv1"]);
+}

@@ -110,7 +110,7 @@ impl Sim {
         plan_backend(&Inputs {
             exposure: &self.exposure,
             instances: &instances,
-            evidence: Evidence { answer: self.now, removed: self.removed },
+            evidence: Evidence { answer: self.now, removed: self.removed, reported: &instances },
             vouches: self.vouches,
             seen: &self.seen,
             applied: self.applied.as_ref(),
