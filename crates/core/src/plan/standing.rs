@@ -37,8 +37,9 @@ pub(super) fn standing(
         (Phase::Parked, _) => Status::Spare,
     };
     let instance = wish.map(|wish| wish.instance.id.clone());
-    let instance =
-        instance.or_else(|| next.instance.clone()).or_else(|| record.and_then(|r| r.instance.clone()));
+    let last = || next.instance.clone().or_else(|| record.and_then(|r| r.instance.clone()));
+    // A spare slot's record says who was there last; nobody is there now.
+    let instance = if next.phase == Phase::Parked { instance } else { instance.or_else(last) };
     let endpoint =
         wish.map(|wish| wish.instance.endpoint).or_else(|| seen.and_then(ObservedServer::endpoint));
     Standing { status, instance, endpoint, since: Some(next.since) }
