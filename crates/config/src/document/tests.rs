@@ -306,7 +306,8 @@ proptest! {
 #[test]
 fn a_key_that_is_there_twice_is_found_among_few_and_among_many() {
     for count in [1, 15, 16, 17, 40] {
-        let keys: String = (0..count).map(|number| format!("k{number}: 1\n")).collect();
+        let keys: Vec<String> = (0..count).map(|number| format!("k{number}: 1\n")).collect();
+        let keys = keys.concat();
         assert!(Document::parse_data("few.yaml", &keys).is_ok(), "{count}");
         for again in [0, count / 2, count - 1] {
             let error =
