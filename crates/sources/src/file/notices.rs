@@ -56,6 +56,7 @@ impl Notices {
     /// Sees to it that the directories are watched which the path leads through now. Cheap if they already are. It
     /// waits for the watching thread, so it is not for an async one.
     pub(super) fn arm(&mut self) -> Result<(), notify::Error> {
+        let mut outcome = Ok(());
         for _ in 0..ROUNDS {
             let points = Points::of(&self.path);
             let (armed, stale) = self.shared.expect(&points);
@@ -65,24 +66,20 @@ impl Notices {
             if self.watcher.is_some() && armed == points {
                 return Ok(());
             }
-            let outcome = self.watch(&armed, &points);
-            if let Err(error) = outcome {
-                // All of it again next time.
-                self.watcher = None;
-                return Err(error);
-            }
+            // It fails if a directory went away in this moment too: then all of it again, the way it is now.
+            outcome = self.watch(&armed, &points);
         }
-        Ok(())
+        outcome
     }
 
+    /// If it fails there is no watcher any more.
     fn watch(&mut self, before: &Points, points: &Points) -> Result<(), notify::Error> {
         let fresh = self.watcher.is_none();
-        let mut watcher = match self.watcher.take() {
-            Some(watcher) => watcher,
-            None => {
-                let shared = Arc::clone(&self.shared);
-                notify::recommended_watcher(move |event| shared.hear(event))?
-            }
+        let mut watcher = if let Some(watcher) = self.watcher.take() {
+            watcher
+        } else {
+            let shared = Arc::clone(&self.shared);
+            notify::recommended_watcher(move |event| shared.hear(event))?
         };
         let kept = |directory: &PathBuf| {
             !fresh && before.directories.get(directory) == points.directories.get(directory)

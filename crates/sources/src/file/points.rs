@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-/// As many links as Linux follows in one path (path_resolution(7)).
+/// As many links as Linux follows in one path (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
 
 /// The points of a path, and the directories that they are in.

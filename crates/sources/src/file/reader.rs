@@ -75,7 +75,6 @@ impl Reader {
                 self.deaf = false;
                 tracing::info!(%path, "changes of the file are reported again");
             }
-            Ok(()) => {}
             Err(error) if !self.deaf => {
                 self.deaf = true;
                 tracing::warn!(
@@ -83,7 +82,7 @@ impl Reader {
                     "changes of the file are not reported; it is read again every `poll` (see fs.inotify.* in sysctl)"
                 );
             }
-            Err(_) => {}
+            Ok(()) | Err(_) => {}
         }
     }
 

@@ -68,13 +68,13 @@ fn group<'d>(number: usize, item: View<'d>, wrong: &mut Vec<Wrong>) -> Option<Gr
     let mut labels = Vec::new();
     for field in fields {
         match field.key {
-            "targets" => match field.value.items() {
-                Some(items) => targets = Some(items.collect()),
-                None => {
+            "targets" => {
+                targets = field.value.items().map(Iterator::collect);
+                if targets.is_none() {
                     fault(field.at, format!("wants a list as `targets`, found {}", field.value.shown()));
                     return None;
                 }
-            },
+            }
             "labels" if field.value.is_nothing() => {}
             "labels" => match labels_of(&field) {
                 Ok(found) => labels = found,
@@ -102,12 +102,12 @@ fn labels_of<'d>(field: &Field<'d>) -> Result<Vec<(Position, &'d str, &'d str)>,
     };
     // A label without a value is the same as none, as in Prometheus.
     let valued = fields.filter(|label| !label.value.is_nothing());
-    let text = |label: Field<'d>| match label.value.text() {
-        Some(text) => Ok((label.value.at(), label.key, text)),
-        None => {
-            let found = label.value.shown();
-            Err((label.value.at(), format!("wants a text as label `{}`, found {found}", short(label.key))))
-        }
+    let wrong = |label: &Field<'d>| {
+        let (key, found) = (short(label.key), label.value.shown());
+        (label.value.at(), format!("wants a text as label `{key}`, found {found}"))
+    };
+    let text = |label: Field<'d>| {
+        label.value.text().map(|text| (label.value.at(), label.key, text)).ok_or_else(|| wrong(&label))
     };
     valued.map(text).collect()
 }

@@ -6,7 +6,6 @@
 
 mod file_sd;
 mod instance;
-mod json;
 mod rejects;
 mod roster;
 #[cfg(test)]
@@ -60,7 +59,7 @@ pub fn parse(
     known: Option<&Snapshot>,
     taken: Timestamp,
 ) -> Result<Snapshot, Problems> {
-    let document = Document::parse_data(file, &json::without_surrogates(text))?;
+    let document = Document::parse_data(file, text)?;
     let root = document.root();
     let mut reading = Reading { form, known, rejects: Rejects::new(file) };
     let file_sd = match form.format {

@@ -56,7 +56,9 @@ fn services_of<'d>(root: View<'d>, reading: &mut Reading<'_>) -> Result<Field<'d
         }
         return Err(unknown);
     };
-    unknown.into_iter().for_each(|(at, message)| reading.rejects.add(at, message));
+    for (at, message) in unknown {
+        reading.rejects.add(at, message);
+    }
     Ok(services)
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use roster_core::name::ServiceName;
 
 use super::*;
 
@@ -18,6 +19,7 @@ struct Rig {
     told: Vec<String>,
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "the counterpart of `wrong`")]
 fn answer(service: &str) -> Answer {
     let services = BTreeMap::from([(service.parse().unwrap(), Vec::new())]);
     let taken = Timestamp::UNIX_EPOCH;
@@ -54,7 +56,7 @@ impl Rig {
             match effect {
                 Effect::Read => self.reads += 1,
                 Effect::Tell(SourceEvent::Full(snapshot)) => {
-                    self.told.push(snapshot.services.keys().map(|name| name.as_str()).collect());
+                    self.told.push(snapshot.services.keys().map(ServiceName::as_str).collect());
                 }
                 Effect::Tell(SourceEvent::Lost(error)) => self.told.push(format!("lost: {error}")),
             }

@@ -1,0 +1,6 @@
+//! The file source on real files and real inotify.
+
+mod changes;
+mod losses;
+mod rig;
+mod stop;
