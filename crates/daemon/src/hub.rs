@@ -32,6 +32,10 @@ pub(crate) fn start(
 ) -> watch::Receiver<Arc<Catalog>> {
     let (to_hub, answers) = mpsc::channel(WAITING);
     for (name, source) in sources {
+        let source = match known.snapshot(&name) {
+            Some(answer) => source.resume(answer.clone()),
+            None => source,
+        };
         let (out, events) = mpsc::channel(WAITING);
         tasks.spawn(source.run(out, stop.clone()));
         tasks.spawn(forward(name, events, to_hub.clone(), stop.clone()));

@@ -86,11 +86,17 @@ async fn address(reach: &RuntimeReach) -> Result<SocketAddress, anyhow::Error> {
 pub(crate) async fn ask_all(config: &Config, store: &Store) -> (Catalog, Vec<(SourceName, SourceError)>) {
     let mut catalog = Catalog::new(config.sources.keys().cloned());
     let mut lost = Vec::new();
-    for (name, mut source) in sources(config) {
+    for (name, source) in sources(config) {
+        restore(&mut catalog, store, &name, config.last_good);
+        let known = catalog.snapshot(&name).cloned();
+        let mut source = match &known {
+            Some(answer) => source.resume(answer.clone()),
+            None => source,
+        };
         match source.fetch().await {
             Ok(snapshot) => catalog.accept(&name, SourceEvent::Full(snapshot), clock::now()),
             Err(error) => {
-                let known = restore(&mut catalog, store, &name, config.last_good);
+                let known = known.is_some();
                 SourceLost { source: &name, error: &error, known }.emit();
                 catalog.accept(&name, SourceEvent::Lost(error.clone()), clock::now());
                 lost.push((name, error));
@@ -100,22 +106,15 @@ pub(crate) async fn ask_all(config: &Config, store: &Store) -> (Catalog, Vec<(So
     (catalog, lost)
 }
 
-/// Takes in what a source said last, as far as that was kept; answers whether it was.
-pub(crate) fn restore(catalog: &mut Catalog, store: &Store, source: &SourceName, limit: LastGood) -> bool {
+/// Takes in what a source said last, as far as that was kept and is believed.
+pub(crate) fn restore(catalog: &mut Catalog, store: &Store, source: &SourceName, limit: LastGood) {
     match store.last_good(source) {
         Ok(Some(snapshot)) if is_too_old(&snapshot, limit) => {
             AnswerTooOld { source, taken: snapshot.taken }.emit();
-            false
         }
-        Ok(Some(snapshot)) => {
-            catalog.restore(source, Arc::new(snapshot));
-            true
-        }
-        Ok(None) => false,
-        Err(error) => {
-            told(&error);
-            false
-        }
+        Ok(Some(snapshot)) => catalog.restore(source, Arc::new(snapshot)),
+        Ok(None) => {}
+        Err(error) => told(&error),
     }
 }
 

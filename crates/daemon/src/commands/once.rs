@@ -18,6 +18,11 @@ pub(crate) async fn once(args: &OnceArgs) -> Result<Exit, Failure> {
     let store = wiring::store(args.common.state_dir.as_deref())?;
     let _held = store.hold().map_err(|error| Failure::Usage(error.to_string()))?;
     let (catalog, lost) = wiring::ask_all(&config, &store).await;
+    for (name, state) in catalog.sources().filter(|(_, state)| !state.from_disk) {
+        if let Some(Err(error)) = state.last_good.as_ref().map(|answer| store.keep_last_good(name, answer)) {
+            wiring::told(&error);
+        }
+    }
     let (_keep, catalog) = watch::channel(std::sync::Arc::new(catalog));
     let limit = Duration::from_secs(args.timeout);
     let mut exit = if lost.is_empty() { Exit::Done } else { Exit::Failed };

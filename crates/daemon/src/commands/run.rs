@@ -177,9 +177,7 @@ fn known(config: &Config, store: &Store, carry: &Carry) -> Catalog {
             Some((before, answer)) if before == source => {
                 catalog.accept(name, SourceEvent::Full(answer.clone()), clock::now());
             }
-            _ => {
-                wiring::restore(&mut catalog, store, name, config.last_good);
-            }
+            _ => wiring::restore(&mut catalog, store, name, config.last_good),
         }
     }
     catalog

@@ -122,3 +122,16 @@ fn instances_of_other_zones_are_backups_in_slots_of_their_own() {
     let row = stat.lines().find(|line| line.starts_with("web,srv4,")).unwrap();
     assert_eq!(row.split(',').nth(20), Some("1"), "srv4 is no backup: {row}");
 }
+
+#[test]
+fn once_keeps_what_a_source_said_for_the_next_time() {
+    let mut rig = Rig::new(&one_version(), THREE_SLOTS, AT_ONCE);
+    rig.web(&[8001]);
+    assert_eq!(rig.roster(&["once"]).code, Some(0));
+    fs::remove_file(rig.folder().join("services.yaml")).unwrap();
+    rig.haproxy.restart().or_fail();
+    let again = rig.roster(&["once"]);
+    assert_eq!(again.code, Some(1), "a source is down: {again:?}");
+    assert!(again.err.contains("the last good answer stays"), "{}", again.err);
+    assert_eq!(rig.ready("web"), [("srv1".into(), 8001)]);
+}
