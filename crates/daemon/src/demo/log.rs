@@ -46,6 +46,8 @@ enum Fact {
     Converged,
     Held,
     Released,
+    /// What Roster runs with, and what is known of that.
+    Background,
     Other,
 }
 
@@ -60,7 +62,7 @@ impl Told {
             Fact::Converged => self.pending = 0,
             Fact::Held => self.held += 1,
             Fact::Released => self.released += 1,
-            Fact::Changed | Fact::Other => {}
+            Fact::Changed | Fact::Background | Fact::Other => {}
         }
     }
 }
@@ -77,6 +79,7 @@ impl Fact {
             None if has("guard") => Self::Held,
             None if is_info && has("instances") => Self::Answered,
             None if is_info && has("backend") => Self::Released,
+            None if is_info && has("version") => Self::Background,
             None => Self::Other,
         }
     }
@@ -85,9 +88,10 @@ impl Fact {
         matches!(self, Self::Ready | Self::Drain | Self::Maint | Self::Changed)
     }
 
-    /// Whether a newcomer is helped by its line. The others say what the story says in its own words.
+    /// Whether a newcomer is helped by its line. The others say what the demo says in its own words, or are for
+    /// operators.
     fn is_shown(self) -> bool {
-        !matches!(self, Self::Answered | Self::Converged)
+        !matches!(self, Self::Answered | Self::Converged | Self::Background)
     }
 }
 
@@ -130,7 +134,8 @@ mod tests {
     use super::*;
 
     const LOG: &str = r#"
-{"level":"INFO","message":"running","sources":1,"targets":1}
+{"level":"INFO","message":"running","sources":1,"targets":1,"version":"0.1.0"}
+{"level":"INFO","message":"known: no `add backend`","target":"local","version":"2.6.12"}
 {"level":"INFO","message":"answered","source":"demo","services":1,"instances":2}
 {"level":"INFO","message":"srv1: address 127.0.0.1:4001","backend":"web","server":"srv1","op":"address","reason":"127.0.0.1:4001 appeared"}
 {"level":"INFO","message":"srv1: state ready","backend":"web","server":"srv1","op":"ready","reason":"it was reached"}
@@ -146,7 +151,6 @@ roster.yaml:1:1: unknown key `x`
         let lines = LOG.lines().skip(1).map(read).filter(|line| line.fact.is_shown());
         let shown: Vec<String> = lines.map(|line| format!("{:?} {}", line.kind, line.words)).collect();
         insta::assert_snapshot!(shown.join("\n"), @r"
-        Roster running
         Roster srv1: address 127.0.0.1:4001 (127.0.0.1:4001 appeared)
         Roster srv1: state ready (it was reached)
         Roster srv2: state drain (it left)
