@@ -317,3 +317,35 @@ fn changes_under_load_fail_no_request() {
     assert_eq!(totals.failed(), 0, "{totals:?}");
     assert_eq!(rig.haproxy.worker_pid().or_fail(), pid);
 }
+
+#[test]
+fn a_tcp_socket_serves_as_well_as_a_unix_one() {
+    for bin in all_versions() {
+        let haproxy = Haproxy::builder(&bin).config(THREE_SLOTS).stats_on_tcp().start().or_fail();
+        let mut rig = Rig::around(haproxy, AT_ONCE);
+        let tcp = rig.haproxy.stats_addr().unwrap();
+        let config = std::fs::read_to_string(rig.config()).unwrap();
+        let socket = format!("socket: {}", rig.haproxy.socket().display());
+        std::fs::write(rig.config(), config.replace(&socket, &format!("tcp: \"{tcp}\""))).unwrap();
+        let daemon = rig.run();
+        rig.web(&[8001]);
+        rig.until_ready("web", &[("srv1", 8001)]);
+        rig.haproxy.stop().or_fail();
+        daemon.until_log("nobody listens on");
+        rig.haproxy.start_again().or_fail();
+        rig.until_ready("web", &[("srv1", 8001)]);
+    }
+}
+
+#[test]
+fn what_somebody_changed_by_mistake_is_put_right_at_the_next_look() {
+    let rig = Rig::new(&one_version(), THREE_SLOTS, AT_ONCE);
+    let daemon = rig.run();
+    rig.web(&[8001, 8002]);
+    rig.until_ready("web", &[("srv1", 8001), ("srv2", 8002)]);
+    daemon.until_log("HAProxy shows what is wanted");
+    rig.haproxy.cli("set server web/srv3 state ready").or_fail();
+    rig.haproxy.cli("set server web/srv1 addr 127.0.0.1 port 9").or_fail();
+    rig.web(&[8001, 8002, 8003]);
+    rig.until_ready("web", &[("srv1", 8001), ("srv2", 8002), ("srv3", 8003)]);
+}
