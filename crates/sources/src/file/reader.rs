@@ -145,3 +145,44 @@ fn end(text: &str) -> Position {
     let last = text.rsplit('\n').next().unwrap_or_default();
     Position { line: text.matches('\n').count() + 1, column: last.chars().count() + 1 }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use roster_config::native::FileFormat;
+
+    use super::*;
+
+    fn reader(path: &Path) -> Reader {
+        Reader::new(path.to_owned(), Form::new(path, FileFormat::Auto, "job"), None)
+    }
+
+    #[test]
+    fn content_that_did_not_change_is_not_parsed_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.yaml");
+        let mut reader = reader(&path);
+        std::fs::write(&path, "services: {}").unwrap();
+        assert!(matches!(reader.read(Timestamp::now()).new, Some(Ok(_))));
+        std::fs::write(&path, "services: {}").unwrap();
+        assert!(reader.read(Timestamp::now()).new.is_none());
+        std::fs::write(&path, "services:").unwrap();
+        assert!(matches!(reader.read(Timestamp::now()).new, Some(Err(_))));
+        assert!(reader.read(Timestamp::now()).new.is_none());
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(reader.read(Timestamp::now()).new, Some(Err(_))));
+        std::fs::write(&path, "services:").unwrap();
+        assert!(reader.read(Timestamp::now()).new.is_some(), "the file was gone meanwhile");
+    }
+
+    #[test]
+    fn a_file_from_the_future_is_as_young_as_can_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.yaml");
+        std::fs::write(&path, "services: {}").unwrap();
+        let hour = jiff::SignedDuration::from_hours(1);
+        assert!(reader(&path).read(Timestamp::now() + hour).age > Duration::from_secs(3500));
+        assert_eq!(reader(&path).read(Timestamp::now() - hour).age, Duration::ZERO);
+    }
+}

@@ -87,10 +87,11 @@ async fn a_file_beyond_all_measure_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_socket_in_place_of_the_file_is_not_opened() {
+async fn a_pipe_in_place_of_the_file_is_not_waited_for() {
     let folder = Folder::new();
-    let _listener = std::os::unix::net::UnixListener::bind(folder.path("a.yaml")).unwrap();
-    Running::on(&folder.path("a.yaml")).loses("is a socket, not a file").await;
+    let made = std::process::Command::new("mkfifo").arg(folder.path("a.yaml")).status().unwrap();
+    assert!(made.success());
+    Running::on(&folder.path("a.yaml")).loses("is a pipe, not a file").await;
 }
 
 #[tokio::test]
