@@ -187,6 +187,19 @@ fn a_form_that_is_told_is_not_guessed() {
 }
 
 #[test]
+fn the_files_in_the_documentation_are_read_without_a_complaint() {
+    let page = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/sources/file.md"));
+    let blocks = page.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
+    let data: Vec<&str> = blocks.map(|(_, text)| text).filter(|text| !text.starts_with("sources:")).collect();
+    assert_eq!(data.len(), 2);
+    for text in data {
+        let snapshot = read(text).unwrap();
+        assert_eq!(rejects(&snapshot), "");
+        assert!(snapshot.services["web"].len() > 1);
+    }
+}
+
+#[test]
 fn health_is_vouched_for_when_every_instance_states_it() {
     for (web, vouched) in [
         ("[{ address: '10.0.0.1:1', health: passing }, { address: '10.0.0.2:1', health: failing }]", true),
