@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 /// Far longer than anything takes, far shorter than a poll that is not under test.
 pub(super) const CAP: Duration = Duration::from_secs(20);
 
-/// A poll that no test lives to see: what is told, the system reported.
-pub(super) const NEVER: &str = "24h";
+/// A poll that no test lives to see, about the longest that can be written: what is told, the system reported.
+pub(super) const NEVER: &str = "100000000h";
 
 pub(super) struct Folder(TempDir);
 
