@@ -88,14 +88,14 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Failure> {
         );
     }
     let targets = wiring::targets(&config).await?;
-    let mut generation = Generation::start(config, targets, &store, Carry::default());
+    let mut generation = Generation::start(config, targets, &store, &Carry::default());
     loop {
         match signals.next().await {
             Told::Stop => break,
             Told::Reload => match read_again(args).await {
                 Ok((config, targets)) => {
                     let carry = generation.stop().await;
-                    generation = Generation::start(config, targets, &store, carry);
+                    generation = Generation::start(config, targets, &store, &carry);
                     info!("the configuration was read again");
                 }
                 Err(failure) => error!("the configuration stays as it was: {failure}"),
@@ -115,9 +115,9 @@ async fn read_again(args: &RunArgs) -> Result<(Config, Targets), Failure> {
 }
 
 impl Generation {
-    fn start(config: Config, targets: Targets, store: &Store, carry: Carry) -> Self {
+    fn start(config: Config, targets: Targets, store: &Store, carry: &Carry) -> Self {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let known = known(&config, store, &carry);
+        let known = known(&config, store, carry);
         let catalog = hub::start(wiring::sources(&config), known, store, &tasks, &stop);
         let mut keepers = BTreeMap::new();
         for (name, (target, poll)) in targets {

@@ -186,3 +186,19 @@ fn the_example_does_what_the_readme_says() {
     assert_eq!(rig.roster(&["plan"]).code, Some(0));
     assert_eq!(rig.ready("web"), [("srv1".into(), 18081), ("srv2".into(), 18082)]);
 }
+
+#[test]
+fn a_backend_that_takes_no_servers_live_is_told_of_and_its_neighbour_is_kept() {
+    let sections = "backend web\n    balance static-rr\n    server-template srv 1-2 127.0.0.1:1 disabled\n\
+                    backend api\n    server-template srv 1-1 127.0.0.1:1 disabled\n";
+    let rig = Rig::new(&one_version(), sections, "expose: [ { each: fleet, bring_up: registry } ]\n");
+    let list = "[\"127.0.0.1:8001\", \"127.0.0.1:8002\", \"127.0.0.1:8003\"]";
+    rig.services(&format!("services: {{ web: {list}, api: {list} }}\n"));
+    let plan = rig.roster(&["plan"]);
+    assert!(plan.out.contains("balance static-rr takes no servers live"), "{}", plan.out);
+    assert!(plan.out.contains("127.0.0.1:8003 at 127.0.0.1:8003 has no server"), "{}", plan.out);
+    let once = rig.roster(&["once"]);
+    assert_eq!(once.code, Some(1), "{once:?}");
+    assert_eq!(rig.ready("web"), [("srv1".into(), 8001), ("srv2".into(), 8002)]);
+    assert_eq!(rig.ready("api").len(), 3);
+}

@@ -118,17 +118,45 @@ impl RuntimeTarget {
         if new.is_empty() {
             return Ok(());
         }
-        let commands: Vec<Command> =
-            new.iter().flat_map(|read| [read.stat(), Command::AskIfDynamic(read.name.clone())]).collect();
+        let commands: Vec<Command> = new.iter().map(|read| read.stat()).collect();
         let mut answers = self.ask(&commands, Some(id)).await?;
+        let mut learnt = Vec::with_capacity(new.len());
         for read in new {
-            let rows = stat::parse(answers.next_text()).map_err(|source| self.unreadable(source))?;
-            let refused = answers.replies.next().and_then(|reply| reply.verdict(&Command::ShowInfo).err());
-            let dynamic = !matches!(refused, Some(Refusal::NotDynamicAlgorithm(_)));
-            let learnt = read.learn(process, &rows, dynamic);
-            if let Some(known) = &mut self.known {
-                known.backends.insert(read.name.clone(), learnt);
+            let rows = stat::parse(answers.next().text()).map_err(|source| self.unreadable(source))?;
+            learnt.push((read.name.clone(), read.learn(process, &rows)));
+        }
+        self.ask_if_dynamic(id, &mut learnt).await?;
+        if let Some(known) = &mut self.known {
+            known.backends.extend(learnt);
+        }
+        Ok(())
+    }
+
+    /// Asks about the algorithms whose name does not tell. HAProxy logs the question as an alert, so it is not asked
+    /// without need.
+    async fn ask_if_dynamic(
+        &self,
+        process: ProcessId,
+        learnt: &mut [(BackendName, KnownBackend)],
+    ) -> Result<(), RuntimeError> {
+        let mut doubtful = Vec::new();
+        for (name, known) in learnt {
+            match known.limits.algorithm.as_deref() {
+                Some("roundrobin" | "leastconn" | "first" | "random") => known.limits.dynamic = true,
+                Some("static-rr") => known.limits.dynamic = false,
+                // `source`, `uri`, `hdr` and their like are dynamic with `hash-type consistent` only.
+                _ => doubtful.push((&*name, known)),
             }
+        }
+        if doubtful.is_empty() {
+            return Ok(());
+        }
+        let commands: Vec<Command> =
+            doubtful.iter().map(|(name, _)| Command::AskIfDynamic((*name).clone())).collect();
+        let mut answers = self.ask(&commands, Some(process)).await?;
+        for ((_, known), command) in doubtful.into_iter().zip(&commands) {
+            let refused = answers.next().verdict(command).err();
+            known.limits.dynamic = !matches!(refused, Some(Refusal::NotDynamicAlgorithm(_)));
         }
         Ok(())
     }
@@ -156,12 +184,8 @@ struct Answers {
 
 impl Answers {
     /// The next answer; there is one for each command, or the batch would have failed.
-    fn next_text(&mut self) -> &str {
-        self.replies.as_slice().first().map(Reply::text).unwrap_or_default()
-    }
-
-    fn skip(&mut self) {
-        self.replies.next();
+    fn next(&mut self) -> Reply {
+        self.replies.next().unwrap_or_else(|| Reply::new(String::new()))
     }
 }
 
@@ -196,7 +220,7 @@ impl ReadBackend {
         Command::ShowStat(self.number.map_or_else(by_name, StatScope::Proxy))
     }
 
-    fn learn(&self, process: &ProcessInfo, rows: &[stat::StatRow], dynamic: bool) -> KnownBackend {
+    fn learn(&self, process: &ProcessInfo, rows: &[stat::StatRow]) -> KnownBackend {
         let algorithm =
             rows.iter().find(|row| row.kind == StatKind::Backend).and_then(|row| row.algorithm.clone());
         let backups: BTreeSet<&str> = rows
@@ -205,7 +229,7 @@ impl ReadBackend {
             .map(|row| row.name.as_str())
             .collect();
         KnownBackend {
-            limits: BackendLimits { version: process.version, algorithm, dynamic },
+            limits: BackendLimits { version: process.version, algorithm, dynamic: true },
             backups: self
                 .servers
                 .keys()
@@ -246,7 +270,7 @@ impl Target for RuntimeTarget {
         let mut read: Vec<ReadBackend> = Vec::with_capacity(look.backends.len());
         let mut missing = BTreeSet::new();
         for (name, command) in look.backends.iter().zip(&commands) {
-            let Some(reply) = answers.replies.next() else { break };
+            let reply = answers.next();
             match reply.verdict(command) {
                 Err(Refusal::NoSuchBackend) => {
                     missing.insert(name.clone());
@@ -263,14 +287,11 @@ impl Target for RuntimeTarget {
             }
         }
         for name in connections {
-            if !missing.contains(name) {
-                let rows =
-                    servers_conn::parse(answers.next_text()).map_err(|source| self.unreadable(source))?;
-                if let Some(backend) = read.iter_mut().find(|read| read.name == *name) {
-                    backend.count(&rows);
-                }
+            let reply = answers.next();
+            if let Some(backend) = read.iter_mut().find(|read| read.name == *name) {
+                let rows = servers_conn::parse(reply.text()).map_err(|source| self.unreadable(source))?;
+                backend.count(&rows);
             }
-            answers.skip();
         }
         let process = answers.process;
         self.learn(&process, &read).await?;

@@ -7,6 +7,7 @@ mod refusals;
 mod script;
 mod scripted;
 mod sockets;
+mod target;
 
 use std::time::Duration;
 
@@ -43,8 +44,12 @@ fn backend(name: &str) -> BackendName {
     BackendName::new(name).or_fail()
 }
 
+fn server_name(name: &str) -> ServerName {
+    ServerName::new(name).or_fail()
+}
+
 fn path(backend: &str, server: &str) -> ServerPath {
-    ServerPath { backend: BackendName::new(backend).or_fail(), server: ServerName::new(server).or_fail() }
+    ServerPath { backend: BackendName::new(backend).or_fail(), server: server_name(server) }
 }
 
 fn weight(server: &str, weight: u32) -> Command {
