@@ -191,11 +191,11 @@ where
     }
 
     fn lost(&mut self, error: &T::Error) {
-        let repeated = self.schedule.is_troubled();
+        let text = crate::events::chain(error);
+        let repeated = self.status.borrow().trouble.as_ref() == Some(&text);
         self.schedule.add(self.agenda.items.keys());
         let again = self.schedule.failed(clock::now());
         TargetLost { target: &self.name, error, again, repeated }.emit();
-        let text = crate::events::chain(error);
         self.status.send_modify(|status| status.trouble = Some(text));
     }
 }
