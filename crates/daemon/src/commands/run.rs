@@ -81,12 +81,13 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Failure> {
     crate::telemetry::start(config.log, args.common.log_format);
     let store = wiring::store(args.common.state_dir.as_deref())?;
     let _held = store.hold().map_err(|error| Failure::Usage(error.to_string()))?;
-    match store.folder() {
-        Some(folder) => info!(folder = %folder.display(), "records are kept"),
-        None => warn!(
+    if let Some(folder) = store.folder() {
+        info!(folder = %folder.display(), "records are kept");
+    } else {
+        warn!(
             "no state folder: what Roster did and what sources said is forgotten when it stops; \
              give --state-dir or let systemd set StateDirectory="
-        ),
+        );
     }
     let targets = wiring::targets(&config).await?;
     let mut generation = Generation::start(config, targets, &store, &Carry::default());
