@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use roster_core::name::{BackendName, ServerName, TargetName};
 
 /// Keeps the servers in HAProxy's backends equal to what clouds and registries say, live and without reloads.
 #[derive(Debug, Parser)]
@@ -32,6 +33,10 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Say why a server is in or out, and what it waits for
     Explain(ExplainArgs),
+    /// Let what a guard holds back in a backend go through, once
+    Release(ReleaseArgs),
+    /// Take a server back that somebody changed by hand
+    Adopt(AdoptArgs),
     /// See it work: a HAProxy, a few servers and a file to edit, all on this machine
     Demo(DemoArgs),
     /// Print the JSON Schema of the configuration
@@ -118,6 +123,36 @@ pub(crate) struct ExplainArgs {
     pub(crate) common: Common,
     /// BACKEND/SERVER, an instance's id or its address:port
     pub(crate) what: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReleaseArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// The backend
+    pub(crate) backend: BackendName,
+    /// The target; without it every one that has the backend
+    #[arg(long)]
+    pub(crate) target: Option<TargetName>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AdoptArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// The server, as BACKEND/SERVER
+    #[arg(value_name = "BACKEND/SERVER", value_parser = server_path)]
+    pub(crate) what: (BackendName, ServerName),
+    /// The target; without it every one that has the server
+    #[arg(long)]
+    pub(crate) target: Option<TargetName>,
+}
+
+fn server_path(text: &str) -> Result<(BackendName, ServerName), String> {
+    let (backend, server) = text.split_once('/').ok_or("write BACKEND/SERVER, such as web/srv1")?;
+    let backend = backend.parse::<BackendName>().map_err(|error| error.to_string())?;
+    let server = server.parse::<ServerName>().map_err(|error| error.to_string())?;
+    Ok((backend, server))
 }
 
 #[derive(Args, Debug)]

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock;
-use crate::events::{Answered, Event, SourceLost};
+use crate::events::{Answered, Event, Rejected, Reporter, SourceLost};
 use crate::store::Store;
 use crate::wiring;
 
@@ -27,6 +27,7 @@ pub(crate) fn start(
     sources: Vec<(SourceName, AnySource)>,
     known: Catalog,
     store: &Store,
+    reporter: &Reporter,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> watch::Receiver<Arc<Catalog>> {
@@ -42,9 +43,9 @@ pub(crate) fn start(
     }
     let (catalog, seen) = watch::channel(Arc::new(known));
     if store.is_kept() {
-        tasks.spawn(save(store.clone(), seen.clone(), stop.clone()));
+        tasks.spawn(save(store.clone(), seen.clone(), reporter.clone(), stop.clone()));
     }
-    tasks.spawn(gather(answers, catalog, stop.clone()));
+    tasks.spawn(gather(answers, catalog, reporter.clone(), stop.clone()));
     seen
 }
 
@@ -64,6 +65,7 @@ async fn forward(
 async fn gather(
     mut answers: mpsc::Receiver<(SourceName, SourceEvent)>,
     catalog: watch::Sender<Arc<Catalog>>,
+    reporter: Reporter,
     stop: CancellationToken,
 ) {
     while let Some(Some((source, event))) = stop.run_until_cancelled(answers.recv()).await {
@@ -73,14 +75,24 @@ async fn gather(
         // The targets come first; telling can wait.
         catalog.send_replace(Arc::new(next));
         match &event {
-            SourceEvent::Full(snapshot) => Answered { source: &source, snapshot }.emit(),
-            SourceEvent::Lost(error) => SourceLost { source: &source, error, known }.emit(),
+            SourceEvent::Full(snapshot) => {
+                Answered { source: &source, snapshot }.emit(&reporter);
+                for reject in &snapshot.rejects {
+                    Rejected { source: &source, reject }.emit(&reporter);
+                }
+            }
+            SourceEvent::Lost(error) => SourceLost { source: &source, error, known }.emit(&reporter),
         }
     }
 }
 
 /// Keeps every source's last answer on disk.
-async fn save(store: Store, mut catalog: watch::Receiver<Arc<Catalog>>, stop: CancellationToken) {
+async fn save(
+    store: Store,
+    mut catalog: watch::Receiver<Arc<Catalog>>,
+    reporter: Reporter,
+    stop: CancellationToken,
+) {
     let mut saved: BTreeMap<SourceName, Arc<Snapshot>> = BTreeMap::new();
     let mut going_on = true;
     while going_on {
@@ -98,7 +110,7 @@ async fn save(store: Store, mut catalog: watch::Receiver<Arc<Catalog>>, stop: Ca
                 Ok(()) => {
                     saved.insert(name.clone(), answer.clone());
                 }
-                Err(error) => wiring::told(&error),
+                Err(error) => wiring::told(&error, &reporter),
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Roster: keeps the servers in HAProxy's backends equal to what clouds and registries say, live and without reloads.
 
+mod admin;
 mod cli;
 mod clock;
 mod commands;
@@ -8,6 +9,11 @@ mod events;
 mod exit;
 mod hub;
 mod keeper;
+mod metrics;
+mod names;
+mod orders;
+mod overview;
+mod planned;
 mod store;
 mod telemetry;
 mod wiring;
@@ -66,6 +72,14 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
         Command::Explain(args) => {
             telemetry::start(quiet, args.common.log_format);
             runtime.block_on(commands::explain::explain(&args))
+        }
+        Command::Release(args) => {
+            telemetry::start(quiet, args.common.log_format);
+            runtime.block_on(commands::release::release(&args))
+        }
+        Command::Adopt(args) => {
+            telemetry::start(quiet, args.common.log_format);
+            runtime.block_on(commands::adopt::adopt(&args))
         }
         Command::Demo(args) => runtime.block_on(demo::demo(&args)),
         Command::Schema => text(

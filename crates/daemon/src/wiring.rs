@@ -15,7 +15,7 @@ use roster_sources::{AnySource, Source};
 use roster_targets::runtime::{RuntimeTarget, session, socket::SocketAddress};
 
 use crate::clock;
-use crate::events::{AnswerTooOld, Event, SourceLost, StateTrouble};
+use crate::events::{AnswerTooOld, Event, Reporter, SourceLost, StateTrouble};
 use crate::exit::Failure;
 use crate::store::{Store, StoreError};
 
@@ -83,11 +83,15 @@ async fn address(reach: &RuntimeReach) -> Result<SocketAddress, anyhow::Error> {
 }
 
 /// What every source says now. One that does not answer is told of, and what it said before stands for it.
-pub(crate) async fn ask_all(config: &Config, store: &Store) -> (Catalog, Vec<(SourceName, SourceError)>) {
+pub(crate) async fn ask_all(
+    config: &Config,
+    store: &Store,
+    to: &Reporter,
+) -> (Catalog, Vec<(SourceName, SourceError)>) {
     let mut catalog = Catalog::new(config.sources.keys().cloned());
     let mut lost = Vec::new();
     for (name, source) in sources(config) {
-        restore(&mut catalog, store, &name, config.last_good);
+        restore(&mut catalog, store, &name, config.last_good, to);
         let known = catalog.snapshot(&name).cloned();
         let mut source = match &known {
             Some(answer) => source.resume(answer.clone()),
@@ -97,7 +101,7 @@ pub(crate) async fn ask_all(config: &Config, store: &Store) -> (Catalog, Vec<(So
             Ok(snapshot) => catalog.accept(&name, SourceEvent::Full(snapshot), clock::now()),
             Err(error) => {
                 let known = known.is_some();
-                SourceLost { source: &name, error: &error, known }.emit();
+                SourceLost { source: &name, error: &error, known }.emit(to);
                 catalog.accept(&name, SourceEvent::Lost(error.clone()), clock::now());
                 lost.push((name, error));
             }
@@ -107,14 +111,20 @@ pub(crate) async fn ask_all(config: &Config, store: &Store) -> (Catalog, Vec<(So
 }
 
 /// Takes in what a source said last, as far as that was kept and is believed.
-pub(crate) fn restore(catalog: &mut Catalog, store: &Store, source: &SourceName, limit: LastGood) {
+pub(crate) fn restore(
+    catalog: &mut Catalog,
+    store: &Store,
+    source: &SourceName,
+    limit: LastGood,
+    to: &Reporter,
+) {
     match store.last_good(source) {
         Ok(Some(snapshot)) if is_too_old(&snapshot, limit) => {
-            AnswerTooOld { source, taken: snapshot.taken }.emit();
+            AnswerTooOld { source, taken: snapshot.taken }.emit(to);
         }
         Ok(Some(snapshot)) => catalog.restore(source, Arc::new(snapshot)),
         Ok(None) => {}
-        Err(error) => told(&error),
+        Err(error) => told(&error, to),
     }
 }
 
@@ -124,6 +134,6 @@ fn is_too_old(snapshot: &Snapshot, limit: LastGood) -> bool {
 }
 
 /// Tells of an error of the state folder.
-pub(crate) fn told(error: &StoreError) {
-    StateTrouble { error }.emit();
+pub(crate) fn told(error: &StoreError, to: &Reporter) {
+    StateTrouble { error }.emit(to);
 }

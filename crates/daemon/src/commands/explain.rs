@@ -2,24 +2,32 @@
 
 use std::fmt::Write;
 
-use roster_core::name::{BackendName, ServerName};
+use roster_core::name::{BackendName, ServerName, TargetName};
 use roster_core::plan::{Note, Standing, Status};
 
-use super::{Looked, look, print};
+use super::{ask, print};
 use crate::cli::ExplainArgs;
 use crate::exit::{Exit, Failure};
+use crate::keeper::BackendStatus;
+use crate::names::did_you_mean;
+use crate::overview::Overview;
 use crate::wiring;
 
 /// Answers for one server or instance. Exit code 1 if nobody is called so.
 pub(crate) async fn explain(args: &ExplainArgs) -> Result<Exit, Failure> {
     let config = wiring::load(&args.common.config)?;
     let store = wiring::store(args.common.state_dir.as_deref())?;
-    let (catalog, _) = wiring::ask_all(&config, &store).await;
-    let looked = look(&config, &store, &catalog).await?;
-    let text = print::text(|text| looked.iter().try_for_each(|one| explain_in(text, one, &args.what)));
+    let overview = ask::overview(&config, &store).await;
+    let text = explanation(&overview, &args.what);
+    for (name, target) in &overview.targets {
+        if let Some(trouble) = &target.trouble {
+            print::err(&format!("target {name}: {trouble}"));
+        }
+    }
     if text.is_empty() {
+        let hint = did_you_mean(&args.what, names(&overview).iter().map(String::as_str));
         print::err(&format!(
-            "nothing is called {:?} on any target; name BACKEND/SERVER, an instance's id or its address:port",
+            "nothing is called {:?} on any target{hint}; name BACKEND/SERVER, an instance's id or its address:port",
             args.what
         ));
         return Ok(Exit::Failed);
@@ -28,35 +36,57 @@ pub(crate) async fn explain(args: &ExplainArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn explain_in(text: &mut String, looked: &Looked, what: &str) -> std::fmt::Result {
-    for (backend, plan) in &looked.passed.plans {
-        let named = |server: &ServerName| what.split_once('/') == Some((backend.as_str(), server.as_str()));
-        for (server, standing) in &plan.standings {
-            let instance = standing.instance.as_ref().is_some_and(|id| id.as_str() == what);
-            let address = standing.endpoint.is_some_and(|at| at.to_string() == what);
-            if named(server) || instance || (address && standing.status != Status::Spare) {
-                writeln!(text, "{} {backend}/{server}: {}", looked.name, because(standing, backend, server))?;
-                for operation in plan.operations.iter().filter(|operation| operation.server == *server) {
-                    writeln!(text, "  next: {} ({})", operation.change, operation.why)?;
-                }
+/// Everything that is known of whoever is called so; nothing if nobody is.
+fn explanation(overview: &Overview, what: &str) -> String {
+    print::text(|text| {
+        for (target, status) in &overview.targets {
+            for (backend, status) in &status.backends {
+                explain_in(text, target, backend, status, what)?;
             }
         }
-        for note in &plan.notes {
-            if let Note::Unplaced(unplaced) = note
-                && (unplaced.instance.as_str() == what || unplaced.endpoint.to_string() == what)
-            {
-                writeln!(text, "{} {backend}: {note}", looked.name)?;
+        Ok(())
+    })
+}
+
+fn names(overview: &Overview) -> Vec<String> {
+    let backends = overview.targets.values().flat_map(|target| &target.backends);
+    let names = backends.flat_map(|(backend, status)| {
+        let instances = status.servers.values().filter_map(|standing| standing.instance.as_ref());
+        let servers = status.servers.keys().map(move |server| format!("{backend}/{server}"));
+        servers.chain(instances.map(ToString::to_string))
+    });
+    names.collect()
+}
+
+fn explain_in(
+    text: &mut String,
+    target: &TargetName,
+    backend: &BackendName,
+    status: &BackendStatus,
+    what: &str,
+) -> std::fmt::Result {
+    let named = |server: &ServerName| what.split_once('/') == Some((backend.as_str(), server.as_str()));
+    for (server, standing) in &status.servers {
+        let instance = standing.instance.as_ref().is_some_and(|id| id.as_str() == what);
+        let address = standing.endpoint.is_some_and(|at| at.to_string() == what);
+        if named(server) || instance || (address && standing.status != Status::Spare) {
+            writeln!(text, "{target} {backend}/{server}: {}", because(standing, backend, server))?;
+            for next in status.next.iter().filter(|next| next.server == *server) {
+                writeln!(text, "  next: {} ({})", next.change, next.reason)?;
             }
-        }
-        for id in plan.flapping.iter().filter(|id| id.as_str() == what) {
-            writeln!(
-                text,
-                "{} {backend}: {id} is kept out because it comes and goes too often",
-                looked.name
-            )?;
         }
     }
-    Ok(())
+    for note in &status.notes {
+        if let Note::Unplaced(unplaced) = note
+            && (unplaced.instance.as_str() == what || unplaced.endpoint.to_string() == what)
+        {
+            writeln!(text, "{target} {backend}: {note}")?;
+        }
+    }
+    let flapping = status.flapping.iter().filter(|id| id.as_str() == what);
+    flapping.into_iter().try_for_each(|id| {
+        writeln!(text, "{target} {backend}: {id} is kept out because it comes and goes too often")
+    })
 }
 
 fn because(standing: &Standing, backend: &BackendName, server: &ServerName) -> String {

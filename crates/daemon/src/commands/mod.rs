@@ -1,16 +1,21 @@
 //! One file for each command.
 
+pub(crate) mod adopt;
+pub(crate) mod ask;
 pub(crate) mod check;
 pub(crate) mod explain;
 pub(crate) mod once;
+mod order;
 pub(crate) mod plan;
 pub(crate) mod print;
+pub(crate) mod release;
 pub(crate) mod run;
 pub(crate) mod status;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use anyhow::Context;
 use roster_config::native::Config;
 use roster_core::agenda::Agenda;
 use roster_core::applied::Applied;
@@ -20,6 +25,7 @@ use roster_core::plan::ProbeResults;
 use roster_targets::runtime::RuntimeTarget;
 
 use crate::clock;
+use crate::events::Reporter;
 use crate::keeper::{Bench, Passed};
 use crate::store::Store;
 use crate::wiring;
@@ -37,34 +43,48 @@ pub(crate) async fn look(
     config: &Config,
     store: &Store,
     catalog: &Catalog,
+    to: &Reporter,
 ) -> Result<Vec<Looked>, anyhow::Error> {
     let mut looked = Vec::new();
-    for (name, reach) in &config.targets {
-        let (mut target, _) = wiring::target(name, reach).await?;
-        let mut applied = recorded(store, name);
-        let agenda = Agenda::new(catalog, &config.rules, name, &applied, clock::now());
-        let backends: BTreeSet<BackendName> = agenda.items.keys().cloned().collect();
-        let mut bench = Bench {
-            name,
-            target: &mut target,
-            agenda: &agenda,
-            applied: &mut applied,
-            store: &Store::default(),
-            probes: &ProbeResults::new(),
-        };
-        let passed = bench
-            .look(&backends)
-            .await
-            .map_err(|error| anyhow::Error::new(error).context(format!("target {name}")))?;
-        looked.push(Looked { name: name.clone(), target, agenda, passed });
+    for name in config.targets.keys() {
+        looked.push(look_at(name, config, store, catalog, to).await?);
     }
     Ok(looked)
 }
 
+/// Looks at one target once and changes nothing.
+pub(crate) async fn look_at(
+    name: &TargetName,
+    config: &Config,
+    store: &Store,
+    catalog: &Catalog,
+    to: &Reporter,
+) -> Result<Looked, anyhow::Error> {
+    let reach = config.targets.get(name).with_context(|| format!("there is no target {name}"))?;
+    let (mut target, _) = wiring::target(name, reach).await?;
+    let mut applied = recorded(store, name, to);
+    let agenda = Agenda::new(catalog, &config.rules, name, &applied, clock::now());
+    let backends: BTreeSet<BackendName> = agenda.items.keys().cloned().collect();
+    let mut bench = Bench {
+        name,
+        target: &mut target,
+        agenda: &agenda,
+        applied: &mut applied,
+        store: &Store::default(),
+        probes: &ProbeResults::new(),
+        reporter: to,
+    };
+    let passed = bench.look(&backends).await;
+    let passed = passed.map_err(|error| anyhow::Error::new(error).context(format!("target {name}")))?;
+    Ok(Looked { name: name.clone(), target, agenda, passed })
+}
+
 /// What was last written to a target.
-pub(crate) fn recorded(store: &Store, name: &TargetName) -> Applied {
+pub(crate) fn recorded(store: &Store, name: &TargetName, to: &Reporter) -> Applied {
     let (applied, errors) = store.applied(name);
-    errors.iter().for_each(wiring::told);
+    for error in &errors {
+        wiring::told(error, to);
+    }
     applied
 }
 

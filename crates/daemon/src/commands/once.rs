@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{print, recorded, rules};
 use crate::cli::OnceArgs;
+use crate::events::Reporter;
 use crate::exit::{Exit, Failure};
 use crate::keeper::{BackendStatus, Ears, Keeper, TargetStatus};
 use crate::wiring;
@@ -17,10 +18,11 @@ pub(crate) async fn once(args: &OnceArgs) -> Result<Exit, Failure> {
     let config = wiring::load(&args.common.config)?;
     let store = wiring::store(args.common.state_dir.as_deref())?;
     let _held = store.hold().map_err(|error| Failure::Usage(error.to_string()))?;
-    let (catalog, lost) = wiring::ask_all(&config, &store).await;
+    let to = Reporter::default();
+    let (catalog, lost) = wiring::ask_all(&config, &store, &to).await;
     for (name, state) in catalog.sources().filter(|(_, state)| !state.from_disk) {
         if let Some(Err(error)) = state.last_good.as_ref().map(|answer| store.keep_last_good(name, answer)) {
-            wiring::told(&error);
+            wiring::told(&error, &to);
         }
     }
     let (_keep, catalog) = watch::channel(std::sync::Arc::new(catalog));
@@ -28,12 +30,14 @@ pub(crate) async fn once(args: &OnceArgs) -> Result<Exit, Failure> {
     let mut exit = if lost.is_empty() { Exit::Done } else { Exit::Failed };
     for (name, reach) in &config.targets {
         let (target, poll) = wiring::target(name, reach).await?;
+        let applied = recorded(&store, name, &to);
         let keeper =
-            Keeper::new(name.clone(), target, rules(&config), store.clone(), recorded(&store, name), poll);
+            Keeper::new(name.clone(), target, rules(&config), store.clone(), applied, poll, to.clone());
         let mut status = keeper.status();
         let stop = CancellationToken::new();
         let (_silent, socket) = mpsc::channel(1);
-        let ears = Ears { catalog: catalog.clone(), socket, stop: stop.clone() };
+        let (_nobody, orders) = mpsc::channel(1);
+        let ears = Ears { catalog: catalog.clone(), socket, orders, stop: stop.clone() };
         let keeping = tokio::spawn(keeper.run(ears));
         let waited = tokio::time::timeout(limit, status.wait_for(is_over)).await;
         let last = waited.ok().and_then(Result::ok).map(|status| status.clone());

@@ -2,71 +2,26 @@
 
 use std::fmt::Write;
 
-use roster_core::name::BackendName;
-use roster_core::plan::{Note, Operation};
-use roster_core::select::Unexposed;
+use roster_core::plan::Operation;
 use roster_targets::Target;
-use serde::Serialize;
 
 use super::{Looked, look, print};
 use crate::cli::PlanArgs;
+use crate::events::Reporter;
 use crate::exit::{Exit, Failure};
+use crate::planned::{Planned, PlannedTarget, notes, operations};
 use crate::wiring;
-
-/// A plan as JSON; the shape is part of the interface.
-#[derive(Serialize)]
-struct Json<'a> {
-    changes: usize,
-    targets: Vec<JsonTarget<'a>>,
-    sources_lost: Vec<JsonLost<'a>>,
-}
-
-#[derive(Serialize)]
-struct JsonTarget<'a> {
-    target: &'a str,
-    operations: Vec<JsonOperation<'a>>,
-    backends_missing: Vec<&'a str>,
-    held: Vec<JsonHeld<'a>>,
-    notes: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct JsonOperation<'a> {
-    backend: &'a str,
-    server: &'a str,
-    op: &'a str,
-    change: String,
-    reason: String,
-    lines: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct JsonHeld<'a> {
-    backend: &'a str,
-    guard: String,
-    what: String,
-}
-
-#[derive(Serialize)]
-struct JsonLost<'a> {
-    source: &'a str,
-    error: String,
-}
 
 /// Shows what would be done.
 pub(crate) async fn plan(args: &PlanArgs) -> Result<Exit, Failure> {
     let config = wiring::load(&args.common.config)?;
     let store = wiring::store(args.common.state_dir.as_deref())?;
-    let (catalog, lost) = wiring::ask_all(&config, &store).await;
-    let looked = look(&config, &store, &catalog).await?;
+    let to = Reporter::default();
+    let (catalog, lost) = wiring::ask_all(&config, &store, &to).await;
+    let looked = look(&config, &store, &catalog, &to).await?;
     let text = if args.json {
-        let lost =
-            lost.iter().map(|(name, error)| JsonLost { source: name.as_str(), error: error.to_string() });
-        let json = Json {
-            changes: changes(&looked),
-            targets: looked.iter().map(json).collect(),
-            sources_lost: lost.collect(),
-        };
+        let lost = lost.iter().map(|(name, error)| (name.clone(), error.to_string()));
+        let json = Planned::new(looked.iter().map(json).collect(), lost);
         let mut text = serde_json::to_string_pretty(&json).map_err(anyhow::Error::from)?;
         text.push('\n');
         text
@@ -81,52 +36,14 @@ pub(crate) async fn plan(args: &PlanArgs) -> Result<Exit, Failure> {
     })
 }
 
-fn operations(looked: &Looked) -> impl Iterator<Item = &Operation> {
-    looked.passed.plans.values().flat_map(|plan| &plan.operations)
-}
-
 fn changes(looked: &[Looked]) -> usize {
-    looked.iter().flat_map(operations).count()
+    looked.iter().flat_map(|one| operations(&one.passed)).count()
 }
 
-/// What an operator should know of a target besides the operations.
-fn notes(looked: &Looked) -> Vec<String> {
-    let noted = looked.passed.plans.iter().flat_map(|(backend, plan)| {
-        let flapping = plan
-            .flapping
-            .iter()
-            .map(move |id| format!("{backend}: {id} comes and goes too often and is kept out"));
-        plan.notes.iter().map(move |note: &Note| format!("{backend}: {note}")).chain(flapping)
-    });
-    noted.chain(looked.agenda.unexposed.iter().map(Unexposed::to_string)).collect()
-}
-
-fn json(looked: &Looked) -> JsonTarget<'_> {
-    let operation = |op| JsonOperation::new(op, looked);
-    let held = looked.passed.plans.iter().filter_map(|(backend, plan)| {
-        let hold = plan.applied.guard.hold.as_ref()?;
-        Some(JsonHeld { backend: backend.as_str(), guard: hold.guard.to_string(), what: hold.to_string() })
-    });
-    JsonTarget {
-        target: looked.name.as_str(),
-        operations: operations(looked).map(operation).collect(),
-        backends_missing: looked.passed.missing.iter().map(BackendName::as_str).collect(),
-        held: held.collect(),
-        notes: notes(looked),
-    }
-}
-
-impl<'a> JsonOperation<'a> {
-    fn new(operation: &'a Operation, looked: &Looked) -> Self {
-        Self {
-            backend: operation.backend.as_str(),
-            server: operation.server.as_str(),
-            op: operation.change.word(),
-            change: operation.change.to_string(),
-            reason: operation.why.to_string(),
-            lines: looked.target.lines(operation),
-        }
-    }
+fn json(looked: &Looked) -> PlannedTarget {
+    PlannedTarget::new(&looked.name, &looked.agenda, &looked.passed, |operation| {
+        looked.target.lines(operation)
+    })
 }
 
 /// The plan for people.
@@ -167,7 +84,7 @@ fn target(text: &mut String, looked: &Looked, verbose: bool) -> std::fmt::Result
             looked.name
         )?;
     }
-    for note in notes(looked) {
+    for note in notes(&looked.agenda, &looked.passed) {
         writeln!(text, "{}: {note}", looked.name)?;
     }
     Ok(())

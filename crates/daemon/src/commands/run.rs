@@ -18,7 +18,9 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use super::{recorded, rules};
+use crate::admin::{Admin, Bound, Kept, Live};
 use crate::cli::RunArgs;
+use crate::events::Reporter;
 use crate::exit::{Exit, Failure};
 use crate::keeper::{Ears, Keeper};
 use crate::store::Store;
@@ -26,6 +28,9 @@ use crate::{clock, hub, wiring};
 
 /// The longest that a pass may take to finish once Roster is told to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// How many orders may wait for one target.
+const ORDERS: usize = 8;
 
 /// What one configuration runs.
 struct Generation {
@@ -90,53 +95,75 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Failure> {
         );
     }
     let targets = wiring::targets(&config).await?;
-    let mut generation = Generation::start(config, targets, &store, &Carry::default());
+    let reporter = Reporter::default();
+    let mut admin = Admin::start(&store, config.admin, &reporter).await.map_err(anyhow::Error::from)?;
+    let mut generation = Generation::start(config, targets, &store, &Carry::default(), &reporter, &admin);
     loop {
         match signals.next().await {
             Told::Stop => break,
-            Told::Reload => match read_again(args).await {
-                Ok((config, targets)) => {
+            Told::Reload => match read_again(args, &admin).await {
+                Ok((config, targets, bound)) => {
                     let carry = generation.stop().await;
-                    generation = Generation::start(config, targets, &store, &carry);
+                    admin.listen(bound);
+                    generation = Generation::start(config, targets, &store, &carry, &reporter, &admin);
                     info!("the configuration was read again");
                 }
-                Err(failure) => error!("the configuration stays as it was: {failure}"),
+                Err(failure) => {
+                    reporter.metrics().config_refused();
+                    error!("the configuration stays as it was: {failure}");
+                }
             },
         }
     }
     info!("stopping; HAProxy stays as it is");
     generation.stop().await;
+    admin.stop().await;
     Ok(Exit::Done)
 }
 
 /// Everything that can fail about a new configuration, before the old one is given up.
-async fn read_again(args: &RunArgs) -> Result<(Config, Targets), Failure> {
+async fn read_again(args: &RunArgs, admin: &Admin) -> Result<(Config, Targets, Bound), Failure> {
     let config = wiring::load(&args.common.config)?;
     let targets = wiring::targets(&config).await?;
-    Ok((config, targets))
+    let bound = admin.bind(config.admin).await.map_err(anyhow::Error::from)?;
+    Ok((config, targets, bound))
 }
 
 impl Generation {
-    fn start(config: Config, targets: Targets, store: &Store, carry: &Carry) -> Self {
+    fn start(
+        config: Config,
+        targets: Targets,
+        store: &Store,
+        carry: &Carry,
+        reporter: &Reporter,
+        admin: &Admin,
+    ) -> Self {
+        reporter.metrics().keep(config.sources.keys(), config.targets.keys());
+        reporter.metrics().config_taken(clock::now());
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let known = known(&config, store, carry);
-        let catalog = hub::start(wiring::sources(&config), known, store, &tasks, &stop);
+        let known = known(&config, store, carry, reporter);
+        let catalog = hub::start(wiring::sources(&config), known, store, reporter, &tasks, &stop);
         let mut keepers = BTreeMap::new();
+        let mut live = Live { catalog: catalog.clone(), targets: BTreeMap::new() };
         for (name, (target, poll)) in targets {
             let applied = match carry.targets.get(&name) {
                 Some((before, applied)) if config.targets.get(&name) == Some(before) => applied.clone(),
-                _ => recorded(store, &name),
+                _ => recorded(store, &name, reporter),
             };
             let (socket_sign, socket) = mpsc::channel(1);
             let watching = target.watch(socket_sign);
-            let ears = Ears { catalog: catalog.clone(), socket, stop: stop.clone() };
-            let keeper = Keeper::new(name.clone(), target, rules(&config), store.clone(), applied, poll);
+            let (give, orders) = mpsc::channel(ORDERS);
+            let ears = Ears { catalog: catalog.clone(), socket, orders, stop: stop.clone() };
+            let (rules, store) = (rules(&config), store.clone());
+            let keeper = Keeper::new(name.clone(), target, rules, store, applied, poll, reporter.clone());
+            live.targets.insert(name.clone(), Kept { status: keeper.status(), orders: give });
             let kept = tasks.track_future(async move {
                 let _watching = watching;
                 keeper.run(ears).await
             });
             keepers.insert(name, tokio::spawn(kept));
         }
+        admin.show(live);
         info!(
             sources = config.sources.len(),
             targets = config.targets.len(),
@@ -172,14 +199,14 @@ impl Generation {
 }
 
 /// What is known of each source before it speaks: what it said under the configuration before, or before the start.
-fn known(config: &Config, store: &Store, carry: &Carry) -> Catalog {
+fn known(config: &Config, store: &Store, carry: &Carry, reporter: &Reporter) -> Catalog {
     let mut catalog = Catalog::new(config.sources.keys().cloned());
     for (name, source) in &config.sources {
         match carry.sources.get(name) {
             Some((before, answer)) if before == source => {
                 catalog.accept(name, SourceEvent::Full(answer.clone()), clock::now());
             }
-            _ => wiring::restore(&mut catalog, store, name, config.last_good),
+            _ => wiring::restore(&mut catalog, store, name, config.last_good, reporter),
         }
     }
     catalog

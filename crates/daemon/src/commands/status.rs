@@ -4,128 +4,67 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use jiff::Timestamp;
-use roster_core::catalog::Catalog;
-use roster_core::name::{SourceName, TargetName};
 use roster_core::plan::Status;
-use serde::Serialize;
 
-use super::{look, print};
+use super::{ask, print};
 use crate::cli::StatusArgs;
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::keeper::{BackendStatus, TargetStatus};
+use crate::overview::{Overview, SourceStatus};
 use crate::wiring;
-
-/// How everything is doing; the shape is part of the interface.
-#[derive(Debug, Default, Serialize)]
-pub(crate) struct Overview {
-    pub(crate) sources: BTreeMap<SourceName, SourceStatus>,
-    pub(crate) targets: BTreeMap<TargetName, TargetStatus>,
-}
-
-/// How a source is doing.
-#[derive(Debug, Serialize)]
-pub(crate) struct SourceStatus {
-    /// Whether its last answer was complete.
-    pub(crate) up: bool,
-    /// When the answer was taken that is gone by.
-    pub(crate) answer: Option<Timestamp>,
-    /// Whether that answer was read from the state folder.
-    pub(crate) from_disk: bool,
-    pub(crate) services: usize,
-    pub(crate) instances: usize,
-    /// What was left out of the answer, and why.
-    pub(crate) rejects: Vec<String>,
-    pub(crate) error: Option<String>,
-}
-
-/// How the sources of a catalog are doing.
-pub(crate) fn sources(catalog: &Catalog) -> BTreeMap<SourceName, SourceStatus> {
-    let status = catalog.sources().map(|(name, state)| {
-        let answer = state.last_good.as_ref();
-        let status = SourceStatus {
-            up: answer.is_some() && state.trouble.is_none(),
-            answer: answer.map(|answer| answer.taken),
-            from_disk: state.from_disk,
-            services: answer.map_or(0, |answer| answer.services.len()),
-            instances: answer.map_or(0, |answer| answer.services.values().map(Vec::len).sum()),
-            rejects: answer
-                .map(|answer| answer.rejects.iter().map(ToString::to_string).collect())
-                .unwrap_or_default(),
-            error: state.trouble.as_ref().map(|trouble| trouble.error.to_string()),
-        };
-        (name.clone(), status)
-    });
-    status.collect()
-}
 
 /// Shows how everything is doing. Exit code 1 if a source or a target does not answer.
 pub(crate) async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     let config = wiring::load(&args.common.config)?;
     let store = wiring::store(args.common.state_dir.as_deref())?;
-    let (catalog, lost) = wiring::ask_all(&config, &store).await;
-    let mut overview = Overview { sources: sources(&catalog), targets: BTreeMap::new() };
-    for looked in look(&config, &store, &catalog).await? {
-        let passed = looked.passed;
-        let backends = passed.plans.iter().map(|(backend, plan)| (backend.clone(), BackendStatus::of(plan)));
-        let missing = passed.missing.iter().filter_map(|backend| {
-            let service = looked.agenda.items.get(backend)?.exposure.service.clone();
-            Some((backend.clone(), BackendStatus::missing(service)))
-        });
-        let status = TargetStatus {
-            process: passed.process,
-            version: passed.version.map(|version| version.to_string()),
-            synced: passed.settled,
-            stuck: false,
-            settled_at: passed.settled.then(clock::now),
-            trouble: None,
-            backends: backends.chain(missing).collect(),
-        };
-        overview.targets.insert(looked.name, status);
-    }
+    let overview = ask::overview(&config, &store).await;
     let text = if args.json {
         serde_json::to_string_pretty(&overview).map_err(anyhow::Error::from)? + "\n"
     } else {
-        render(&overview)
+        render(&overview, clock::now())
     };
     print::out(&text).map_err(anyhow::Error::from)?;
-    Ok(if lost.is_empty() { Exit::Done } else { Exit::Failed })
+    Ok(if overview.is_well() { Exit::Done } else { Exit::Failed })
 }
 
-fn render(overview: &Overview) -> String {
-    print::text(|text| write_all(text, overview))
+/// The overview for people.
+pub(crate) fn render(overview: &Overview, now: Timestamp) -> String {
+    print::text(|text| {
+        for (name, source) in &overview.sources {
+            write_source(text, name.as_str(), source, now)?;
+        }
+        overview.targets.iter().try_for_each(|(name, target)| write_target(text, name.as_str(), target))
+    })
 }
 
-fn write_all(text: &mut String, overview: &Overview) -> std::fmt::Result {
-    for (name, source) in &overview.sources {
-        let SourceStatus { services, instances, .. } = source;
-        writeln!(
-            text,
-            "source {name}: {}, {services} services, {instances} instances",
-            if source.up { "up" } else { "DOWN" }
-        )?;
-        if let Some(error) = &source.error {
-            writeln!(text, "  {error}")?;
-        }
-        if let (true, Some(answer)) = (source.from_disk, source.answer) {
-            writeln!(text, "  what it said at {answer} stands")?;
-        }
-        for reject in &source.rejects {
-            writeln!(text, "  left out: {reject}")?;
+fn write_source(text: &mut String, name: &str, source: &SourceStatus, now: Timestamp) -> std::fmt::Result {
+    let SourceStatus { services, instances, .. } = source;
+    let up = if source.up { "up" } else { "DOWN" };
+    write!(text, "source {name}: {up}, {services} services, {instances} instances")?;
+    match source.answer {
+        None => writeln!(text, ", has never answered")?,
+        Some(answer) if source.up => writeln!(text, ", last new answer {} ago", age(answer, now))?,
+        Some(answer) => {
+            let kept = if source.from_disk { ", by the state folder" } else { "" };
+            writeln!(text, ", what it said {} ago stands{kept}", age(answer, now))?;
         }
     }
-    for (name, target) in &overview.targets {
-        let process =
-            target.process.map_or_else(|| "no process seen yet".into(), |process| process.to_string());
-        writeln!(text, "target {name}: {process}")?;
-        if let Some(trouble) = &target.trouble {
-            writeln!(text, "  {trouble}")?;
-        }
-        for (backend, status) in &target.backends {
-            write_backend(text, backend.as_str(), status)?;
-        }
+    if let Some(error) = &source.error {
+        let since = source.lost_since.map(|since| format!("since {}: ", age(since, now))).unwrap_or_default();
+        writeln!(text, "  {since}{error}")?;
     }
-    Ok(())
+    source.rejects.iter().try_for_each(|reject| writeln!(text, "  left out: {reject}"))
+}
+
+fn write_target(text: &mut String, name: &str, target: &TargetStatus) -> std::fmt::Result {
+    let process = target.process.map_or_else(|| "no process seen yet".into(), |process| process.to_string());
+    let version = target.version.as_ref().map(|version| format!(", HAProxy {version}")).unwrap_or_default();
+    writeln!(text, "target {name}: {process}{version}")?;
+    if let Some(trouble) = &target.trouble {
+        writeln!(text, "  {trouble}")?;
+    }
+    target.backends.iter().try_for_each(|(backend, status)| write_backend(text, backend.as_str(), status))
 }
 
 fn write_backend(text: &mut String, backend: &str, status: &BackendStatus) -> std::fmt::Result {
@@ -143,6 +82,7 @@ fn write_backend(text: &mut String, backend: &str, status: &BackendStatus) -> st
     let counts: Vec<String> = counts.into_iter().map(|(what, n)| format!("{n} {what}")).collect();
     let pending = match status.pending {
         0 => String::new(),
+        1 => "; 1 change to make".into(),
         n => format!("; {n} changes to make"),
     };
     writeln!(text, "  {backend}: {}{pending} (service {})", counts.join(", "), status.service)?;
@@ -159,8 +99,54 @@ fn write_backend(text: &mut String, backend: &str, status: &BackendStatus) -> st
             hold.since
         )?;
     }
-    for note in &status.notes {
-        writeln!(text, "    {note}")?;
+    status.notes.iter().try_for_each(|note| writeln!(text, "    {note}"))
+}
+
+/// How long ago something was, in its largest unit.
+pub(crate) fn age(then: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(then).as_secs().max(0);
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
     }
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_told_in_a_unit_that_says_something() {
+        let ages = [0, 119, 120, 7_199, 7_200, 172_799, 172_800, -5];
+        let told = ages.map(|seconds| age(Timestamp::UNIX_EPOCH, Timestamp::from_second(seconds).unwrap()));
+        assert_eq!(told, ["0 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 days", "0 s"]);
+    }
+
+    #[test]
+    fn a_source_tells_whose_word_stands_and_for_how_long() {
+        let now = Timestamp::from_second(10_800).unwrap();
+        let mut source = SourceStatus {
+            up: true,
+            answer: Some(Timestamp::UNIX_EPOCH),
+            from_disk: false,
+            services: 1,
+            instances: 2,
+            rejects: Vec::new(),
+            error: None,
+            lost_since: None,
+        };
+        let says = |source: &SourceStatus| print::text(|text| write_source(text, "fleet", source, now));
+        assert_eq!(says(&source), "source fleet: up, 1 services, 2 instances, last new answer 3 h ago\n");
+        (source.up, source.from_disk, source.error) = (false, true, Some("no route".into()));
+        source.lost_since = Some(Timestamp::from_second(10_788).unwrap());
+        assert_eq!(
+            says(&source),
+            "source fleet: DOWN, 1 services, 2 instances, what it said 3 h ago stands, by the state folder\n  \
+             since 12 s: no route\n"
+        );
+        (source.answer, source.error, source.lost_since) = (None, None, None);
+        assert!(says(&source).contains("has never answered"), "{}", says(&source));
+    }
 }

@@ -1,5 +1,7 @@
 //! The keeper of one target: it looks when something changed or is due, and makes a pass.
 
+mod awaiting;
+mod orders;
 mod pass;
 mod probes;
 mod schedule;
@@ -10,23 +12,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use roster_core::agenda::Agenda;
-use roster_core::applied::Applied;
+use roster_core::applied::{Applied, ProcessId};
 use roster_core::catalog::Catalog;
 use roster_core::exposure::Rule;
 use roster_core::haproxy::Version;
+use roster_core::haproxy::known::known;
 use roster_core::name::{BackendName, TargetName};
 use roster_targets::Target;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use orders::Order;
 pub(crate) use pass::{Bench, Passed};
 pub(crate) use status::{BackendStatus, TargetStatus};
 pub(crate) use takeover::Takeover;
 
 use crate::clock;
-use crate::events::{Event, LeftOut, TargetBack, TargetLost, VersionLimits};
+use crate::events::{Event, LeftOut, Reporter, TargetBack, TargetLost, VersionLimit, VersionSeen};
+use crate::metrics::PassResult;
 use crate::store::Store;
+use awaiting::Awaiting;
 use probes::Probes;
 use schedule::{Schedule, Step};
 
@@ -44,6 +51,8 @@ pub(crate) struct Keeper<T> {
     schedule: Schedule,
     probes: Probes,
     poll: Duration,
+    reporter: Reporter,
+    awaiting: Awaiting,
     /// The version whose limits were told.
     greeted: Option<Version>,
     status: watch::Sender<TargetStatus>,
@@ -55,6 +64,8 @@ pub(crate) struct Ears {
     pub catalog: watch::Receiver<Arc<Catalog>>,
     /// Signs that the target's socket was made anew.
     pub socket: mpsc::Receiver<()>,
+    /// What an operator asks for.
+    pub orders: mpsc::Receiver<Order>,
     /// The end.
     pub stop: CancellationToken,
 }
@@ -71,11 +82,26 @@ where
         store: Store,
         applied: Applied,
         poll: Duration,
+        reporter: Reporter,
     ) -> Self {
         let (status, _) = watch::channel(TargetStatus::default());
         let schedule = Schedule::new(DRIFT);
         let (agenda, probes) = (Agenda::default(), Probes::default());
-        Self { name, target, rules, store, applied, agenda, schedule, probes, poll, greeted: None, status }
+        Self {
+            name,
+            target,
+            rules,
+            store,
+            applied,
+            agenda,
+            schedule,
+            probes,
+            poll,
+            reporter,
+            awaiting: Awaiting::new(clock::now()),
+            greeted: None,
+            status,
+        }
     }
 
     /// Where to see how it is doing.
@@ -112,6 +138,7 @@ where
                     self.schedule.hurry(clock::now());
                     self.identify().await;
                 }
+                Some(order) = ears.orders.recv() => self.obey(order).await,
                 _ = poll.tick() => self.identify().await,
                 () = tokio::time::sleep(wait) => {}
             }
@@ -127,18 +154,22 @@ where
         let held = self.applied.backends.iter().filter(|(_, record)| record.guard.hold.is_some());
         let held: Vec<BackendName> = held.map(|(backend, _)| backend.clone()).collect();
         for why in agenda.unexposed.iter().filter(|why| !self.agenda.unexposed.contains(why)) {
-            LeftOut { target: &self.name, why }.emit();
+            LeftOut { target: &self.name, why }.emit(&self.reporter);
+        }
+        for (backend, item) in changed.iter().filter_map(|backend| agenda.items.get_key_value(backend)) {
+            self.awaiting.changed(backend, item.taken());
         }
         self.agenda = agenda;
         self.schedule.add(changed.iter().chain(&held));
         self.schedule.retain(|backend| self.agenda.items.contains_key(backend));
-        self.status.send_modify(|status| status.keep_only(&self.agenda, clock::now()));
+        self.status.send_modify(|status| status.keep_only(&self.agenda, catalog.is_complete(), clock::now()));
     }
 
     /// Asks which process serves; another one than before has to be filled anew.
     async fn identify(&mut self) {
         let known = self.applied.process;
         match self.target.identify().await {
+            Ok(process) if self.agenda.items.is_empty() => self.seen(process),
             // It answers again: whatever the pause was for is over.
             Ok(_) if self.schedule.is_troubled() => self.schedule.hurry(clock::now()),
             Err(_) if self.schedule.is_troubled() => {}
@@ -149,10 +180,38 @@ where
         }
     }
 
+    /// Nothing is wanted of it, so that it answers is all there is to know.
+    fn seen(&mut self, process: ProcessId) {
+        if self.schedule.is_troubled() {
+            TargetBack { target: &self.name }.emit(&self.reporter);
+            self.schedule.passed(&BTreeMap::new(), clock::now());
+        }
+        self.status.send_if_modified(|status| status.seen(process));
+    }
+
     async fn pass(&mut self, backends: &BTreeSet<BackendName>) {
-        match self.bench().pass(backends).await {
+        let passed = self.bench().pass(backends).await;
+        let result = match &passed {
+            Ok(passed) if passed.settled => PassResult::Settled,
+            Ok(_) => PassResult::Unsettled,
+            Err(_) => PassResult::Failed,
+        };
+        self.reporter.metrics().pass(&self.name, result);
+        match passed {
             Ok(passed) => self.passed(passed),
             Err(error) => self.lost(&error),
+        }
+    }
+
+    /// Counts how long what the sources said took to be shown.
+    fn converged(&mut self, passed: &Passed, now: Timestamp) {
+        for operation in &passed.done {
+            self.awaiting.worked(&operation.backend);
+        }
+        for (backend, _) in passed.plans.iter().filter(|(_, plan)| plan.operations.is_empty()) {
+            if let Some(took) = self.awaiting.settled(backend, now) {
+                self.reporter.metrics().converged(&self.name, took);
+            }
         }
     }
 
@@ -164,18 +223,23 @@ where
             applied: &mut self.applied,
             store: &self.store,
             probes: &self.probes.results,
+            reporter: &self.reporter,
         }
     }
 
     fn passed(&mut self, mut passed: Passed) {
         if self.schedule.is_troubled() {
-            TargetBack { target: &self.name }.emit();
+            TargetBack { target: &self.name }.emit(&self.reporter);
         }
         if let Some(version) = passed.version.filter(|version| self.greeted != Some(*version)) {
-            VersionLimits { target: &self.name, version }.emit();
+            VersionSeen { target: &self.name, version }.emit(&self.reporter);
+            for known in known(version) {
+                VersionLimit { target: &self.name, version, known }.emit(&self.reporter);
+            }
             self.greeted = Some(version);
         }
         let now = clock::now();
+        self.converged(&passed, now);
         let mut wakes: BTreeMap<BackendName, _> =
             passed.plans.iter().map(|(backend, plan)| (backend.clone(), plan.wake)).collect();
         wakes.extend(passed.missing.iter().map(|backend| (backend.clone(), None)));
@@ -187,7 +251,19 @@ where
             self.schedule.add(wakes.keys());
             self.schedule.failed(now);
         }
-        self.status.send_modify(|status| status.take(&self.name, &self.agenda, passed, now));
+        self.status.send_modify(|status| status.take(&self.name, &self.agenda, passed, now, &self.reporter));
+        self.part();
+    }
+
+    /// Forgets backends whose service is gone and whose servers are all parked.
+    fn part(&mut self) {
+        let before = self.agenda.items.len();
+        let applied = &self.applied.backends;
+        self.agenda.items.retain(|backend, item| !item.is_farewell() || applied.contains_key(backend));
+        if self.agenda.items.len() < before {
+            self.schedule.retain(|backend| self.agenda.items.contains_key(backend));
+            self.status.send_modify(|status| status.keep_only(&self.agenda, status.heard, clock::now()));
+        }
     }
 
     fn lost(&mut self, error: &T::Error) {
@@ -195,7 +271,7 @@ where
         let repeated = self.status.borrow().trouble.as_ref() == Some(&text);
         self.schedule.add(self.agenda.items.keys());
         let again = self.schedule.failed(clock::now());
-        TargetLost { target: &self.name, error, again, repeated }.emit();
+        TargetLost { target: &self.name, error, again, repeated }.emit(&self.reporter);
         self.status.send_modify(|status| status.trouble = Some(text));
     }
 }

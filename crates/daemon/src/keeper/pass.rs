@@ -13,7 +13,9 @@ use roster_targets::{Look, Reading, Target};
 
 use super::takeover::Takeover;
 use crate::clock;
-use crate::events::{ChangeRefused, Changed, Converged, Event, NotConverged, ProcessReplaced, StateTrouble};
+use crate::events::{
+    ChangeRefused, Changed, Converged, Event, NotConverged, ProcessReplaced, Reporter, StateTrouble,
+};
 use crate::store::{Store, StoreError};
 
 /// How often a pass reads and writes before it leaves the rest for later.
@@ -29,6 +31,7 @@ pub(crate) struct Bench<'a, T> {
     pub applied: &'a mut Applied,
     pub store: &'a Store,
     pub probes: &'a ProbeResults,
+    pub reporter: &'a Reporter,
 }
 
 /// What a pass came to.
@@ -98,7 +101,7 @@ where
             }
         }
         let left = whole.plans.values().map(|plan| plan.operations.len()).sum();
-        NotConverged { target: self.name, left }.emit();
+        NotConverged { target: self.name, left }.emit(self.reporter);
         Ok(whole)
     }
 
@@ -153,18 +156,18 @@ where
     fn record(&mut self, passed: &Passed, process: ProcessId) {
         if self.applied.process != Some(process) {
             if let Some(before) = self.applied.process.replace(process) {
-                ProcessReplaced { target: self.name, before, after: process }.emit();
+                ProcessReplaced { target: self.name, before, after: process }.emit(self.reporter);
             }
-            told(self.store.keep_process(self.name, Some(process)));
+            told(self.reporter, self.store.keep_process(self.name, Some(process)));
         }
         for (backend, plan) in &passed.plans {
             let farewell = self.agenda.items.get(backend).is_some_and(Item::is_farewell);
             if farewell && plan.operations.is_empty() && plan.applied.is_idle() {
                 if self.applied.backends.remove(backend).is_some() {
-                    told(self.store.drop_backend(self.name, backend));
+                    told(self.reporter, self.store.drop_backend(self.name, backend));
                 }
             } else if self.applied.backends.get(backend) != Some(&plan.applied) {
-                told(self.store.keep_backend(self.name, backend, &plan.applied));
+                told(self.reporter, self.store.keep_backend(self.name, backend, &plan.applied));
                 self.applied.backends.insert(backend.clone(), plan.applied.clone());
             }
         }
@@ -189,10 +192,11 @@ where
             receipt.refused.into_iter().map(|refused| (refused.operation, refused.refusal)).collect();
         for (place, operation) in operations.into_iter().enumerate() {
             if let Some(refusal) = refusals.remove(&place) {
-                ChangeRefused { target: self.name, operation: &operation, refusal: &refusal }.emit();
+                ChangeRefused { target: self.name, operation: &operation, refusal: &refusal }
+                    .emit(self.reporter);
                 whole.refused.push((operation, refusal));
             } else {
-                Changed { target: self.name, operation: &operation }.emit();
+                Changed { target: self.name, operation: &operation }.emit(self.reporter);
                 whole.done.push(operation);
             }
         }
@@ -202,13 +206,13 @@ where
     fn tell(&self, whole: &Passed, started: Instant, backends: usize) {
         if !whole.done.is_empty() {
             let (operations, took) = (whole.done.len(), started.elapsed());
-            Converged { target: self.name, operations, backends, took }.emit();
+            Converged { target: self.name, operations, backends, took }.emit(self.reporter);
         }
     }
 }
 
-fn told(result: Result<(), StoreError>) {
+fn told(to: &Reporter, result: Result<(), StoreError>) {
     if let Err(error) = result {
-        StateTrouble { error: &error }.emit();
+        StateTrouble { error: &error }.emit(to);
     }
 }

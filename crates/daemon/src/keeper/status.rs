@@ -7,19 +7,21 @@ use roster_core::agenda::Agenda;
 use roster_core::applied::ProcessId;
 use roster_core::guard::Hold;
 use roster_core::name::{BackendName, InstanceId, ServerName, ServiceKey, TargetName};
-use roster_core::plan::{BackendPlan, Note, Standing};
-use serde::Serialize;
+use roster_core::plan::{BackendPlan, Note, Operation, Standing};
+use serde::{Deserialize, Serialize};
 
 use super::Passed;
-use crate::events::{BackendMissing, ChangesHeld, Event, HoldEnded, Noted};
+use crate::events::{BackendMissing, ChangesHeld, Event, HoldEnded, Noted, Reporter};
 
 /// How a target is doing.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TargetStatus {
     /// The process that serves.
     pub process: Option<ProcessId>,
     /// HAProxy's version.
     pub version: Option<String>,
+    /// Whether every source had spoken when it was last told what is wanted.
+    pub heard: bool,
     /// Whether everything was brought to what is wanted at least once.
     pub synced: bool,
     /// Whether the last pass left something undone though it tried again and again.
@@ -33,14 +35,16 @@ pub(crate) struct TargetStatus {
 }
 
 /// How a backend is doing.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct BackendStatus {
     /// The service that is exposed there.
     pub service: ServiceKey,
     /// Whether HAProxy has no such backend.
     pub missing: bool,
-    /// What is left to do.
+    /// How many operations are left to do.
     pub pending: usize,
+    /// Which ones.
+    pub next: Vec<Next>,
     /// What is held back.
     pub hold: Option<Hold>,
     /// Who is kept out because they come and go.
@@ -51,6 +55,24 @@ pub(crate) struct BackendStatus {
     pub servers: BTreeMap<ServerName, Standing>,
 }
 
+/// Something that is left to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Next {
+    /// To which server.
+    pub server: ServerName,
+    /// What.
+    pub change: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Next {
+    fn of(operation: &Operation) -> Self {
+        let Operation { server, change, why, .. } = operation;
+        Self { server: server.clone(), change: change.to_string(), reason: why.to_string() }
+    }
+}
+
 impl BackendStatus {
     /// The status that a plan tells of.
     pub(crate) fn of(plan: &BackendPlan) -> Self {
@@ -58,6 +80,7 @@ impl BackendStatus {
             service: plan.applied.service.clone(),
             missing: false,
             pending: plan.operations.len(),
+            next: plan.operations.iter().map(Next::of).collect(),
             hold: plan.applied.guard.hold.clone(),
             flapping: plan.flapping.clone(),
             notes: plan.notes.clone(),
@@ -72,6 +95,7 @@ impl BackendStatus {
             service,
             missing: true,
             pending: 0,
+            next: Vec::new(),
             hold: None,
             flapping: Vec::new(),
             notes: Vec::new(),
@@ -81,22 +105,48 @@ impl BackendStatus {
 }
 
 impl TargetStatus {
+    /// The status that a single look tells of.
+    pub(crate) fn looked(agenda: &Agenda, passed: &Passed, now: Timestamp) -> Self {
+        let backends = passed.plans.iter().map(|(backend, plan)| (backend.clone(), BackendStatus::of(plan)));
+        let missing = passed.missing.iter().filter_map(|backend| {
+            let service = agenda.items.get(backend)?.exposure.service.clone();
+            Some((backend.clone(), BackendStatus::missing(service)))
+        });
+        Self {
+            process: passed.process,
+            version: passed.version.map(|version| version.to_string()),
+            heard: true,
+            synced: passed.settled,
+            stuck: false,
+            settled_at: passed.settled.then_some(now),
+            trouble: None,
+            backends: backends.chain(missing).collect(),
+        }
+    }
+
     /// Takes in what a pass came to, and tells what is new in it.
-    pub(super) fn take(&mut self, target: &TargetName, agenda: &Agenda, passed: Passed, now: Timestamp) {
+    pub(super) fn take(
+        &mut self,
+        target: &TargetName,
+        agenda: &Agenda,
+        passed: Passed,
+        now: Timestamp,
+        to: &Reporter,
+    ) {
         self.process = passed.process;
         self.version = passed.version.map(|version| version.to_string());
         self.trouble = None;
         self.stuck = !passed.settled;
         for (backend, plan) in passed.plans {
             let status = BackendStatus::of(&plan);
-            tell(target, &backend, self.backends.get(&backend), &status);
+            tell(target, &backend, self.backends.get(&backend), &status, to);
             self.backends.insert(backend, status);
         }
         for backend in passed.missing {
             let Some(item) = agenda.items.get(&backend) else { continue };
             let service = &item.exposure.service;
             if self.backends.get(&backend).is_none_or(|before| !before.missing) {
-                BackendMissing { target, backend: &backend, service }.emit();
+                BackendMissing { target, backend: &backend, service }.emit(to);
             }
             self.backends.insert(backend, BackendStatus::missing(service.clone()));
         }
@@ -107,8 +157,19 @@ impl TargetStatus {
         self.synced = self.synced || (all && passed.settled);
     }
 
-    /// Forgets backends that are no longer on the agenda.
-    pub(super) fn keep_only(&mut self, agenda: &Agenda, now: Timestamp) {
+    /// It answers, and nothing is wanted of it. Answers whether that is new.
+    pub(super) fn seen(&mut self, process: ProcessId) -> bool {
+        let new = self.process.replace(process) != Some(process) || self.trouble.is_some();
+        self.trouble = None;
+        new
+    }
+
+    /// Forgets backends that are no longer on the agenda. `heard` says whether every source has spoken by now: before
+    /// that, an agenda on which nothing stands says nothing.
+    pub(super) fn keep_only(&mut self, agenda: &Agenda, heard: bool, now: Timestamp) {
+        if heard && !self.heard {
+            (self.heard, self.synced) = (true, false);
+        }
         self.backends.retain(|backend, _| agenda.items.contains_key(backend));
         if agenda.items.is_empty() {
             // Nothing is wanted, so whatever HAProxy shows is right.
@@ -118,16 +179,22 @@ impl TargetStatus {
     }
 }
 
-fn tell(target: &TargetName, backend: &BackendName, before: Option<&BackendStatus>, after: &BackendStatus) {
+fn tell(
+    target: &TargetName,
+    backend: &BackendName,
+    before: Option<&BackendStatus>,
+    after: &BackendStatus,
+    to: &Reporter,
+) {
     for note in &after.notes {
         if before.is_none_or(|before| !before.notes.contains(note)) {
-            Noted { target, backend, note }.emit();
+            Noted { target, backend, note }.emit(to);
         }
     }
     let held = before.and_then(|before| before.hold.as_ref());
     match (held, &after.hold) {
-        (None, Some(hold)) => ChangesHeld { target, backend, hold }.emit(),
-        (Some(_), None) => HoldEnded { target, backend }.emit(),
+        (None, Some(hold)) => ChangesHeld { target, backend, hold }.emit(to),
+        (Some(_), None) => HoldEnded { target, backend }.emit(to),
         _ => {}
     }
 }

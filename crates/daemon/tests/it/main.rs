@@ -9,6 +9,7 @@
 
 mod rig;
 
+mod admin;
 mod commands;
 mod demo;
 mod keeping;

@@ -1,0 +1,68 @@
+//! What the handlers look at: the keepers' and sources' last words, of whichever configuration runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use roster_core::catalog::Catalog;
+use roster_core::name::TargetName;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::events::Reporter;
+use crate::keeper::{Order, TargetStatus};
+use crate::overview::Overview;
+
+/// How many may listen to the events at once, so that they leave connections for others.
+const STREAMS: usize = 16;
+
+/// What one configuration runs, as far as it can be seen and asked.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub catalog: watch::Receiver<Arc<Catalog>>,
+    pub targets: BTreeMap<TargetName, Kept>,
+}
+
+/// A target that is kept.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub status: watch::Receiver<TargetStatus>,
+    pub orders: mpsc::Sender<Order>,
+}
+
+/// What every handler has.
+#[derive(Clone, Debug)]
+pub(super) struct Window {
+    live: watch::Receiver<Option<Arc<Live>>>,
+    pub(super) reporter: Reporter,
+    pub(super) stop: CancellationToken,
+    pub(super) streams: Arc<Semaphore>,
+}
+
+impl Live {
+    fn overview(&self) -> Overview {
+        let targets = self.targets.iter();
+        let targets = targets.map(|(name, kept)| (name.clone(), kept.status.borrow().clone())).collect();
+        let catalog = self.catalog.borrow().clone();
+        Overview::new(&catalog, targets)
+    }
+}
+
+impl Window {
+    pub(super) fn new(
+        live: watch::Receiver<Option<Arc<Live>>>,
+        reporter: Reporter,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { live, reporter, stop, streams: Arc::new(Semaphore::new(STREAMS)) }
+    }
+
+    /// What runs now; nothing before the start is over.
+    pub(super) fn live(&self) -> Option<Arc<Live>> {
+        self.live.borrow().clone()
+    }
+
+    /// How everything is doing; empty before the start is over.
+    pub(super) fn overview(&self) -> Overview {
+        self.live().map(|live| live.overview()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,365 @@
+//! What happens to targets.
+
+use std::time::Duration;
+
+use roster_core::applied::ProcessId;
+use roster_core::guard::Hold;
+use roster_core::haproxy::known::Known;
+use roster_core::haproxy::{Refusal, Version};
+use roster_core::name::{BackendName, ServiceKey, TargetName};
+use roster_core::plan::{Note, Operation};
+use roster_core::select::Unexposed;
+
+use super::fact::{count, millis};
+use super::{About, Event, Level, chain};
+use crate::metrics::Metrics;
+use crate::orders::Done;
+
+/// An operation was carried out and taken by HAProxy.
+pub(crate) struct Changed<'a> {
+    pub target: &'a TargetName,
+    pub operation: &'a Operation,
+}
+
+/// An operation was refused by HAProxy.
+pub(crate) struct ChangeRefused<'a> {
+    pub target: &'a TargetName,
+    pub operation: &'a Operation,
+    pub refusal: &'a Refusal,
+}
+
+/// A pass with changes is over and the read-back agrees.
+pub(crate) struct Converged<'a> {
+    pub target: &'a TargetName,
+    pub operations: usize,
+    pub backends: usize,
+    pub took: Duration,
+}
+
+/// HAProxy shows something else than was wanted, however often it was told.
+pub(crate) struct NotConverged<'a> {
+    pub target: &'a TargetName,
+    pub left: usize,
+}
+
+/// Another process serves.
+pub(crate) struct ProcessReplaced<'a> {
+    pub target: &'a TargetName,
+    pub before: ProcessId,
+    pub after: ProcessId,
+}
+
+/// A target cannot be read or written.
+pub(crate) struct TargetLost<'a> {
+    pub target: &'a TargetName,
+    pub error: &'a (dyn std::error::Error + 'static),
+    pub again: Duration,
+    /// Whether it was told before.
+    pub repeated: bool,
+}
+
+/// A target answers again.
+pub(crate) struct TargetBack<'a> {
+    pub target: &'a TargetName,
+}
+
+/// A backend that services want is not there.
+pub(crate) struct BackendMissing<'a> {
+    pub target: &'a TargetName,
+    pub backend: &'a BackendName,
+    pub service: &'a ServiceKey,
+}
+
+/// Something an operator should know of a backend.
+pub(crate) struct Noted<'a> {
+    pub target: &'a TargetName,
+    pub backend: &'a BackendName,
+    pub note: &'a Note,
+}
+
+/// A guard holds changes back.
+pub(crate) struct ChangesHeld<'a> {
+    pub target: &'a TargetName,
+    pub backend: &'a BackendName,
+    pub hold: &'a Hold,
+}
+
+/// A guard holds nothing back any more.
+pub(crate) struct HoldEnded<'a> {
+    pub target: &'a TargetName,
+    pub backend: &'a BackendName,
+}
+
+/// A service is left out.
+pub(crate) struct LeftOut<'a> {
+    pub target: &'a TargetName,
+    pub why: &'a Unexposed,
+}
+
+/// A process of this version is kept, for the first time.
+pub(crate) struct VersionSeen<'a> {
+    pub target: &'a TargetName,
+    pub version: Version,
+}
+
+/// Something is known of that version.
+pub(crate) struct VersionLimit<'a> {
+    pub target: &'a TargetName,
+    pub version: Version,
+    pub known: &'static Known,
+}
+
+/// An operator's order was carried out.
+pub(crate) struct Ordered<'a> {
+    pub target: &'a TargetName,
+    pub done: &'a Done,
+}
+
+impl Event for Changed<'_> {
+    fn level(&self) -> Level {
+        Level::Info
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let Operation { backend, server, change, why } = self.operation;
+        let about = About {
+            target: Some(self.target.to_string()),
+            backend: Some(backend.to_string()),
+            server: Some(server.to_string()),
+            op: Some(change.word()),
+            reason: Some(why.to_string()),
+            ..About::default()
+        };
+        ("changed", format!("{server}: {change}"), about)
+    }
+
+    fn count(&self, metrics: &Metrics) {
+        metrics.command(self.target, self.operation.change.word(), "done");
+    }
+}
+
+impl Event for ChangeRefused<'_> {
+    fn level(&self) -> Level {
+        Level::Error
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let Operation { backend, server, change, why } = self.operation;
+        let about = About {
+            target: Some(self.target.to_string()),
+            backend: Some(backend.to_string()),
+            server: Some(server.to_string()),
+            op: Some(change.word()),
+            reason: Some(why.to_string()),
+            ..About::default()
+        };
+        ("change_refused", format!("{server}: {change}: refused: {}", self.refusal), about)
+    }
+
+    fn count(&self, metrics: &Metrics) {
+        metrics.command(self.target, self.operation.change.word(), "refused");
+    }
+}
+
+impl Event for Converged<'_> {
+    fn level(&self) -> Level {
+        Level::Info
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let about = About {
+            target: Some(self.target.to_string()),
+            operations: count(self.operations),
+            backends: count(self.backends),
+            dur_ms: millis(self.took),
+            ..About::default()
+        };
+        ("converged", "HAProxy shows what is wanted".into(), about)
+    }
+}
+
+impl Event for NotConverged<'_> {
+    fn level(&self) -> Level {
+        Level::Error
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let about =
+            About { target: Some(self.target.to_string()), left: count(self.left), ..About::default() };
+        ("not_converged", "HAProxy does not show what it was told; it is tried again later".into(), about)
+    }
+}
+
+impl Event for ProcessReplaced<'_> {
+    fn level(&self) -> Level {
+        Level::Warn
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let about = About {
+            target: Some(self.target.to_string()),
+            before: Some(self.before.to_string()),
+            after: Some(self.after.to_string()),
+            ..About::default()
+        };
+        ("process_replaced", "HAProxy was restarted or reloaded; everything is looked at again".into(), about)
+    }
+
+    fn count(&self, metrics: &Metrics) {
+        metrics.process_replaced(self.target);
+    }
+}
+
+impl Event for TargetLost<'_> {
+    fn level(&self) -> Level {
+        if self.repeated { Level::Debug } else { Level::Error }
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let mut message = chain(self.error);
+        if !self.repeated {
+            message.push_str("; HAProxy goes on as it is, Roster tries again");
+        }
+        let about =
+            About { target: Some(self.target.to_string()), again_ms: millis(self.again), ..About::default() };
+        ("target_lost", message, about)
+    }
+}
+
+impl Event for TargetBack<'_> {
+    fn level(&self) -> Level {
+        Level::Info
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let about = About { target: Some(self.target.to_string()), ..About::default() };
+        ("target_back", "HAProxy answers again".into(), about)
+    }
+}
+
+impl Event for BackendMissing<'_> {
+    fn level(&self) -> Level {
+        Level::Warn
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let about = About {
+            target: Some(self.target.to_string()),
+            backend: Some(self.backend.to_string()),
+            service: Some(self.service.to_string()),
+            ..About::default()
+        };
+        (
+            "backend_missing",
+            "HAProxy has no backend of this name; add it to its configuration, or change `expose`".into(),
+            about,
+        )
+    }
+}
+
+impl Event for Noted<'_> {
+    fn level(&self) -> Level {
+        Level::Warn
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let about = About {
+            target: Some(self.target.to_string()),
+            backend: Some(self.backend.to_string()),
+            ..About::default()
+        };
+        ("noted", self.note.to_string(), about)
+    }
+}
+
+impl Event for ChangesHeld<'_> {
+    fn level(&self) -> Level {
+        Level::Warn
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let Self { target, backend, hold } = self;
+        let about = About {
+            target: Some(target.to_string()),
+            backend: Some(backend.to_string()),
+            guard: Some(hold.guard.to_string()),
+            leaving: count(hold.leaving),
+            of: count(hold.of),
+            ..About::default()
+        };
+        ("held", format!("held back: {hold}; `roster release {backend}` lets it through"), about)
+    }
+}
+
+impl Event for HoldEnded<'_> {
+    fn level(&self) -> Level {
+        Level::Info
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let about = About {
+            target: Some(self.target.to_string()),
+            backend: Some(self.backend.to_string()),
+            ..About::default()
+        };
+        ("hold_ended", "nothing is held back any more".into(), about)
+    }
+}
+
+impl Event for LeftOut<'_> {
+    fn level(&self) -> Level {
+        Level::Warn
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let about = About { target: Some(self.target.to_string()), ..About::default() };
+        ("left_out", self.why.to_string(), about)
+    }
+}
+
+impl Event for VersionSeen<'_> {
+    fn level(&self) -> Level {
+        Level::Info
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let about = About {
+            target: Some(self.target.to_string()),
+            version: Some(self.version.to_string()),
+            ..About::default()
+        };
+        ("version_seen", "HAProxy answers".into(), about)
+    }
+}
+
+impl Event for VersionLimit<'_> {
+    fn level(&self) -> Level {
+        Level::Info
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let about = About {
+            target: Some(self.target.to_string()),
+            version: Some(self.version.to_string()),
+            ..About::default()
+        };
+        ("version_limit", format!("known: {}", self.known.what), about)
+    }
+}
+
+impl Event for Ordered<'_> {
+    fn level(&self) -> Level {
+        Level::Warn
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let Done { backend, server, message, .. } = self.done;
+        let about = About {
+            target: Some(self.target.to_string()),
+            backend: Some(backend.to_string()),
+            server: server.as_ref().map(ToString::to_string),
+            ..About::default()
+        };
+        ("ordered", format!("by an operator's order: {message}"), about)
+    }
+}

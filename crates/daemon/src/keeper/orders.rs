@@ -1,0 +1,64 @@
+//! What a running keeper is asked to do by an operator, between two passes.
+
+use roster_core::name::BackendName;
+use roster_targets::Target;
+use tokio::sync::oneshot;
+
+use super::{Keeper, Takeover};
+use crate::events::{Event, Ordered, StateTrouble, chain};
+use crate::orders::{Done, Refused, Want};
+use crate::planned::PlannedTarget;
+
+/// Something to do, and where to say what came of it. Whoever no longer waits for that has called it off.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Release or adopt.
+    Do(Want, oneshot::Sender<Result<Done, Refused>>),
+    /// Say what would be done now.
+    Plan(oneshot::Sender<PlannedTarget>),
+}
+
+impl<T: Target> Keeper<T>
+where
+    T::Error: Takeover,
+{
+    pub(super) async fn obey(&mut self, order: Order) {
+        match order {
+            Order::Do(want, reply) if !reply.is_closed() => {
+                // The outcome stands, whether or not it is still waited for.
+                reply.send(self.carry_out(&want).await).ok();
+            }
+            Order::Plan(reply) if !reply.is_closed() => {
+                reply.send(self.planned().await).ok();
+            }
+            Order::Do(..) | Order::Plan(_) => {}
+        }
+    }
+
+    async fn carry_out(&mut self, want: &Want) -> Result<Done, Refused> {
+        let backend = want.backend();
+        if self.agenda.items.contains_key(backend) {
+            // What somebody did by hand a moment ago has to be seen before it can be taken back.
+            self.pass(&[backend.clone()].into()).await;
+        }
+        let done = want.carry_out(&self.name, &mut self.applied)?;
+        if let Some(record) = self.applied.backends.get(backend)
+            && let Err(error) = self.store.keep_backend(&self.name, backend, record)
+        {
+            StateTrouble { error: &error }.emit(&self.reporter);
+        }
+        self.schedule.add([backend]);
+        Ordered { target: &self.name, done: &done }.emit(&self.reporter);
+        Ok(done)
+    }
+
+    async fn planned(&mut self) -> PlannedTarget {
+        let backends = self.agenda.items.keys().map(BackendName::clone).collect();
+        match self.bench().look(&backends).await {
+            Ok(passed) => PlannedTarget::new(&self.name, &self.agenda, &passed, |operation| {
+                self.target.lines(operation)
+            }),
+            Err(error) => PlannedTarget::failed(&self.name, chain(&error)),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! How everything is doing: what `roster status` shows and `/api/v1/status` answers.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use roster_core::catalog::{Catalog, SourceState};
+use roster_core::name::{SourceName, TargetName};
+use serde::{Deserialize, Serialize};
+
+use crate::keeper::TargetStatus;
+
+/// How everything is doing; the shape is part of the interface.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Overview {
+    pub(crate) sources: BTreeMap<SourceName, SourceStatus>,
+    pub(crate) targets: BTreeMap<TargetName, TargetStatus>,
+}
+
+/// How a source is doing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SourceStatus {
+    /// Whether its last answer was complete.
+    pub(crate) up: bool,
+    /// When the answer was taken that is gone by.
+    pub(crate) answer: Option<Timestamp>,
+    /// Whether that answer was read from the state folder.
+    pub(crate) from_disk: bool,
+    pub(crate) services: usize,
+    pub(crate) instances: usize,
+    /// What was left out of the answer, and why.
+    pub(crate) rejects: Vec<String>,
+    pub(crate) error: Option<String>,
+    /// Since when it has had no complete answer.
+    pub(crate) lost_since: Option<Timestamp>,
+}
+
+impl SourceStatus {
+    fn of(state: &SourceState) -> Self {
+        let answer = state.last_good.as_ref();
+        let trouble = state.trouble.as_ref();
+        let rejects = answer.map(|answer| answer.rejects.iter().map(ToString::to_string).collect());
+        Self {
+            up: answer.is_some() && !state.from_disk && trouble.is_none(),
+            answer: answer.map(|answer| answer.taken),
+            from_disk: state.from_disk,
+            services: answer.map_or(0, |answer| answer.services.len()),
+            instances: answer.map_or(0, |answer| answer.services.values().map(Vec::len).sum()),
+            rejects: rejects.unwrap_or_default(),
+            error: trouble.map(|trouble| trouble.error.to_string()),
+            lost_since: trouble.map(|trouble| trouble.since),
+        }
+    }
+}
+
+impl Overview {
+    /// How everything is doing.
+    pub(crate) fn new(catalog: &Catalog, targets: BTreeMap<TargetName, TargetStatus>) -> Self {
+        let sources =
+            catalog.sources().map(|(name, state)| (name.clone(), SourceStatus::of(state))).collect();
+        Self { sources, targets }
+    }
+
+    /// Whether every source and every target answers.
+    pub(crate) fn is_well(&self) -> bool {
+        let sources = self.sources.values().all(|source| source.up);
+        sources && self.targets.values().all(|target| target.trouble.is_none())
+    }
+
+    /// Whether it is about these sources and targets, and no others.
+    pub(crate) fn is_about<'a>(
+        &self,
+        sources: impl Iterator<Item = &'a SourceName>,
+        targets: impl Iterator<Item = &'a TargetName>,
+    ) -> bool {
+        self.sources.keys().eq(sources) && self.targets.keys().eq(targets)
+    }
+
+    /// Each source and target, and what keeps it from having been brought to what is wanted once; none if nothing
+    /// does. What was ready stays so, whatever fails later.
+    pub(crate) fn readiness(&self) -> Vec<(String, Option<String>)> {
+        let sources = self.sources.iter().map(|(name, source)| {
+            let silent = source.answer.is_none().then(|| match &source.error {
+                Some(error) => format!("has never answered: {error}"),
+                None => "has not answered yet".into(),
+            });
+            (format!("source {name}"), silent)
+        });
+        let targets = self.targets.iter().map(|(name, target)| {
+            let pending: usize = target.backends.values().map(|backend| backend.pending).sum();
+            let lacking = !(target.heard && target.synced);
+            let lacking = lacking.then(|| match &target.trouble {
+                Some(trouble) => trouble.clone(),
+                None if !target.heard => "waits for its sources".into(),
+                None if pending > 0 => format!("{pending} changes are still to be made"),
+                None => "has not been brought to what is wanted yet".into(),
+            });
+            (format!("target {name}"), lacking)
+        });
+        sources.chain(targets).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn overview(synced: bool, answered: bool) -> Overview {
+        let source = SourceStatus {
+            up: answered,
+            answer: answered.then_some(Timestamp::UNIX_EPOCH),
+            from_disk: false,
+            services: 0,
+            instances: 0,
+            rejects: Vec::new(),
+            error: None,
+            lost_since: None,
+        };
+        let target = TargetStatus { heard: answered, synced, ..TargetStatus::default() };
+        Overview {
+            sources: [("fleet".parse().unwrap(), source)].into(),
+            targets: [("local".parse().unwrap(), target)].into(),
+        }
+    }
+
+    fn lacking(overview: &Overview) -> Vec<String> {
+        overview
+            .readiness()
+            .into_iter()
+            .filter_map(|(who, why)| why.map(|why| format!("{who} {why}")))
+            .collect()
+    }
+
+    #[test]
+    fn ready_is_who_has_heard_every_source_and_brought_every_target_up_once() {
+        assert_eq!(lacking(&overview(false, false)).len(), 2);
+        assert_eq!(
+            lacking(&overview(true, false)),
+            ["source fleet has not answered yet", "target local waits for its sources"]
+        );
+        assert!(lacking(&overview(true, true)).is_empty());
+    }
+
+    #[test]
+    fn a_loss_after_the_first_time_does_not_end_readiness() {
+        let mut overview = overview(true, true);
+        for source in overview.sources.values_mut() {
+            (source.up, source.error) = (false, Some("no route".into()));
+        }
+        for target in overview.targets.values_mut() {
+            target.trouble = Some("no answer".into());
+        }
+        assert!(lacking(&overview).is_empty());
+        assert!(!overview.is_well());
+    }
+
+    #[test]
+    fn what_a_program_reads_back_is_what_was_told() {
+        let overview = overview(true, true);
+        let text = serde_json::to_string(&overview).unwrap();
+        assert_eq!(serde_json::from_str::<Overview>(&text).unwrap(), overview);
+    }
+}

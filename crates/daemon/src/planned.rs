@@ -1,0 +1,121 @@
+//! A plan as JSON, for `roster plan --json` and `/api/v1/plan`; the shape is part of the interface.
+
+use roster_core::agenda::Agenda;
+use roster_core::name::{BackendName, SourceName, TargetName};
+use roster_core::plan::{Note, Operation};
+use roster_core::select::Unexposed;
+use serde::Serialize;
+
+use crate::keeper::Passed;
+
+/// What would be done, everywhere.
+#[derive(Debug, Serialize)]
+pub(crate) struct Planned {
+    changes: usize,
+    targets: Vec<PlannedTarget>,
+    sources_lost: Vec<Lost>,
+}
+
+/// What would be done to one target.
+#[derive(Debug, Serialize)]
+pub(crate) struct PlannedTarget {
+    target: TargetName,
+    operations: Vec<PlannedOperation>,
+    backends_missing: Vec<BackendName>,
+    held: Vec<Held>,
+    notes: Vec<String>,
+    /// Why nothing can be said of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct PlannedOperation {
+    backend: String,
+    server: String,
+    op: &'static str,
+    change: String,
+    reason: String,
+    lines: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Held {
+    backend: BackendName,
+    guard: String,
+    what: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Lost {
+    source: SourceName,
+    error: String,
+}
+
+impl Planned {
+    /// A plan for these targets, made while these sources did not answer.
+    pub(crate) fn new(targets: Vec<PlannedTarget>, lost: impl Iterator<Item = (SourceName, String)>) -> Self {
+        let changes = targets.iter().map(|target| target.operations.len()).sum();
+        Self { changes, targets, sources_lost: lost.map(|(source, error)| Lost { source, error }).collect() }
+    }
+}
+
+impl PlannedTarget {
+    /// What a look at the target came to. `lines` says what would be sent for an operation.
+    pub(crate) fn new(
+        target: &TargetName,
+        agenda: &Agenda,
+        passed: &Passed,
+        lines: impl Fn(&Operation) -> Vec<String>,
+    ) -> Self {
+        let held = passed.plans.iter().filter_map(|(backend, plan)| {
+            let hold = plan.applied.guard.hold.as_ref()?;
+            Some(Held { backend: backend.clone(), guard: hold.guard.to_string(), what: hold.to_string() })
+        });
+        let operation = |operation: &Operation| PlannedOperation {
+            backend: operation.backend.to_string(),
+            server: operation.server.to_string(),
+            op: operation.change.word(),
+            change: operation.change.to_string(),
+            reason: operation.why.to_string(),
+            lines: lines(operation),
+        };
+        Self {
+            target: target.clone(),
+            operations: operations(passed).map(operation).collect(),
+            backends_missing: passed.missing.iter().cloned().collect(),
+            held: held.collect(),
+            notes: notes(agenda, passed),
+            error: None,
+        }
+    }
+
+    /// A target of which nothing can be said.
+    pub(crate) fn failed(target: &TargetName, error: String) -> Self {
+        Self {
+            target: target.clone(),
+            operations: Vec::new(),
+            backends_missing: Vec::new(),
+            held: Vec::new(),
+            notes: Vec::new(),
+            error: Some(error),
+        }
+    }
+}
+
+/// The operations of a look, backend by backend.
+pub(crate) fn operations(passed: &Passed) -> impl Iterator<Item = &Operation> {
+    passed.plans.values().flat_map(|plan| &plan.operations)
+}
+
+/// What an operator should know of a target besides the operations.
+pub(crate) fn notes(agenda: &Agenda, passed: &Passed) -> Vec<String> {
+    let noted = passed.plans.iter().flat_map(|(backend, plan)| {
+        let flapping = plan
+            .flapping
+            .iter()
+            .map(move |id| format!("{backend}: {id} comes and goes too often and is kept out"));
+        plan.notes.iter().map(move |note: &Note| format!("{backend}: {note}")).chain(flapping)
+    });
+    noted.chain(agenda.unexposed.iter().map(Unexposed::to_string)).collect()
+}
