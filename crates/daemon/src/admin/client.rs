@@ -20,8 +20,10 @@ use crate::store::Store;
 
 /// The longest answer that is read, in bytes: ten thousand servers need some four million.
 const MOST: usize = 256 * 1024 * 1024;
-/// A little longer than the other side allows itself.
-const PATIENCE: Duration = routes::ANSWER.saturating_add(Duration::from_secs(5));
+/// How long a question may take. What is asked is known already.
+const QUESTION: Duration = Duration::from_secs(5);
+/// How long an order may take: a little longer than the other side allows itself.
+const ORDER: Duration = routes::ANSWER.saturating_add(Duration::from_secs(5));
 
 /// A way to reach the running roster.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -45,6 +47,9 @@ pub(crate) enum AskError {
     /// Nobody is behind the door.
     #[error("no roster listens there")]
     NobodyThere,
+    /// The door is for somebody else.
+    #[error("the running roster takes orders from its own user alone; run this as that user, or as root")]
+    Forbidden,
     /// The connection.
     #[error("the running roster cannot be asked: {0}")]
     Io(io::Error),
@@ -58,8 +63,8 @@ pub(crate) enum AskError {
     #[error("the running roster's answer cannot be read: {0}")]
     Body(Box<dyn std::error::Error + Send + Sync>),
     /// Nothing in time.
-    #[error("the running roster does not answer within {} s; see its log", PATIENCE.as_secs())]
-    Late,
+    #[error("the running roster does not answer within {} s; see its log", .0.as_secs())]
+    Late(Duration),
 }
 
 /// The control socket of the store's folder.
@@ -84,13 +89,18 @@ fn here(address: SocketAddr) -> SocketAddr {
 }
 
 impl Door {
+    /// Whether it can only be that of the roster of this state folder.
+    pub(crate) fn is_control(&self) -> bool {
+        matches!(self, Door::Control(_))
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Result<Answer, AskError> {
-        self.ask(self.question(Method::GET, path, Bytes::new())?).await
+        self.ask(self.question(Method::GET, path, Bytes::new())?, QUESTION).await
     }
 
     /// Sends a body of JSON.
     pub(crate) async fn post(&self, path: &str, json: Vec<u8>) -> Result<Answer, AskError> {
-        self.ask(self.question(Method::POST, path, json.into())?).await
+        self.ask(self.question(Method::POST, path, json.into())?, ORDER).await
     }
 
     fn question(&self, method: Method, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, AskError> {
@@ -103,14 +113,14 @@ impl Door {
         Ok(question.body(Full::new(body))?)
     }
 
-    async fn ask(&self, question: Request<Full<Bytes>>) -> Result<Answer, AskError> {
+    async fn ask(&self, question: Request<Full<Bytes>>, patience: Duration) -> Result<Answer, AskError> {
         let asked = async {
             match self {
                 Door::Control(path) => exchange(UnixStream::connect(path).await?, question).await,
                 Door::Open(address) => exchange(TcpStream::connect(address).await?, question).await,
             }
         };
-        tokio::time::timeout(PATIENCE, asked).await.unwrap_or(Err(AskError::Late))
+        tokio::time::timeout(patience, asked).await.unwrap_or(Err(AskError::Late(patience)))
     }
 }
 
@@ -136,6 +146,7 @@ where
 impl From<io::Error> for AskError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
+            io::ErrorKind::PermissionDenied => AskError::Forbidden,
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::NobodyThere,
             _ => AskError::Io(error),
         }

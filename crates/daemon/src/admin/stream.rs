@@ -42,3 +42,46 @@ fn told(listener: Listener) -> impl Stream<Item = Result<Event, Infallible>> {
         Some((Ok(event), listener))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt;
+    use tokio::sync::{Semaphore, broadcast};
+
+    use super::*;
+    use crate::events::{About, Level};
+
+    fn fact() -> Arc<Fact> {
+        let (event, message, about) = ("changed", String::new(), About::default());
+        Arc::new(Fact { at: jiff::Timestamp::UNIX_EPOCH, level: Level::Info, event, message, about })
+    }
+
+    fn listener(heard: Receiver<Arc<Fact>>) -> (Listener, Arc<Semaphore>, CancellationToken) {
+        let (places, stop) = (Arc::new(Semaphore::new(1)), CancellationToken::new());
+        let place = Arc::clone(&places).try_acquire_owned().unwrap();
+        (Listener { heard, stop: stop.clone(), _place: place }, places, stop)
+    }
+
+    #[tokio::test]
+    async fn who_falls_behind_is_let_go_and_makes_room() {
+        let (tell, heard) = broadcast::channel(2);
+        let (listener, places, _stop) = listener(heard);
+        let mut told = Box::pin(told(listener));
+        tell.send(fact()).unwrap();
+        assert!(told.next().await.is_some());
+        for _ in 0..3 {
+            tell.send(fact()).unwrap();
+        }
+        assert!(told.next().await.is_none());
+        drop(told);
+        assert_eq!(places.available_permits(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_stream_ends_with_roster() {
+        let (_tell, heard) = broadcast::channel(2);
+        let (listener, _places, stop) = listener(heard);
+        stop.cancel();
+        assert!(Box::pin(told(listener)).next().await.is_none());
+    }
+}

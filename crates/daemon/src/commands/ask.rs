@@ -28,7 +28,9 @@ async fn running(config: &Config, store: &Store) -> Option<Overview> {
         let Ok(answer) = door.get("/api/v1/status").await else { continue };
         let overview = serde_json::from_slice::<Overview>(&answer.body).ok();
         // At the usual address another roster may listen, or another program.
-        let ours = |overview: &Overview| overview.is_about(config.sources.keys(), config.targets.keys());
+        let ours = |overview: &Overview| {
+            door.is_control() || overview.is_about(config.sources.keys(), config.targets.keys())
+        };
         if let Some(overview) = overview.filter(ours) {
             return Some(overview);
         }

@@ -25,8 +25,13 @@ where
     pub(super) async fn obey(&mut self, order: Order) {
         match order {
             Order::Do(want, reply) if !reply.is_closed() => {
-                // The outcome stands, whether or not it is still waited for.
-                reply.send(self.carry_out(&want).await).ok();
+                if self.agenda.items.contains_key(want.backend()) {
+                    // What somebody did by hand a moment ago has to be seen before it can be taken back.
+                    self.pass(&[want.backend().clone()].into()).await;
+                }
+                if !reply.is_closed() {
+                    reply.send(self.carry_out(&want)).ok();
+                }
             }
             Order::Plan(reply) if !reply.is_closed() => {
                 reply.send(self.planned().await).ok();
@@ -35,12 +40,8 @@ where
         }
     }
 
-    async fn carry_out(&mut self, want: &Want) -> Result<Done, Refused> {
+    fn carry_out(&mut self, want: &Want) -> Result<Done, Refused> {
         let backend = want.backend();
-        if self.agenda.items.contains_key(backend) {
-            // What somebody did by hand a moment ago has to be seen before it can be taken back.
-            self.pass(&[backend.clone()].into()).await;
-        }
         let done = want.carry_out(&self.name, &mut self.applied)?;
         if let Some(record) = self.applied.backends.get(backend)
             && let Err(error) = self.store.keep_backend(&self.name, backend, record)
