@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::live::Window;
 use super::{control, host, page, stream};
@@ -19,6 +19,8 @@ use crate::planned::{Planned, PlannedTarget};
 
 /// The longest that an answer may take. HAProxy itself may be asked for it.
 pub(super) const ANSWER: Duration = Duration::from_secs(20);
+/// How long a status waits for a look.
+const LOOK: Duration = Duration::from_secs(3);
 /// The longest body of a request, in bytes.
 const BODY: usize = 16 * 1024;
 /// What a scraper expects of the text format (`OpenMetrics` 1.0, "Content Type").
@@ -107,8 +109,28 @@ async fn metrics(State(window): State<Window>) -> Response {
     }
 }
 
-async fn status(State(window): State<Window>) -> Response {
+#[derive(Deserialize)]
+struct Status {
+    look: Option<String>,
+}
+
+/// How everything was when it was last looked at; with `?look` that is now, as far as it is quick.
+async fn status(State(window): State<Window>, Query(Status { look }): Query<Status>) -> Response {
+    if let (Some(live), Some(_)) = (window.live(), look) {
+        let (reply, looked) = mpsc::channel(1);
+        for kept in live.targets.values() {
+            // A keeper that is busy is looking at its target anyway.
+            kept.orders.try_send(Order::Look(reply.clone())).ok();
+        }
+        drop(reply);
+        tokio::time::timeout(LOOK, ended(looked)).await.ok();
+    }
     Json(window.overview()).into_response()
+}
+
+/// When everybody who could say something has let go.
+async fn ended(mut said: mpsc::Receiver<()>) {
+    while said.recv().await.is_some() {}
 }
 
 /// What would be done now, by a fresh look at every target. Nothing is changed.

@@ -25,7 +25,7 @@ pub(crate) async fn overview(config: &Config, store: &Store) -> Overview {
 /// What the running roster says, if there is one for this configuration.
 async fn running(config: &Config, store: &Store) -> Option<Overview> {
     for door in client::doors(store, config.admin) {
-        let Ok(answer) = door.get("/api/v1/status").await else { continue };
+        let Ok(answer) = door.get("/api/v1/status?look").await else { continue };
         let overview = serde_json::from_slice::<Overview>(&answer.body).ok();
         // At the usual address another roster may listen, or another program.
         let ours = |overview: &Overview| {

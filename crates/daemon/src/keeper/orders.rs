@@ -2,7 +2,7 @@
 
 use roster_core::name::BackendName;
 use roster_targets::Target;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Keeper, Takeover};
 use crate::events::{Event, Ordered, StateTrouble, chain};
@@ -14,6 +14,8 @@ use crate::planned::PlannedTarget;
 pub(crate) enum Order {
     /// Release or adopt.
     Do(Want, oneshot::Sender<Result<Done, Refused>>),
+    /// Look at everything now, as is done every minute or two, so that the status is fresh.
+    Look(mpsc::Sender<()>),
     /// Say what would be done now.
     Plan(oneshot::Sender<PlannedTarget>),
 }
@@ -36,7 +38,11 @@ where
             Order::Plan(reply) if !reply.is_closed() => {
                 reply.send(self.planned().await).ok();
             }
-            Order::Do(..) | Order::Plan(_) => {}
+            // That it lets go of its end says that it has looked.
+            Order::Look(asked) if !asked.is_closed() && !self.schedule.is_troubled() => {
+                self.pass(&self.agenda.items.keys().cloned().collect()).await;
+            }
+            Order::Do(..) | Order::Look(_) | Order::Plan(_) => {}
         }
     }
 

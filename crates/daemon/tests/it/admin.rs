@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-use roster_testkit::{OrFail, Poll, free_port, http_get, wait_until_or_fail};
+use roster_testkit::{OrFail, Poll, free_port, http_get, wait_until, wait_until_or_fail};
 use serde_json::{Value, json};
 
 use crate::rig::{CAP, Daemon, Rig, THREE_SLOTS, one_version};
@@ -25,7 +25,9 @@ struct Told {
 impl Told {
     fn new() -> Self {
         let at = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port().or_fail()));
-        let told = Self { rig: Rig::new(&one_version(), THREE_SLOTS, EXPOSE), at };
+        // Without checks, which would find out in time that nobody listens at the servers' ports.
+        let sections = THREE_SLOTS.replace(" check inter 200ms", "");
+        let told = Self { rig: Rig::new(&one_version(), &sections, EXPOSE), at };
         told.configure(&format!("admin: {{ listen: \"{at}\" }}\n{EXPOSE}"));
         told
     }
@@ -163,6 +165,7 @@ fn status_and_explain_are_the_running_rosters_where_there_is_one() {
         "{}",
         status.out
     );
+    assert!(status.out.contains("srv2 127.0.0.1:8002: operator (maint)"), "not a fresh one: {}", status.out);
     let explained = told.rig.roster(&["explain", "web/srv1"]);
     assert_eq!((explained.code, explained.err.as_str()), (Some(0), ""), "{explained:?}");
     assert!(explained.out.contains("It serves 127.0.0.1:8001"), "{}", explained.out);
@@ -305,8 +308,8 @@ fn an_address_that_was_asked_for_must_be_free_and_the_usual_one_need_not_be() {
     assert!(ended.err.contains(&format!("admin.listen {}", told.at)), "{}", ended.err);
     drop(taken);
 
-    // Somebody has it: this test, or whoever was faster.
-    let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 9876));
+    // This test has it, or somebody who keeps it.
+    let _taken = wait_until(Duration::from_secs(10), "it", || TcpListener::bind((Ipv4Addr::LOCALHOST, 9876)));
     told.configure(EXPOSE);
     told.rig.web(&[8001]);
     let daemon = told.rig.run();
