@@ -82,11 +82,13 @@ where
                 decided.plans.values().flat_map(|plan| plan.operations.iter().cloned()).collect();
             let refused = std::mem::take(&mut whole.refused);
             whole = Passed { done: whole.done, settled: operations.is_empty(), ..decided };
-            self.record(&whole, reading.process);
             if whole.settled {
                 self.tell(&whole, started, backends.len());
+                // Confirming can wait: until then what was done counts as unfinished, and a look would find it done.
+                self.record(&whole, reading.process);
                 return Ok(whole);
             }
+            self.record(&whole, reading.process);
             // What was refused once is not repeated for ever; it stays on the plan and is tried at a later look.
             let stuck = round > 0 && operations.iter().all(|op| refused.iter().any(|(was, _)| was == op));
             if stuck {

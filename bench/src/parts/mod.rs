@@ -1,0 +1,9 @@
+//! What is measured, a file each.
+
+pub(crate) mod bulk;
+pub(crate) mod change;
+pub(crate) mod cold;
+pub(crate) mod house;
+pub(crate) mod load;
+pub(crate) mod planning;
+pub(crate) mod rest;
