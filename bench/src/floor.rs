@@ -1,18 +1,26 @@
-//! The floor: the least that any client needs for these commands. One connection, everything written at once while
-//! the answers are read. It asks nobody, reads nothing back, and does not even look at what the answers say.
+//! The floor: the least that any client needs for these commands. One connection, one thread, everything is written as
+//! fast as HAProxy takes it while the answers are read. It asks nobody, reads nothing back, and does not even look at
+//! what the answers say.
 
-use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// What HAProxy ends each answer with, once `prompt` was sent.
 const PROMPT: &[u8] = b"\n> ";
-/// A healthy HAProxy never says nothing for so long.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A healthy HAProxy never says nothing for so many seconds.
+const PATIENCE: i64 = 10;
+
+/// Answers are counted by what ends them, which may come in pieces.
+#[derive(Debug, Default)]
+struct Answers {
+    count: usize,
+    matched: usize,
+}
 
 /// Sends the commands and waits for as many answers.
 pub(crate) fn exchange(socket: &Path, commands: &[String]) -> anyhow::Result<Duration> {
@@ -21,44 +29,56 @@ pub(crate) fn exchange(socket: &Path, commands: &[String]) -> anyhow::Result<Dur
     let text = lines.flat_map(|line| [line, "\n"]).collect::<String>();
     let wanted = commands.len() + 1;
     let begun = Instant::now();
-    let mut stream = UnixStream::connect(socket).context("the floor's connection")?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let mut writer = stream.try_clone()?;
-    let answered = std::thread::scope(|scope| {
-        scope.spawn(move || {
-            // Where HAProxy closed, the missing answers tell.
-            writer.write_all(text.as_bytes()).ok();
-        });
-        let answered = count(&mut stream, wanted);
-        let took = begun.elapsed();
-        // Ends the writer, should it still wait.
-        stream.shutdown(Shutdown::Both).ok();
-        answered.map(|answered| (answered, took))
-    });
-    let (answered, took) = answered.context("the floor's answers")?;
+    let stream = UnixStream::connect(socket).context("the floor's connection")?;
+    stream.set_nonblocking(true)?;
+    let answered = talk(&stream, text.as_bytes(), wanted).context("the floor's commands")?;
+    let took = begun.elapsed();
     ensure!(answered == wanted, "HAProxy answered {answered} of the floor's {wanted} commands");
     Ok(took)
 }
 
-fn count(from: &mut impl Read, wanted: usize) -> io::Result<usize> {
-    let mut buffer = vec![0; 64 * 1024];
-    let (mut answers, mut matched) = (0, 0);
-    while answers < wanted {
-        let length = from.read(&mut buffer)?;
-        if length == 0 {
-            break;
+/// Writes and reads whatever is possible until there are as many answers as wanted, or nothing more comes.
+fn talk(mut stream: &UnixStream, text: &[u8], wanted: usize) -> io::Result<usize> {
+    let (mut buffer, mut left, mut answers) = (vec![0; 64 * 1024], text, Answers::default());
+    let patience = Timespec { tv_sec: PATIENCE, tv_nsec: 0 };
+    while answers.count < wanted {
+        let writing = if left.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
+        let mut ready = [PollFd::new(stream, PollFlags::IN | writing)];
+        if poll(&mut ready, Some(&patience))? == 0 {
+            return Err(ErrorKind::TimedOut.into());
         }
-        for byte in buffer.iter().take(length) {
-            matched = match PROMPT.get(matched) {
-                Some(next) if next == byte => matched + 1,
-                _ => usize::from(*byte == b'\n'),
-            };
-            if matched == PROMPT.len() {
-                (answers, matched) = (answers + 1, 0);
+        let [ready] = ready;
+        if ready.revents().intersects(PollFlags::IN | PollFlags::HUP) {
+            match stream.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(length) => answers.take(buffer.get(..length).unwrap_or_default()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if ready.revents().contains(PollFlags::OUT) {
+            match stream.write(left) {
+                Ok(length) => left = left.get(length..).unwrap_or_default(),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
             }
         }
     }
-    Ok(answers)
+    Ok(answers.count)
+}
+
+impl Answers {
+    fn take(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.matched = match PROMPT.get(self.matched) {
+                Some(next) if next == byte => self.matched + 1,
+                _ => usize::from(*byte == b'\n'),
+            };
+            if self.matched == PROMPT.len() {
+                (self.count, self.matched) = (self.count + 1, 0);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -67,16 +87,11 @@ mod tests {
 
     #[test]
     fn answers_are_counted_however_they_are_cut() {
-        struct OneByOne<'a>(&'a [u8]);
-        impl Read for OneByOne<'_> {
-            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-                let Some((first, rest)) = self.0.split_first() else { return Ok(0) };
-                (into[0], self.0) = (*first, rest);
-                Ok(1)
-            }
-        }
         let text = b"\n> \n> IP changed > x\n\n> \n\n> No such server.\n\n> rest";
-        assert_eq!(count(&mut OneByOne(text), 9).unwrap(), 5);
-        assert_eq!(count(&mut &text[..], 9).unwrap(), 5);
+        for size in 1..text.len() {
+            let mut answers = Answers::default();
+            text.chunks(size).for_each(|part| answers.take(part));
+            assert_eq!(answers.count, 5, "in pieces of {size} bytes");
+        }
     }
 }
