@@ -30,6 +30,10 @@ pub(crate) struct Bench {
     pub(crate) scale: Scale,
 }
 
+/// glibc's own is slower, and keeps what a burst needed.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let roster = rig::roster(args.roster.as_deref())?;

@@ -23,7 +23,7 @@ use crate::weight::Weight;
 /// The record of one target.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Applied {
-    /// The process that was last written to.
+    /// The process that was last seen to serve.
     pub process: Option<ProcessId>,
     /// Each backend that Roster has servers in.
     pub backends: BTreeMap<BackendName, AppliedBackend>,
@@ -42,6 +42,10 @@ pub struct ProcessId {
 /// The record of one backend.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct AppliedBackend {
+    /// The process that this was written to. Each record has its own, so that a crash between two of them leaves none
+    /// that is believed of the wrong process.
+    #[serde(default)]
+    pub process: Option<ProcessId>,
     /// The service that is exposed there.
     pub service: ServiceKey,
     /// As what.
@@ -158,6 +162,7 @@ impl AppliedBackend {
     pub fn new(exposure: &Exposure) -> Self {
         let cap = exposure.policy.drain.cap.as_millis();
         Self {
+            process: None,
             service: exposure.service.clone(),
             role: exposure.role,
             names: exposure.names.clone(),

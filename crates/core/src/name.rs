@@ -8,6 +8,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
+use compact_str::{CompactString, format_compact};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -79,8 +80,8 @@ macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal, $extra:literal, $punctuation:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(Box<str>);
+        #[serde(try_from = "CompactString", into = "CompactString")]
+        pub struct $name(CompactString);
 
         impl $name {
             /// Takes the text if every character of it is allowed.
@@ -112,6 +113,20 @@ macro_rules! name {
             type Error = InvalidName;
             fn try_from(given: String) -> Result<Self, InvalidName> {
                 Self::new(&given)
+            }
+        }
+
+        impl TryFrom<CompactString> for $name {
+            type Error = InvalidName;
+            fn try_from(given: CompactString) -> Result<Self, InvalidName> {
+                check($what, $extra, $punctuation, &given)?;
+                Ok(Self(given))
+            }
+        }
+
+        impl From<$name> for CompactString {
+            fn from(name: $name) -> CompactString {
+                name.0
             }
         }
 
@@ -166,7 +181,7 @@ impl InstanceId {
     /// The id of an instance that has none of its own: its address, `10.0.0.1:80` or `[fd00::1]:80`, all of whose
     /// characters an id may have.
     pub fn from_address(endpoint: Endpoint) -> Self {
-        Self(endpoint.to_string().into())
+        Self(format_compact!("{endpoint}"))
     }
 }
 

@@ -27,6 +27,10 @@ use cli::{Cli, Command};
 use commands::print;
 use exit::{Exit, Failure, USAGE};
 
+/// glibc's own is slower, and keeps what a burst needed.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -172,6 +172,7 @@ mod tests {
             of: 4,
         };
         let backend = AppliedBackend {
+            process: None,
             service: roster_core::name::ServiceKey {
                 source: "fleet".parse().unwrap(),
                 service: "web".parse().unwrap(),

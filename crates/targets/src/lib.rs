@@ -1,6 +1,6 @@
 //! What Roster keeps: the [`Target`] trait and one folder for each way to reach HAProxy.
 //!
-//! A target reads and writes; it decides nothing. What it read counts only for the process it was read from, and
+//! A target reads and writes; it decides nothing. It can do so for several backends side by side. What it read counts only for the process it was read from, and
 //! an apply is done only when a later reading shows what was wanted.
 
 pub mod probe;
@@ -17,19 +17,19 @@ use roster_core::observed::Observed;
 use roster_core::plan::Operation;
 
 /// One HAProxy that Roster keeps.
-pub trait Target: Send {
+pub trait Target: Send + Sync {
     /// Why it could not be read or written.
     type Error: std::error::Error + Send + Sync + 'static;
 
     /// Reads what it holds.
-    fn observe(&mut self, look: &Look) -> impl Future<Output = Result<Reading, Self::Error>> + Send;
+    fn observe(&self, look: &Look) -> impl Future<Output = Result<Reading, Self::Error>> + Send;
 
     /// Asks only which process serves: the cheapest way to notice a restart.
-    fn identify(&mut self) -> impl Future<Output = Result<ProcessId, Self::Error>> + Send;
+    fn identify(&self) -> impl Future<Output = Result<ProcessId, Self::Error>> + Send;
 
     /// Carries operations out, in order, on the process that was read.
     fn apply(
-        &mut self,
+        &self,
         process: ProcessId,
         operations: &[Operation],
     ) -> impl Future<Output = Result<Receipt, Self::Error>> + Send;

@@ -4,7 +4,9 @@
 //! and how much text aliases multiply it to. The parser is pulled, so that a bound stops it at once.
 
 mod json;
+mod plain;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
@@ -12,6 +14,9 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInpu
 use crate::document::node::{Content, Entry, Node, Origin, Position, Scalar};
 use crate::document::substitute::substitute;
 use crate::env::Env;
+
+pub use plain::NotPlain;
+pub(crate) use plain::{Entries, read as build_plain};
 
 /// The longest text that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 64 << 20;
@@ -24,13 +29,13 @@ const MAX_NODES: usize = 2_000_000;
 pub(crate) type Fault = (Position, String);
 
 /// A tree, and what is wrong with it that did not stop the reading.
-pub(crate) struct Built {
-    pub(crate) root: Node,
+pub(crate) struct Built<'t> {
+    pub(crate) root: Node<'t>,
     pub(crate) faults: Vec<Fault>,
 }
 
 /// Reads one YAML document. Without an environment `${…}` stands for itself.
-pub(crate) fn build(text: &str, env: Option<&dyn Env>) -> Result<Built, Fault> {
+pub(crate) fn build<'t>(text: &'t str, env: Option<&'t dyn Env>) -> Result<Built<'t>, Fault> {
     if text.len() > MAX_BYTES {
         let message = format!("the file has {} bytes; at most {MAX_BYTES} are read", text.len());
         return Err((Position { line: 1, column: 1 }, message));
@@ -47,7 +52,7 @@ pub(crate) fn build(text: &str, env: Option<&dyn Env>) -> Result<Built, Fault> {
     yaml(text, env)
 }
 
-fn yaml(text: &str, env: Option<&dyn Env>) -> Result<Built, Fault> {
+fn yaml<'t>(text: &'t str, env: Option<&'t dyn Env>) -> Result<Built<'t>, Fault> {
     let mut builder = Builder::new(env);
     let mut parser = Parser::new(StrInput::new(text));
     while let Some(event) = parser.next_event() {
@@ -83,41 +88,41 @@ fn position(marker: &Marker) -> Position {
 }
 
 /// A list or mapping that is not closed yet.
-enum Frame {
-    List { at: Position, anchor: usize, items: Vec<Node> },
-    Map { at: Position, anchor: usize, map: Map },
+enum Frame<'t> {
+    List { at: Position, anchor: usize, items: Vec<Node<'t>> },
+    Map { at: Position, anchor: usize, map: Map<'t> },
 }
 
 /// From how many keys on a mapping has an index.
 const INDEXED: usize = 16;
 
 #[derive(Default)]
-struct Map {
-    entries: Vec<Entry>,
+struct Map<'t> {
+    entries: Vec<Entry<'t>>,
     /// Where each key stands, once there are [`INDEXED`]; fewer are looked through sooner.
-    index: HashMap<String, Position>,
-    pending: Option<Key>,
-    merged: Vec<Node>,
+    index: HashMap<Cow<'t, str>, Position>,
+    pending: Option<Key<'t>>,
+    merged: Vec<Node<'t>>,
 }
 
-enum Key {
-    Name(String, Position),
+enum Key<'t> {
+    Name(Cow<'t, str>, Position),
     Merge,
 }
 
-struct Builder<'a> {
-    env: Option<&'a dyn Env>,
-    open: Vec<Frame>,
-    anchors: HashMap<usize, Node>,
-    root: Option<Node>,
+struct Builder<'t> {
+    env: Option<&'t dyn Env>,
+    open: Vec<Frame<'t>>,
+    anchors: HashMap<usize, Node<'t>>,
+    root: Option<Node<'t>>,
     documents: usize,
     nodes: usize,
     bytes: usize,
     faults: Vec<Fault>,
 }
 
-impl<'a> Builder<'a> {
-    fn new(env: Option<&'a dyn Env>) -> Self {
+impl<'t> Builder<'t> {
+    fn new(env: Option<&'t dyn Env>) -> Self {
         Self {
             env,
             open: Vec::new(),
@@ -130,13 +135,13 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn finish(self) -> Result<Built, Fault> {
+    fn finish(self) -> Result<Built<'t>, Fault> {
         let at = Position { line: 1, column: 1 };
         let root = self.root.ok_or_else(|| (at, "the file is empty".to_owned()))?;
         Ok(Built { root, faults: self.faults })
     }
 
-    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
+    fn take(&mut self, event: Event<'t>, span: Span) -> Result<(), Fault> {
         let at = position(&span.start);
         match event {
             Event::DocumentStart(_) => {
@@ -146,7 +151,7 @@ impl<'a> Builder<'a> {
                 }
                 Ok(())
             }
-            Event::Scalar(text, style, anchor, tag) => self.scalar(&text, style, anchor, tag.as_deref(), at),
+            Event::Scalar(text, style, anchor, tag) => self.scalar(text, style, anchor, tag.as_deref(), at),
             Event::SequenceStart(anchor, tag) => {
                 let tagged = collection_tag(tag.as_deref(), "seq", at);
                 self.open(tagged, Frame::List { at, anchor, items: Vec::new() })
@@ -163,7 +168,7 @@ impl<'a> Builder<'a> {
 
     fn scalar(
         &mut self,
-        text: &str,
+        text: Cow<'t, str>,
         style: ScalarStyle,
         anchor: usize,
         tag: Option<&Tag>,
@@ -171,19 +176,19 @@ impl<'a> Builder<'a> {
     ) -> Result<(), Fault> {
         let plain = scalar_tag(tag, at)?.unwrap_or(style == ScalarStyle::Plain);
         if self.wants_key() {
-            let key = if plain && text == "<<" { Key::Merge } else { Key::Name(text.to_owned(), at) };
-            self.set_key(key);
-            return self.count(1, text.len(), at);
+            self.count(1, text.len(), at)?;
+            self.set_key(if plain && text == "<<" { Key::Merge } else { Key::Name(text, at) });
+            return Ok(());
         }
         let scalar = match self.env {
             Some(env) => substitute(text, plain, env),
-            None => Scalar { text: text.to_owned(), plain, origin: Origin::File },
+            None => Scalar { text, plain, origin: Origin::File },
         };
         self.count(1, scalar.text.len(), at)?;
         self.put(Node { at, content: Content::Scalar(scalar) }, anchor)
     }
 
-    fn open(&mut self, tagged: Result<(), Fault>, frame: Frame) -> Result<(), Fault> {
+    fn open(&mut self, tagged: Result<(), Fault>, frame: Frame<'t>) -> Result<(), Fault> {
         tagged?;
         let (Frame::List { at, .. } | Frame::Map { at, .. }) = frame;
         if self.wants_key() {
@@ -228,6 +233,14 @@ impl<'a> Builder<'a> {
         self.put(node, 0)
     }
 
+    /// Takes the newest entry out of the mapping that is open.
+    fn take_entry(&mut self) -> Option<Entry<'t>> {
+        match self.open.last_mut() {
+            Some(Frame::Map { map, .. }) => map.entries.pop(),
+            _ => None,
+        }
+    }
+
     fn count(&mut self, nodes: usize, bytes: usize, at: Position) -> Result<(), Fault> {
         self.nodes = self.nodes.saturating_add(nodes);
         self.bytes = self.bytes.saturating_add(bytes);
@@ -244,13 +257,13 @@ impl<'a> Builder<'a> {
         matches!(self.open.last(), Some(Frame::Map { map: Map { pending: None, .. }, .. }))
     }
 
-    fn set_key(&mut self, key: Key) {
+    fn set_key(&mut self, key: Key<'t>) {
         if let Some(Frame::Map { map, .. }) = self.open.last_mut() {
             map.pending = Some(key);
         }
     }
 
-    fn put(&mut self, node: Node, anchor: usize) -> Result<(), Fault> {
+    fn put(&mut self, node: Node<'t>, anchor: usize) -> Result<(), Fault> {
         if anchor > 0 {
             // The copy that an anchor keeps counts like any other.
             let (nodes, bytes, _) = size(&node);
@@ -270,8 +283,8 @@ impl<'a> Builder<'a> {
     }
 }
 
-impl Map {
-    fn put(&mut self, value: Node) -> Option<Fault> {
+impl<'t> Map<'t> {
+    fn put(&mut self, value: Node<'t>) -> Option<Fault> {
         match self.pending.take() {
             Some(Key::Merge) => self.merged.push(value),
             Some(Key::Name(key, at)) => {
@@ -295,10 +308,10 @@ impl Map {
         }
     }
 
-    fn add(&mut self, entry: Entry) {
+    fn add(&mut self, entry: Entry<'t>) {
         self.entries.push(entry);
         let new = match self.entries.len() {
-            0..INDEXED => self.entries.len(),
+            0..INDEXED => return,
             INDEXED => 0,
             more => more - 1,
         };
@@ -306,7 +319,7 @@ impl Map {
     }
 
     /// Adds what `<<` brings. Keys of the mapping itself win, then those of the earlier `<<`.
-    fn close(mut self) -> Result<Vec<Entry>, Fault> {
+    fn close(mut self) -> Result<Vec<Entry<'t>>, Fault> {
         for node in std::mem::take(&mut self.merged) {
             let at = node.at;
             let sources = match node.content {

@@ -7,6 +7,7 @@
 
 mod build;
 mod check;
+mod data;
 mod nearest;
 mod node;
 mod path;
@@ -22,7 +23,9 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
+pub use build::NotPlain;
 pub(crate) use check::wants;
+pub use data::{Data, Text};
 pub use nearest::hint;
 pub use node::Position;
 pub use path::Path;
@@ -30,7 +33,7 @@ pub use schema::schema_of;
 pub(crate) use schema::{branches, tag, words};
 pub use view::{Field, View};
 
-use crate::document::build::Fault;
+use crate::document::build::{Built, Fault};
 use crate::document::check::Check;
 use crate::document::node::Node;
 use crate::env::Env;
@@ -39,7 +42,7 @@ use crate::problem::{Problem, Problems};
 /// One file's text, read but not yet held against a type.
 pub struct Document {
     file: String,
-    root: Node,
+    root: Node<'static>,
     faults: Vec<Fault>,
 }
 
@@ -54,33 +57,15 @@ impl Document {
     /// Reads YAML, which JSON is too. Fails where the text cannot be read any further; what is wrong beside that
     /// (a key twice, a variable that is not set) is reported by [`Document::decode`] with all the rest.
     pub fn parse(file: &str, text: &str, env: &dyn Env) -> Result<Self, Problems> {
-        Self::build(file, text, Some(env))
-    }
-
-    /// Reads a file of data, to be judged value by value: see [`Document::root`]. `${…}` stands for itself there, and
-    /// a key that is there twice fails the whole file, for nobody can tell which of the two is meant.
-    pub fn parse_data(file: &str, text: &str) -> Result<Self, Problems> {
-        let document = Self::build(file, text, None)?;
-        Problems::none(document.problems(Vec::new()))?;
-        Ok(document)
-    }
-
-    fn build(file: &str, text: &str, env: Option<&dyn Env>) -> Result<Self, Problems> {
-        match build::build(text, env) {
-            Ok(built) => Ok(Self { file: file.to_owned(), root: built.root, faults: built.faults }),
+        match build::build(text, Some(env)) {
+            Ok(Built { root, faults }) => Ok(Self { file: file.to_owned(), root: root.into_owned(), faults }),
             Err((at, message)) => Err(Problem { file: file.to_owned(), at, message }.into()),
         }
     }
 
-    /// The tree as it stands.
-    pub fn root(&self) -> View<'_> {
-        View::new(&self.root)
-    }
-
     /// What was found wrong, here and while reading.
     fn problems(&self, found: Vec<Fault>) -> Vec<Problem> {
-        let found = found.into_iter().chain(self.faults.iter().cloned());
-        found.map(|(at, message)| Problem { file: self.file.clone(), at, message }).collect()
+        faults(&self.file, found.into_iter().chain(self.faults.iter().cloned()))
     }
 
     /// Holds the whole file against the type's schema and, if all is well, makes a value of it.
@@ -124,7 +109,7 @@ impl Document {
         self.nearest(path).variable()
     }
 
-    fn nearest(&self, path: &Path) -> &Node {
+    fn nearest(&self, path: &Path) -> &Node<'static> {
         let mut node = &self.root;
         for step in path.steps() {
             match node.child(step) {
@@ -153,6 +138,10 @@ impl Document {
         };
         Problem { file: self.file.clone(), at: node.at, message }
     }
+}
+
+fn faults(file: &str, found: impl IntoIterator<Item = Fault>) -> Vec<Problem> {
+    found.into_iter().map(|(at, message)| Problem { file: file.to_owned(), at, message }).collect()
 }
 
 /// Said of a value that may not be shown.

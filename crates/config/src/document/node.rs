@@ -1,5 +1,7 @@
-//! The tree a file is read into: every node and every key knows its place, every text its style and origin.
+//! The tree a file is read into: every node and every key knows its place, every text its style and origin. Texts that
+//! stand in the file as they are are not copied.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// A place in a text file, counted as editors do: from 1, columns in characters.
@@ -12,29 +14,29 @@ pub struct Position {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
+pub(crate) struct Node<'t> {
     pub(crate) at: Position,
-    pub(crate) content: Content,
+    pub(crate) content: Content<'t>,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Content {
-    Scalar(Scalar),
-    List(Vec<Node>),
-    Map(Vec<Entry>),
+pub(crate) enum Content<'t> {
+    Scalar(Scalar<'t>),
+    List(Vec<Node<'t>>),
+    Map(Vec<Entry<'t>>),
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) key: String,
+pub(crate) struct Entry<'t> {
+    pub(crate) key: Cow<'t, str>,
     pub(crate) at: Position,
-    pub(crate) value: Node,
+    pub(crate) value: Node<'t>,
 }
 
 /// A text that is not yet a number, a truth value or a string: what it is depends on what is wanted.
 #[derive(Clone)]
-pub(crate) struct Scalar {
-    pub(crate) text: String,
+pub(crate) struct Scalar<'t> {
+    pub(crate) text: Cow<'t, str>,
     /// Neither quoted nor a block: only such a text can be a number, a truth value or nothing.
     pub(crate) plain: bool,
     pub(crate) origin: Origin,
@@ -70,15 +72,15 @@ impl fmt::Display for Position {
     }
 }
 
-impl fmt::Debug for Scalar {
+impl fmt::Debug for Scalar<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = if self.hidden() { "(hidden)" } else { &self.text };
+        let text = if self.hidden() { "(hidden)" } else { &*self.text };
         f.debug_struct("Scalar").field("text", &text).field("origin", &self.origin).finish_non_exhaustive()
     }
 }
 
-impl Node {
-    pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
+impl<'t> Node<'t> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Entry<'t>> {
         match &self.content {
             Content::Map(entries) => entries.iter().find(|entry| entry.key == key),
             _ => None,
@@ -86,7 +88,7 @@ impl Node {
     }
 
     /// The node at a key or, in a list, at a number.
-    pub(crate) fn child(&self, step: &str) -> Option<&Node> {
+    pub(crate) fn child(&self, step: &str) -> Option<&Node<'t>> {
         match &self.content {
             Content::List(items) => items.get(step.parse::<usize>().ok()?),
             _ => self.get(step).map(|entry| &entry.value),
@@ -102,9 +104,25 @@ impl Node {
             Content::Map(entries) => entries.iter().find_map(|entry| entry.value.variable()),
         }
     }
+
+    /// The same with copies of all texts, so that it outlives the file's own.
+    pub(crate) fn into_owned(self) -> Node<'static> {
+        let entry = |Entry { key, at, value }: Entry<'t>| {
+            let key = Cow::Owned(key.into_owned());
+            Entry { key, at, value: value.into_owned() }
+        };
+        let content = match self.content {
+            Content::Scalar(Scalar { text, plain, origin }) => {
+                Content::Scalar(Scalar { text: Cow::Owned(text.into_owned()), plain, origin })
+            }
+            Content::List(items) => Content::List(items.into_iter().map(Node::into_owned).collect()),
+            Content::Map(entries) => Content::Map(entries.into_iter().map(entry).collect()),
+        };
+        Node { at: self.at, content }
+    }
 }
 
-impl Scalar {
+impl Scalar<'_> {
     pub(crate) fn hidden(&self) -> bool {
         matches!(self.origin, Origin::Env(_))
     }
@@ -115,15 +133,21 @@ impl Scalar {
         self.plain || self.origin != Origin::File
     }
 
+    /// Whether it says that there is no value.
+    pub(crate) fn is_nothing(&self) -> bool {
+        let nothing = matches!(&*self.text, "" | "~" | "null" | "Null" | "NULL");
+        nothing && self.plain && self.origin == Origin::File
+    }
+
     /// What the text is by YAML 1.2's core schema (section 10.3.2), which is also JSON's.
     pub(crate) fn typed(&self) -> Plain {
+        if self.is_nothing() {
+            return Plain::Nothing;
+        }
         if !self.loose() {
             return Plain::Text;
         }
-        match self.text.as_str() {
-            "" | "~" | "null" | "Null" | "NULL" if self.plain && self.origin == Origin::File => {
-                Plain::Nothing
-            }
+        match &*self.text {
             "true" | "True" | "TRUE" => Plain::Truth(true),
             "false" | "False" | "FALSE" => Plain::Truth(false),
             text => number(text).map_or(Plain::Text, Plain::Number),
@@ -161,7 +185,7 @@ mod tests {
     use super::*;
 
     fn typed(text: &str) -> Plain {
-        Scalar { text: text.to_owned(), plain: true, origin: Origin::File }.typed()
+        Scalar { text: text.into(), plain: true, origin: Origin::File }.typed()
     }
 
     #[test]

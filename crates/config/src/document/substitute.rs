@@ -1,19 +1,21 @@
 //! `${NAME}`, `${NAME:-default}` and `$${` in one text. It works on a node's text after the YAML was read, so a
 //! value can never add a key, a line or a quote.
 
+use std::borrow::Cow;
+
 use crate::document::node::{Origin, Scalar};
 use crate::env::Env;
 
 const OPEN: &str = "${";
 
 /// Puts values for names.
-pub(crate) fn substitute(text: &str, plain: bool, env: &dyn Env) -> Scalar {
+pub(crate) fn substitute<'t>(text: Cow<'t, str>, plain: bool, env: &dyn Env) -> Scalar<'t> {
     if !text.contains(OPEN) {
-        return Scalar { text: text.to_owned(), plain, origin: Origin::File };
+        return Scalar { text, plain, origin: Origin::File };
     }
     let mut out = String::with_capacity(text.len());
     let mut origin = Origin::File;
-    let mut rest = text;
+    let mut rest = &*text;
     while let Some((before, after)) = rest.split_once(OPEN) {
         if let Some(escaped) = before.strip_suffix('$') {
             out.push_str(escaped);
@@ -23,7 +25,7 @@ pub(crate) fn substitute(text: &str, plain: bool, env: &dyn Env) -> Scalar {
         }
         out.push_str(before);
         let Some((inside, after)) = after.split_once('}') else {
-            return fault(text, plain, Origin::Malformed(unclosed()));
+            return Scalar { text, plain, origin: Origin::Malformed(unclosed()) };
         };
         match value(inside, env) {
             Ok((value, from)) => {
@@ -33,16 +35,12 @@ pub(crate) fn substitute(text: &str, plain: bool, env: &dyn Env) -> Scalar {
                     origin = from;
                 }
             }
-            Err(from) => return fault(text, plain, from),
+            Err(origin) => return Scalar { text, plain, origin },
         }
         rest = after;
     }
     out.push_str(rest);
-    Scalar { text: out, plain, origin }
-}
-
-fn fault(text: &str, plain: bool, origin: Origin) -> Scalar {
-    Scalar { text: text.to_owned(), plain, origin }
+    Scalar { text: Cow::Owned(out), plain, origin }
 }
 
 fn unclosed() -> String {
@@ -93,7 +91,7 @@ mod tests {
     }
 
     fn text(given: &str) -> String {
-        substitute(given, true, &env()).text
+        substitute(given.into(), true, &env()).text.into_owned()
     }
 
     #[test]
@@ -122,16 +120,16 @@ mod tests {
 
     #[test]
     fn a_text_with_any_value_from_the_environment_is_hidden() {
-        assert!(substitute("${NONE:-x}${A}${NONE:-x}", true, &env()).hidden());
-        assert!(!substitute("${NONE:-x}", true, &env()).hidden());
+        assert!(substitute("${NONE:-x}${A}${NONE:-x}".into(), true, &env()).hidden());
+        assert!(!substitute("${NONE:-x}".into(), true, &env()).hidden());
     }
 
     #[test]
     fn what_cannot_be_read_is_a_fault() {
         for given in ["${", "${A", "${}", "${1A}", "${A B}", "${A-x}", "${A:?x}", "${é}", "ok ${A} ${"] {
-            let origin = substitute(given, true, &env()).origin;
+            let origin = substitute(given.into(), true, &env()).origin;
             assert!(matches!(origin, Origin::Malformed(_)), "{given}: {origin:?}");
         }
-        assert_eq!(substitute("${A}${NONE}", true, &env()).origin, Origin::Unset("NONE".to_owned()));
+        assert_eq!(substitute("${A}${NONE}".into(), true, &env()).origin, Origin::Unset("NONE".to_owned()));
     }
 }

@@ -308,10 +308,10 @@ fn a_key_that_is_there_twice_is_found_among_few_and_among_many() {
     for count in [1, 15, 16, 17, 40] {
         let keys: Vec<String> = (0..count).map(|number| format!("k{number}: 1\n")).collect();
         let keys = keys.concat();
-        assert!(Document::parse_data("few.yaml", &keys).is_ok(), "{count}");
+        assert!(Text::new(&keys).parse("few.yaml").is_ok(), "{count}");
         for again in [0, count / 2, count - 1] {
             let error =
-                Document::parse_data("few.yaml", &format!("{keys}k{again}: 2\n")).unwrap_err().to_string();
+                Text::new(&format!("{keys}k{again}: 2\n")).parse("few.yaml").err().unwrap().to_string();
             let wanted = format!(
                 "few.yaml:{}:1: the key `k{again}` is here a second time; the first is at {}:1",
                 count + 1,

@@ -1,12 +1,11 @@
-//! The tree as it stands, for files of data: there one bad item must not cost the others, so whoever reads it
-//! judges each value by itself and names its place.
+//! The tree of a file of data as it stands, value by value.
 
 use crate::document::check;
-use crate::document::node::{Content, Entry, Node, Plain, Position};
+use crate::document::node::{Content, Entry, Node, Position};
 
-/// One value of a [`Document`](super::Document): a text, a list, a mapping, or nothing.
+/// One value of a file of [data](super::Data): a text, a list, a mapping, or nothing.
 #[derive(Clone, Copy, Debug)]
-pub struct View<'d>(&'d Node);
+pub struct View<'d>(&'d Node<'d>);
 
 /// A key of a mapping, and what stands there.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +18,14 @@ pub struct Field<'d> {
     pub value: View<'d>,
 }
 
+impl<'d> Field<'d> {
+    pub(super) fn new(entry: &'d Entry<'d>) -> Self {
+        Self { key: &entry.key, at: entry.at, value: View(&entry.value) }
+    }
+}
+
 impl<'d> View<'d> {
-    pub(super) fn new(node: &'d Node) -> Self {
+    pub(super) fn new(node: &'d Node<'d>) -> Self {
         Self(node)
     }
 
@@ -31,7 +36,7 @@ impl<'d> View<'d> {
 
     /// Whether there is no value: nothing after the key, `~`, or JSON's `null`.
     pub fn is_nothing(self) -> bool {
-        matches!(&self.0.content, Content::Scalar(scalar) if scalar.typed() == Plain::Nothing)
+        matches!(&self.0.content, Content::Scalar(scalar) if scalar.is_nothing())
     }
 
     /// The text, if it is one. Numbers and truth values are texts too: what is wanted decides.
@@ -52,9 +57,8 @@ impl<'d> View<'d> {
 
     /// The keys and values, if it is a mapping; each key is there once.
     pub fn fields(self) -> Option<impl ExactSizeIterator<Item = Field<'d>>> {
-        let field = |entry: &'d Entry| Field { key: &entry.key, at: entry.at, value: View(&entry.value) };
         match &self.0.content {
-            Content::Map(entries) => Some(entries.iter().map(field)),
+            Content::Map(entries) => Some(entries.iter().map(Field::new)),
             _ => None,
         }
     }

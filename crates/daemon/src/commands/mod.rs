@@ -61,13 +61,13 @@ pub(crate) async fn look_at(
     to: &Reporter,
 ) -> Result<Looked, anyhow::Error> {
     let reach = config.targets.get(name).with_context(|| format!("there is no target {name}"))?;
-    let (mut target, _) = wiring::target(name, reach).await?;
+    let (target, _) = wiring::target(name, reach).await?;
     let mut applied = recorded(store, name, to);
     let agenda = Agenda::new(catalog, &config.rules, name, &applied, clock::now());
     let backends: BTreeSet<BackendName> = agenda.items.keys().cloned().collect();
     let mut bench = Bench {
         name,
-        target: &mut target,
+        target: &target,
         agenda: &agenda,
         applied: &mut applied,
         store: &Store::default(),

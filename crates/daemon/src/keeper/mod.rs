@@ -218,7 +218,7 @@ where
     fn bench(&mut self) -> Bench<'_, T> {
         Bench {
             name: &self.name,
-            target: &mut self.target,
+            target: &self.target,
             agenda: &self.agenda,
             applied: &mut self.applied,
             store: &self.store,

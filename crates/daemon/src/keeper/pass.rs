@@ -1,32 +1,38 @@
 //! One pass over a target: read, decide, write, and read again until it shows what is wanted.
+//!
+//! A pass over many backends is cut into parts that go on side by side, so that HAProxy need not wait while Roster
+//! decides, nor Roster while HAProxy works. A part has whole backends, and nothing that one backend is given depends on
+//! another one.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod part;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use jiff::Timestamp;
-use roster_core::agenda::{Agenda, Item, Moment};
-use roster_core::applied::{Applied, Phase, ProcessId};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use roster_core::agenda::Agenda;
+use roster_core::applied::{Applied, ProcessId};
 use roster_core::haproxy::{Refusal, Version};
 use roster_core::name::{BackendName, TargetName};
 use roster_core::plan::{BackendPlan, Operation, ProbeResults};
-use roster_targets::{Look, Reading, Target};
+use roster_targets::Target;
 
+use self::part::{Part, Scene};
 use super::takeover::Takeover;
 use crate::clock;
-use crate::events::{
-    ChangeRefused, Changed, Converged, Event, NotConverged, ProcessReplaced, Reporter, StateTrouble,
-};
-use crate::store::{Store, StoreError};
+use crate::events::{Converged, Event, NotConverged, Reporter};
+use crate::store::Store;
 
-/// How often a pass reads and writes before it leaves the rest for later.
-const ROUNDS: usize = 8;
-/// How many processes may take over from one another during one pass.
-const TAKEOVERS: usize = 20;
+/// How many instances a part has, or a little more: enough that its connections cost little beside its commands.
+const PART: usize = 500;
+/// How many parts are under way at once: one that HAProxy works for, one that Roster decides, one to spare.
+const SIDE_BY_SIDE: usize = 3;
 
 /// Everything a pass works with.
 pub(crate) struct Bench<'a, T> {
     pub name: &'a TargetName,
-    pub target: &'a mut T,
+    pub target: &'a T,
     pub agenda: &'a Agenda,
     pub applied: &'a mut Applied,
     pub store: &'a Store,
@@ -59,150 +65,101 @@ where
 {
     /// Reads and decides, and writes nothing anywhere.
     pub(crate) async fn look(&mut self, backends: &BTreeSet<BackendName>) -> Result<Passed, T::Error> {
-        let reading = self.read(backends).await?;
-        Ok(self.decide(&reading, clock::now()))
+        let scene = self.scene();
+        let part = Part::new(&scene, backends.clone(), self.applied.backends.clone());
+        let reading = part.read().await?;
+        Ok(part.decide(&reading, clock::now()))
     }
 
-    /// Brings these backends to what is wanted, as far as that is possible now.
+    /// Brings these backends to what is wanted, as far as that is possible now. Where another process serves than
+    /// before, all backends are brought there.
     pub(crate) async fn pass(&mut self, backends: &BTreeSet<BackendName>) -> Result<Passed, T::Error> {
         let started = Instant::now();
-        let mut backends = backends.clone();
-        let mut whole = Passed::default();
-        for round in 0..ROUNDS {
-            let reading = self.read(&backends).await?;
-            if self.applied.process != Some(reading.process) {
-                let all: BTreeSet<BackendName> = self.agenda.items.keys().cloned().collect();
-                if self.applied.process.is_some() && all != backends {
-                    backends = all;
-                    continue;
-                }
-            }
-            let decided = self.decide(&reading, clock::now());
-            let operations: Vec<Operation> =
-                decided.plans.values().flat_map(|plan| plan.operations.iter().cloned()).collect();
-            let refused = std::mem::take(&mut whole.refused);
-            whole = Passed { done: whole.done, settled: operations.is_empty(), ..decided };
-            if whole.settled {
-                self.tell(&whole, started, backends.len());
-                // Confirming can wait: until then what was done counts as unfinished, and a look would find it done.
-                self.record(&whole, reading.process);
-                return Ok(whole);
-            }
-            self.record(&whole, reading.process);
-            // What was refused once is not repeated for ever; it stays on the plan and is tried at a later look.
-            let stuck = round > 0 && operations.iter().all(|op| refused.iter().any(|(was, _)| was == op));
-            if stuck {
-                whole.refused = refused;
-                break;
-            }
-            // Commands of one batch may take effect side by side; who goes must wait until who comes is there.
-            let (going, coming): (Vec<Operation>, Vec<Operation>) =
-                operations.into_iter().partition(Operation::is_going);
-            for stage in [coming, going] {
-                self.write(&mut whole, reading.process, stage).await?;
+        let known = self.applied.process;
+        let mut count = backends.len();
+        let mut whole = self.parts(backends).await?;
+        if known.is_some() && whole.process != known {
+            let others = self.agenda.items.keys().filter(|backend| !backends.contains(*backend));
+            let others: BTreeSet<BackendName> = others.cloned().collect();
+            count += others.len();
+            if !others.is_empty() {
+                whole.join(self.parts(&others).await?);
             }
         }
-        let left = whole.plans.values().map(|plan| plan.operations.len()).sum();
-        NotConverged { target: self.name, left }.emit(self.reporter);
+        self.applied.process = whole.process.or(known);
+        if whole.settled {
+            self.tell(&whole, started, count);
+            // Confirming can wait: until then what was done counts as unfinished, and a look would find it done.
+            let mut records = std::mem::take(&mut self.applied.backends);
+            self.scene().record(&mut records, &whole.plans);
+            self.applied.backends = records;
+        } else {
+            let left = whole.plans.values().map(|plan| plan.operations.len()).sum();
+            NotConverged { target: self.name, left }.emit(self.reporter);
+        }
         Ok(whole)
     }
 
-    async fn read(&mut self, backends: &BTreeSet<BackendName>) -> Result<Reading, T::Error> {
-        let draining = self
-            .applied
-            .backends
-            .iter()
-            .filter(|(_, record)| record.servers.values().any(|server| server.phase == Phase::Draining));
-        let look = Look {
-            backends: backends.clone(),
-            connections: draining
-                .map(|(backend, _)| backend.clone())
-                .filter(|b| backends.contains(b))
-                .collect(),
-        };
-        let mut takeovers = 0;
+    /// Passes over these backends, in parts. A part that fails ends the pass once those under way are over.
+    async fn parts(&mut self, backends: &BTreeSet<BackendName>) -> Result<Passed, T::Error> {
+        let mut records = std::mem::take(&mut self.applied.backends);
+        let scene = self.scene();
+        let mut waiting: VecDeque<Part<'_, T>> = self
+            .cut(backends)
+            .into_iter()
+            .map(|backends| {
+                let of = backends.iter().filter_map(|backend| records.remove_entry(backend)).collect();
+                Part::new(&scene, backends, of)
+            })
+            .collect();
+        let mut running = FuturesUnordered::new();
+        let mut whole = Passed { settled: true, ..Passed::default() };
+        let mut failed = None;
         loop {
-            match self.target.observe(&look).await {
-                Err(error) if error.is_takeover() && takeovers < TAKEOVERS => takeovers += 1,
-                other => return other,
+            while failed.is_none() && running.len() < SIDE_BY_SIDE {
+                let Some(part) = waiting.pop_front() else { break };
+                running.push(part.pass());
+            }
+            let Some((of, result)) = running.next().await else { break };
+            records.extend(of);
+            match result {
+                Ok(passed) => whole.join(passed),
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
+        drop(running);
+        records.extend(waiting.into_iter().flat_map(Part::into_records));
+        self.applied.backends = records;
+        failed.map_or(Ok(whole), Err)
     }
 
-    fn decide(&self, reading: &Reading, now: Timestamp) -> Passed {
-        let same_process = self.applied.process == Some(reading.process);
-        let plans = reading.observed.backends.iter().filter_map(|(backend, seen)| {
-            let moment = Moment {
-                seen,
-                applied: self.applied.backends.get(backend),
-                same_process,
-                probes: self.probes,
-                now,
-            };
-            Some((backend.clone(), self.agenda.items.get(backend)?.plan(&moment)))
-        });
-        let plans: BTreeMap<BackendName, BackendPlan> = plans.collect();
-        let settled = plans.values().all(|plan| plan.operations.is_empty());
-        Passed {
-            process: Some(reading.process),
-            version: Some(reading.version),
-            plans,
-            missing: reading.observed.missing.clone(),
-            done: Vec::new(),
-            refused: Vec::new(),
-            settled,
+    /// Cuts backends into parts of about as many instances.
+    fn cut(&self, backends: &BTreeSet<BackendName>) -> Vec<BTreeSet<BackendName>> {
+        let (mut parts, mut size) = (vec![BTreeSet::new()], 0);
+        for backend in backends {
+            if size >= PART {
+                parts.push(BTreeSet::new());
+                size = 0;
+            }
+            size += self.agenda.items.get(backend).map_or(0, |item| item.instances().len()).max(1);
+            if let Some(part) = parts.last_mut() {
+                part.insert(backend.clone());
+            }
         }
+        parts
     }
 
-    /// Keeps what is about to be done, so that a crash leaves no doubt whose doing it was.
-    fn record(&mut self, passed: &Passed, process: ProcessId) {
-        if self.applied.process != Some(process) {
-            if let Some(before) = self.applied.process.replace(process) {
-                ProcessReplaced { target: self.name, before, after: process }.emit(self.reporter);
-            }
-            told(self.reporter, self.store.keep_process(self.name, Some(process)));
+    fn scene(&self) -> Scene<'_, T> {
+        Scene {
+            name: self.name,
+            target: self.target,
+            agenda: self.agenda,
+            store: self.store,
+            probes: self.probes,
+            reporter: self.reporter,
+            known: self.applied.process,
+            announced: AtomicBool::new(false),
         }
-        for (backend, plan) in &passed.plans {
-            let farewell = self.agenda.items.get(backend).is_some_and(Item::is_farewell);
-            if farewell && plan.operations.is_empty() && plan.applied.is_idle() {
-                if self.applied.backends.remove(backend).is_some() {
-                    told(self.reporter, self.store.drop_backend(self.name, backend));
-                }
-            } else if self.applied.backends.get(backend) != Some(&plan.applied) {
-                told(self.reporter, self.store.keep_backend(self.name, backend, &plan.applied));
-                self.applied.backends.insert(backend.clone(), plan.applied.clone());
-            }
-        }
-    }
-
-    async fn write(
-        &mut self,
-        whole: &mut Passed,
-        process: ProcessId,
-        operations: Vec<Operation>,
-    ) -> Result<(), T::Error> {
-        if operations.is_empty() {
-            return Ok(());
-        }
-        let receipt = match self.target.apply(process, &operations).await {
-            Ok(receipt) => receipt,
-            // Nothing is known of what was done; the next look shows it.
-            Err(error) if error.is_takeover() => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        let mut refusals: BTreeMap<usize, Refusal> =
-            receipt.refused.into_iter().map(|refused| (refused.operation, refused.refusal)).collect();
-        for (place, operation) in operations.into_iter().enumerate() {
-            if let Some(refusal) = refusals.remove(&place) {
-                ChangeRefused { target: self.name, operation: &operation, refusal: &refusal }
-                    .emit(self.reporter);
-                whole.refused.push((operation, refusal));
-            } else {
-                Changed { target: self.name, operation: &operation }.emit(self.reporter);
-                whole.done.push(operation);
-            }
-        }
-        Ok(())
     }
 
     fn tell(&self, whole: &Passed, started: Instant, backends: usize) {
@@ -213,8 +170,15 @@ where
     }
 }
 
-fn told(to: &Reporter, result: Result<(), StoreError>) {
-    if let Err(error) = result {
-        StateTrouble { error: &error }.emit(to);
+impl Passed {
+    /// Adds what another part came to.
+    fn join(&mut self, other: Passed) {
+        self.process = other.process.or(self.process);
+        self.version = other.version.or(self.version);
+        self.plans.extend(other.plans);
+        self.missing.extend(other.missing);
+        self.done.extend(other.done);
+        self.refused.extend(other.refused);
+        self.settled &= other.settled;
     }
 }

@@ -4,6 +4,7 @@
 //! algorithm, whether a server is a backup) is read once for each process and set of servers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use roster_core::applied::ProcessId;
 use roster_core::haproxy::stat::StatKind;
@@ -27,13 +28,14 @@ use crate::{Look, Reading, Receipt, Refused, Target};
 pub struct RuntimeTarget {
     address: SocketAddress,
     limits: Limits,
-    known: Option<Known>,
+    /// Only ever held for as long as it takes to look something up.
+    known: Mutex<Known>,
 }
 
 /// What does not change while a process lives.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Known {
-    process: ProcessId,
+    process: Option<ProcessId>,
     backends: BTreeMap<BackendName, KnownBackend>,
 }
 
@@ -81,7 +83,7 @@ impl RuntimeError {
 impl RuntimeTarget {
     /// A target that nothing was read from yet.
     pub fn new(address: SocketAddress, limits: Limits) -> Self {
-        Self { address, limits, known: None }
+        Self { address, limits, known: Mutex::default() }
     }
 
     /// Where it listens.
@@ -109,12 +111,9 @@ impl RuntimeTarget {
     }
 
     /// Reads what does not change, for the backends whose servers are not those that are known.
-    async fn learn(&mut self, process: &ProcessInfo, read: &[ReadBackend]) -> Result<(), RuntimeError> {
+    async fn learn(&self, process: &ProcessInfo, read: &[ReadBackend]) -> Result<(), RuntimeError> {
         let id = ProcessId::from(process);
-        if self.known.as_ref().is_none_or(|known| known.process != id) {
-            self.known = Some(Known { process: id, backends: BTreeMap::new() });
-        }
-        let new: Vec<&ReadBackend> = read.iter().filter(|read| !self.knows(read)).collect();
+        let new = self.known().unknown(id, read);
         if new.is_empty() {
             return Ok(());
         }
@@ -126,9 +125,7 @@ impl RuntimeTarget {
             learnt.push((read.name.clone(), read.learn(process, &rows)));
         }
         self.ask_if_dynamic(id, &mut learnt).await?;
-        if let Some(known) = &mut self.known {
-            known.backends.extend(learnt);
-        }
+        self.known().learn(id, learnt);
         Ok(())
     }
 
@@ -161,19 +158,46 @@ impl RuntimeTarget {
         Ok(())
     }
 
-    fn knows(&self, read: &ReadBackend) -> bool {
-        let known = self.known.as_ref().and_then(|known| known.backends.get(&read.name));
-        known.is_some_and(|known| known.backups.keys().eq(read.servers.keys()))
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Whoever panicked while holding it left something that at worst is asked again.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// Those of the backends whose servers are not those that are known of this process.
+    fn unknown<'r>(&mut self, process: ProcessId, read: &'r [ReadBackend]) -> Vec<&'r ReadBackend> {
+        if self.process != Some(process) {
+            *self = Known { process: Some(process), backends: BTreeMap::new() };
+        }
+        let knows = |read: &ReadBackend| {
+            let known = self.backends.get(&read.name);
+            known.is_some_and(|known| known.backups.keys().eq(read.servers.keys()))
+        };
+        read.iter().filter(|read| !knows(read)).collect()
     }
 
-    fn finish(&self, read: ReadBackend) -> (BackendName, ObservedBackend) {
-        let known = self.known.as_ref().and_then(|known| known.backends.get(&read.name));
-        let limits = known.map(|known| known.limits.clone()).unwrap_or_default();
-        let mut servers = read.servers;
-        for (name, server) in &mut servers {
-            server.backup = known.and_then(|known| known.backups.get(name)).copied().unwrap_or(false);
+    /// Takes in what was learnt, unless another process has taken over since.
+    fn learn(&mut self, process: ProcessId, learnt: Vec<(BackendName, KnownBackend)>) {
+        if self.process == Some(process) {
+            self.backends.extend(learnt);
         }
-        (read.name, ObservedBackend { limits, servers })
+    }
+
+    /// All that is there to know of what was read from this process; nothing if another one has taken over since.
+    fn finish(
+        &self,
+        process: ProcessId,
+        read: Vec<ReadBackend>,
+    ) -> Option<BTreeMap<BackendName, ObservedBackend>> {
+        let finish = |mut read: ReadBackend| {
+            let known = self.backends.get(&read.name)?;
+            for (name, server) in &mut read.servers {
+                server.backup = known.backups.get(name).copied().unwrap_or(false);
+            }
+            Some((read.name, ObservedBackend { limits: known.limits.clone(), servers: read.servers }))
+        };
+        if self.process == Some(process) { read.into_iter().map(finish).collect() } else { None }
     }
 }
 
@@ -261,7 +285,7 @@ fn observed(row: &servers_state::ServerState) -> Option<ObservedServer> {
 impl Target for RuntimeTarget {
     type Error = RuntimeError;
 
-    async fn observe(&mut self, look: &Look) -> Result<Reading, RuntimeError> {
+    async fn observe(&self, look: &Look) -> Result<Reading, RuntimeError> {
         let states = look.backends.iter().map(|backend| Command::ShowServersState(Some(backend.clone())));
         let connections = look.connections.iter().filter(|backend| look.backends.contains(*backend));
         let counts = connections.clone().map(|backend| Command::ShowServersConn(Some(backend.clone())));
@@ -295,17 +319,21 @@ impl Target for RuntimeTarget {
         }
         let process = answers.process;
         self.learn(&process, &read).await?;
-        let backends = read.into_iter().map(|read| self.finish(read)).collect();
-        let observed = Observed { backends, missing };
-        Ok(Reading { process: ProcessId::from(&process), version: process.version, observed })
+        let (id, version) = (ProcessId::from(&process), process.version);
+        let (found, finished) = {
+            let known = self.known();
+            (known.process.unwrap_or(id), known.finish(id, read))
+        };
+        let backends = finished.ok_or(SessionError::OtherProcess { expected: id, found })?;
+        Ok(Reading { process: id, version, observed: Observed { backends, missing } })
     }
 
-    async fn identify(&mut self) -> Result<ProcessId, RuntimeError> {
+    async fn identify(&self) -> Result<ProcessId, RuntimeError> {
         let answers = self.ask(&[], None).await?;
         Ok(ProcessId::from(&answers.process))
     }
 
-    async fn apply(&mut self, process: ProcessId, operations: &[Operation]) -> Result<Receipt, RuntimeError> {
+    async fn apply(&self, process: ProcessId, operations: &[Operation]) -> Result<Receipt, RuntimeError> {
         let started = Instant::now();
         let commands: Vec<Command> = operations.iter().map(command).collect();
         let answers = self.ask(&commands, Some(process)).await?;

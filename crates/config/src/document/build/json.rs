@@ -16,14 +16,14 @@ pub(super) enum Stop {
     Fault(Fault),
 }
 
-struct Json<'t, 'b, 'e> {
+struct Json<'t, 'b> {
     text: &'t str,
     /// The next byte.
     next: usize,
     /// The place of an earlier byte, from which later ones are counted on.
     counted: usize,
     place: Position,
-    builder: &'b mut Builder<'e>,
+    builder: &'b mut Builder<'t>,
 }
 
 /// Whether a text can be JSON with a list or a mapping at its top, so that it is worth a try.
@@ -32,7 +32,7 @@ pub(super) fn may_be(text: &str) -> bool {
 }
 
 /// Builds the tree of one JSON text.
-pub(super) fn read(text: &str, builder: &mut Builder<'_>) -> Result<(), Stop> {
+pub(super) fn read<'t>(text: &'t str, builder: &mut Builder<'t>) -> Result<(), Stop> {
     let place = Position { line: 1, column: 1 };
     let mut json = Json { text, next: 0, counted: 0, place, builder };
     json.value()?;
@@ -46,7 +46,7 @@ impl From<Fault> for Stop {
     }
 }
 
-impl<'t> Json<'t, '_, '_> {
+impl<'t> Json<'t, '_> {
     /// The builder bounds how deep this goes.
     fn value(&mut self) -> Result<(), Stop> {
         self.space();
@@ -118,10 +118,10 @@ impl<'t> Json<'t, '_, '_> {
         let quoted = self.text.get(start..self.next).ok_or(Stop::NotJson)?;
         if escapes {
             let text: String = serde_json::from_str(quoted).map_err(|_| Stop::NotJson)?;
-            self.builder.scalar(&text, ScalarStyle::DoubleQuoted, 0, None, at)?;
+            self.builder.scalar(text.into(), ScalarStyle::DoubleQuoted, 0, None, at)?;
         } else {
             let text = quoted.get(1..quoted.len() - 1).ok_or(Stop::NotJson)?;
-            self.builder.scalar(text, ScalarStyle::DoubleQuoted, 0, None, at)?;
+            self.builder.scalar(text.into(), ScalarStyle::DoubleQuoted, 0, None, at)?;
         }
         Ok(())
     }
@@ -137,7 +137,7 @@ impl<'t> Json<'t, '_, '_> {
             return Err(Stop::NotJson);
         }
         self.next += end;
-        self.builder.scalar(word, ScalarStyle::Plain, 0, None, at)?;
+        self.builder.scalar(word.into(), ScalarStyle::Plain, 0, None, at)?;
         Ok(())
     }
 
@@ -181,17 +181,17 @@ mod tests {
     use super::super::{Built, yaml};
     use super::*;
 
-    fn json(text: &str) -> Option<Built> {
+    fn json(text: &str) -> Option<Built<'_>> {
         let mut builder = Builder::new(None);
         read(text, &mut builder).ok()?;
         builder.finish().ok()
     }
 
-    fn as_yaml(text: &str) -> Option<Built> {
+    fn as_yaml(text: &str) -> Option<Built<'_>> {
         yaml(text, None).ok()
     }
 
-    fn shown(built: Option<Built>) -> String {
+    fn shown(built: Option<Built<'_>>) -> String {
         built.map_or_else(|| "not read".to_owned(), |built| format!("{:?} {:?}", built.root, built.faults))
     }
 

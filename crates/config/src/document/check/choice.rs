@@ -57,7 +57,7 @@ impl<'s, 'n> Check<'s, 'n> {
                 (Some(schema), None) => {
                     chosen = Some(&entry.key);
                     let value = self.entry(entry, Step::Key(&entry.key), schema);
-                    object.insert(entry.key.clone(), value);
+                    object.insert(entry.key.to_string(), value);
                 }
             }
         }

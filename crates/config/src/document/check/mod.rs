@@ -87,7 +87,7 @@ impl<'s, 'n> Check<'s, 'n> {
         let mut object = Map::new();
         let mut meant = Vec::new();
         for entry in entries {
-            let known = properties.and_then(|properties| properties.get(&entry.key));
+            let known = properties.and_then(|properties| properties.get(&*entry.key));
             let value = match (known, additional) {
                 (Some(schema), _) => self.entry(entry, Step::Key(&entry.key), schema),
                 (None, Some(Value::Bool(false))) => {
@@ -101,7 +101,7 @@ impl<'s, 'n> Check<'s, 'n> {
                 }
                 (None, None) => self.anything(&entry.value),
             };
-            object.insert(entry.key.clone(), value);
+            object.insert(entry.key.to_string(), value);
         }
         let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
         for key in required.filter_map(Value::as_str) {
@@ -180,11 +180,11 @@ impl<'s, 'n> Check<'s, 'n> {
                 Plain::Nothing => Value::Null,
                 Plain::Truth(truth) => Value::Bool(truth),
                 Plain::Number(number) => Value::Number(number),
-                Plain::Text => Value::String(scalar.text.clone()),
+                Plain::Text => Value::String(scalar.text.to_string()),
             },
             Content::List(items) => Value::Array(items.iter().map(|item| self.anything(item)).collect()),
             Content::Map(entries) => {
-                let entry = |entry: &'n Entry| (entry.key.clone(), self.anything(&entry.value));
+                let entry = |entry: &'n Entry| (entry.key.to_string(), self.anything(&entry.value));
                 Value::Object(entries.iter().map(entry).collect())
             }
         }

@@ -55,8 +55,8 @@ impl<'s, 'n> Check<'s, 'n> {
     }
 
     fn word(&mut self, node: &Node, scalar: &Scalar, known: &[&str]) -> Value {
-        if known.contains(&scalar.text.as_str()) {
-            return Value::String(scalar.text.clone());
+        if known.contains(&&*scalar.text) {
+            return Value::String(scalar.text.to_string());
         }
         let near = if scalar.hidden() { hint("", known) } else { hint(&scalar.text, known) };
         self.fault(node.at, format!("unknown value {} for {}{near}", shown(scalar), self.subject()))
@@ -74,7 +74,7 @@ impl<'s, 'n> Check<'s, 'n> {
                 self.fault(node.at, message)
             }
             Some((_, Err(message))) => self.fault(node.at, format!("{}: {message}", self.subject())),
-            _ => Value::String(scalar.text.clone()),
+            _ => Value::String(scalar.text.to_string()),
         }
     }
 

@@ -11,13 +11,15 @@ mod roster;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
-use roster_config::document::{Document, Position};
+use roster_config::document::{Position, Text};
 use roster_config::native::FileFormat;
 use roster_config::problem::{Problem, Problems};
-use roster_core::instance::{Health, Snapshot};
+use roster_core::instance::{Health, Instance, Snapshot};
+use roster_core::name::ServiceName;
 
 use rejects::Rejects;
 
@@ -59,9 +61,17 @@ pub fn parse(
     known: Option<&Snapshot>,
     taken: Timestamp,
 ) -> Result<Snapshot, Problems> {
-    let document = Document::parse_data(file, text)?;
-    let root = document.root();
-    let mut reading = Reading { form, known, rejects: Rejects::new(file) };
+    let mut text = Text::new(text);
+    let reading = || Reading { form, known, rejects: Rejects::new(file) };
+    if form.format != FileFormat::FileSd {
+        let mut reading = reading();
+        if let Ok(services) = roster::read_plain(&mut text, &mut reading) {
+            return Ok(reading.finish(services, taken));
+        }
+    }
+    let data = text.parse(file)?;
+    let root = data.root();
+    let mut reading = reading();
     let file_sd = match form.format {
         FileFormat::FileSd => true,
         FileFormat::Roster => false,
@@ -69,10 +79,16 @@ pub fn parse(
     };
     let read = if file_sd { file_sd::read(root, &mut reading) } else { roster::read(root, &mut reading) };
     let services = read.map_err(|wrong| problems(file, wrong))?;
-    let mut instances = services.values().flatten().peekable();
-    let any = instances.peek().is_some();
-    let vouches_health = any && instances.all(|instance| instance.health != Health::Unknown);
-    Ok(Snapshot { services, rejects: reading.rejects.into_vec(), vouches_health, taken })
+    Ok(reading.finish(services, taken))
+}
+
+impl Reading<'_> {
+    fn finish(self, services: BTreeMap<ServiceName, Vec<Instance>>, taken: Timestamp) -> Snapshot {
+        let mut instances = services.values().flatten().peekable();
+        let any = instances.peek().is_some();
+        let vouches_health = any && instances.all(|instance| instance.health != Health::Unknown);
+        Snapshot { services, rejects: self.rejects.into_vec(), vouches_health, taken }
+    }
 }
 
 /// What is wrong with a file as a whole; never empty.

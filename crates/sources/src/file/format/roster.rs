@@ -1,8 +1,9 @@
 //! Roster's own form: `services:`, and under it each service with its instances.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
-use roster_config::document::{Field, Position, View, hint};
+use roster_config::document::{Field, NotPlain, Position, Text, View, hint};
 use roster_core::instance::Instance;
 use roster_core::name::{InstanceId, ServiceName};
 
@@ -21,6 +22,13 @@ pub(super) fn read(root: View<'_>, reading: &mut Reading<'_>) -> Result<Services
     };
     let read = services.filter_map(|service| reading.service(&service));
     Ok(read.collect())
+}
+
+/// The same for a plain text, service by service: the tree of them all would take more time and memory than the rest.
+pub(super) fn read_plain(text: &mut Text<'_>, reading: &mut Reading<'_>) -> Result<Services, NotPlain> {
+    let mut services = Services::new();
+    text.entries("services", |service| services.extend(reading.service(&service)))?;
+    Ok(services)
 }
 
 /// The value of the key `services`. Other keys are reported; those that begin with `x-` may hold anchors.
@@ -117,17 +125,16 @@ impl Reading<'_> {
         let mut seen: HashMap<InstanceId, Position> = HashMap::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
             let wrong = match instance::read(item) {
-                Ok(instance) => match seen.get(&instance.id) {
-                    None => {
-                        seen.insert(instance.id.clone(), item.at());
+                Ok(instance) => match seen.entry(instance.id.clone()) {
+                    Entry::Vacant(entry) => {
+                        entry.insert(item.at());
                         instances.push(instance);
                         continue;
                     }
-                    Some(first) => {
-                        let message = format!(
-                            "its id `{}` is taken by the one at {first}; give it another `id`",
-                            instance.id
-                        );
+                    Entry::Occupied(first) => {
+                        let (id, first) = (first.key(), first.get());
+                        let message =
+                            format!("its id `{id}` is taken by the one at {first}; give it another `id`");
                         vec![(item.at(), message)]
                     }
                 },

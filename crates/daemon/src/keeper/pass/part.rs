@@ -1,0 +1,205 @@
+//! One part of a pass: some backends, from the first look to the last.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jiff::Timestamp;
+use roster_core::agenda::{Agenda, Item, Moment};
+use roster_core::applied::{AppliedBackend, Phase, ProcessId};
+use roster_core::haproxy::Refusal;
+use roster_core::name::{BackendName, TargetName};
+use roster_core::plan::{BackendPlan, Operation, ProbeResults};
+use roster_targets::{Look, Reading, Target};
+
+use super::Passed;
+use crate::clock;
+use crate::events::{ChangeRefused, Changed, Event, ProcessReplaced, Reporter, StateTrouble};
+use crate::keeper::takeover::Takeover;
+use crate::store::{Store, StoreError};
+
+/// How often a part reads and writes before it leaves the rest for later.
+const ROUNDS: usize = 8;
+/// How many processes may take over from one another during one look.
+const TAKEOVERS: usize = 20;
+
+/// The record of each backend.
+pub(super) type Records = BTreeMap<BackendName, AppliedBackend>;
+
+/// What all parts of a pass share.
+pub(super) struct Scene<'a, T> {
+    pub name: &'a TargetName,
+    pub target: &'a T,
+    pub agenda: &'a Agenda,
+    pub store: &'a Store,
+    pub probes: &'a ProbeResults,
+    pub reporter: &'a Reporter,
+    /// The process that was last seen to serve.
+    pub known: Option<ProcessId>,
+    /// Whether one part has told that another process serves now.
+    pub announced: AtomicBool,
+}
+
+/// Some of the backends, with their records.
+pub(super) struct Part<'s, T> {
+    scene: &'s Scene<'s, T>,
+    backends: BTreeSet<BackendName>,
+    records: Records,
+}
+
+impl<T: Target> Scene<'_, T> {
+    /// Tells, once, that another process serves than before.
+    fn announce(&self, process: ProcessId) {
+        if self.known == Some(process) || self.announced.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if let Some(before) = self.known {
+            ProcessReplaced { target: self.name, before, after: process }.emit(self.reporter);
+        }
+        self.told(self.store.keep_process(self.name, Some(process)));
+    }
+
+    /// Keeps what is about to be done, so that a crash leaves no doubt whose doing it was.
+    pub(super) fn record(&self, records: &mut Records, plans: &BTreeMap<BackendName, BackendPlan>) {
+        for (backend, plan) in plans {
+            let farewell = self.agenda.items.get(backend).is_some_and(Item::is_farewell);
+            if farewell && plan.operations.is_empty() && plan.applied.is_idle() {
+                if records.remove(backend).is_some() {
+                    self.told(self.store.drop_backend(self.name, backend));
+                }
+            } else if records.get(backend) != Some(&plan.applied) {
+                self.told(self.store.keep_backend(self.name, backend, &plan.applied));
+                records.insert(backend.clone(), plan.applied.clone());
+            }
+        }
+    }
+
+    fn told(&self, result: Result<(), StoreError>) {
+        if let Err(error) = result {
+            StateTrouble { error: &error }.emit(self.reporter);
+        }
+    }
+}
+
+impl<'s, T: Target> Part<'s, T>
+where
+    T::Error: Takeover,
+{
+    /// A part to which nothing was done yet.
+    pub(super) fn new(scene: &'s Scene<'s, T>, backends: BTreeSet<BackendName>, records: Records) -> Self {
+        Self { scene, backends, records }
+    }
+
+    /// Its records, as they stand.
+    pub(super) fn into_records(self) -> Records {
+        self.records
+    }
+
+    /// Brings its backends to what is wanted, as far as that is possible now. Its records come back in any case; where
+    /// everything came to rest, what was done last is not confirmed in them yet.
+    pub(super) async fn pass(mut self) -> (Records, Result<Passed, T::Error>) {
+        let result = self.rounds().await;
+        (self.records, result)
+    }
+
+    async fn rounds(&mut self) -> Result<Passed, T::Error> {
+        let mut whole = Passed::default();
+        for round in 0..ROUNDS {
+            let reading = self.read().await?;
+            self.scene.announce(reading.process);
+            let decided = self.decide(&reading, clock::now());
+            let refused = std::mem::take(&mut whole.refused);
+            whole = Passed { done: whole.done, ..decided };
+            if whole.settled {
+                break;
+            }
+            let operations: Vec<Operation> =
+                whole.plans.values().flat_map(|plan| plan.operations.iter().cloned()).collect();
+            self.scene.record(&mut self.records, &whole.plans);
+            // What was refused once is not repeated for ever; it stays on the plan and is tried at a later look.
+            let stuck = round > 0 && operations.iter().all(|op| refused.iter().any(|(was, _)| was == op));
+            if stuck {
+                whole.refused = refused;
+                break;
+            }
+            // Commands of one batch may take effect side by side; who goes must wait until who comes is there.
+            let (going, coming): (Vec<Operation>, Vec<Operation>) =
+                operations.into_iter().partition(Operation::is_going);
+            for stage in [coming, going] {
+                self.write(&mut whole, reading.process, stage).await?;
+            }
+        }
+        Ok(whole)
+    }
+
+    pub(super) async fn read(&self) -> Result<Reading, T::Error> {
+        let drains = |record: &AppliedBackend| record.servers.values().any(|s| s.phase == Phase::Draining);
+        let draining = self
+            .records
+            .iter()
+            .filter(|(backend, record)| self.backends.contains(*backend) && drains(record));
+        let look = Look {
+            backends: self.backends.clone(),
+            connections: draining.map(|(backend, _)| backend.clone()).collect(),
+        };
+        let mut takeovers = 0;
+        loop {
+            match self.scene.target.observe(&look).await {
+                Err(error) if error.is_takeover() && takeovers < TAKEOVERS => takeovers += 1,
+                other => return other,
+            }
+        }
+    }
+
+    pub(super) fn decide(&self, reading: &Reading, now: Timestamp) -> Passed {
+        let plans = reading.observed.backends.iter().filter_map(|(backend, seen)| {
+            let applied = self.records.get(backend);
+            let written_to = applied.map_or(self.scene.known, |applied| applied.process);
+            let same_process = written_to == Some(reading.process);
+            let moment = Moment { seen, applied, same_process, probes: self.scene.probes, now };
+            let mut plan = self.scene.agenda.items.get(backend)?.plan(&moment);
+            plan.applied.process = Some(reading.process);
+            Some((backend.clone(), plan))
+        });
+        let plans: BTreeMap<BackendName, BackendPlan> = plans.collect();
+        let settled = plans.values().all(|plan| plan.operations.is_empty());
+        Passed {
+            process: Some(reading.process),
+            version: Some(reading.version),
+            plans,
+            missing: reading.observed.missing.clone(),
+            done: Vec::new(),
+            refused: Vec::new(),
+            settled,
+        }
+    }
+
+    async fn write(
+        &self,
+        whole: &mut Passed,
+        process: ProcessId,
+        operations: Vec<Operation>,
+    ) -> Result<(), T::Error> {
+        if operations.is_empty() {
+            return Ok(());
+        }
+        let Scene { name, reporter, .. } = self.scene;
+        let receipt = match self.scene.target.apply(process, &operations).await {
+            Ok(receipt) => receipt,
+            // Nothing is known of what was done; the next look shows it.
+            Err(error) if error.is_takeover() => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let mut refusals: BTreeMap<usize, Refusal> =
+            receipt.refused.into_iter().map(|refused| (refused.operation, refused.refusal)).collect();
+        for (place, operation) in operations.into_iter().enumerate() {
+            if let Some(refusal) = refusals.remove(&place) {
+                ChangeRefused { target: name, operation: &operation, refusal: &refusal }.emit(reporter);
+                whole.refused.push((operation, refusal));
+            } else {
+                Changed { target: name, operation: &operation }.emit(reporter);
+                whole.done.push(operation);
+            }
+        }
+        Ok(())
+    }
+}
