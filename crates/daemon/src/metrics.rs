@@ -178,8 +178,8 @@ impl Metrics {
         self.source_errors.of(OfSource { source: source.to_string() }).inc();
     }
 
-    pub(crate) fn command(&self, target: &TargetName, op: &'static str, result: &'static str) {
-        self.commands.of(OfCommand { target: target.to_string(), op, result }).inc();
+    pub(crate) fn commands(&self, target: &TargetName, op: &'static str, result: &'static str, count: u64) {
+        self.commands.of(OfCommand { target: target.to_string(), op, result }).inc_by(count);
     }
 
     pub(crate) fn pass(&self, target: &TargetName, result: PassResult) {

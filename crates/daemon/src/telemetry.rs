@@ -1,11 +1,14 @@
 //! The log: text for people or JSON for machines, on standard error.
 
+mod burst;
+
 use roster_config::native::{Log, LogFormat, LogLevel};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 
 use crate::{cli, clock};
+pub(crate) use burst::Burst;
 
 /// Time as the rest of Roster writes it: RFC 3339, UTC, milliseconds.
 struct Clock;
@@ -16,8 +19,10 @@ impl FormatTime for Clock {
     }
 }
 
-/// Starts the log. What was asked for on the command line wins over the configuration.
-pub(crate) fn start(log: Log, asked: Option<cli::LogFormat>) {
+/// Starts the log. What was asked for on the command line wins over the configuration. Whoever serves what is returned
+/// has its lines written in bursts.
+pub(crate) fn start(log: Log, asked: Option<cli::LogFormat>) -> Burst {
+    let burst = Burst::default();
     let level = match log.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -34,11 +39,12 @@ pub(crate) fn start(log: Log, asked: Option<cli::LogFormat>) {
         .with_timer(Clock)
         .with_target(false)
         .with_ansi(false)
-        .with_writer(std::io::stderr);
+        .with_writer(burst.clone());
     // A second start, after the configuration was read again, keeps the log as it is.
     if json {
         builder.json().flatten_event(true).with_current_span(false).try_init().ok();
     } else {
         builder.try_init().ok();
     }
+    burst
 }

@@ -81,9 +81,19 @@ impl Signals {
 
 /// Keeps the targets until told to stop.
 pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Failure> {
-    let mut signals = Signals::new().map_err(anyhow::Error::from)?;
+    let signals = Signals::new().map_err(anyhow::Error::from)?;
     let config = wiring::load(&args.common.config)?;
-    crate::telemetry::start(config.log, args.common.log_format);
+    let log = crate::telemetry::start(config.log, args.common.log_format);
+    let over = CancellationToken::new();
+    let writing = tokio::spawn(log.serve(over.clone()));
+    let kept = keep(args, config, signals).await;
+    over.cancel();
+    // What it had still to write it writes however it ends.
+    writing.await.ok();
+    kept
+}
+
+async fn keep(args: &RunArgs, config: Config, mut signals: Signals) -> Result<Exit, Failure> {
     let store = wiring::store(args.common.state_dir.as_deref())?;
     let _held = store.hold().map_err(|error| Failure::Usage(error.to_string()))?;
     if let Some(folder) = store.folder() {

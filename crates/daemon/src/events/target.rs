@@ -132,10 +132,6 @@ impl Event for Changed<'_> {
         };
         ("changed", format!("{server}: {change}"), about)
     }
-
-    fn count(&self, metrics: &Metrics) {
-        metrics.command(self.target, self.operation.change.word(), "done");
-    }
 }
 
 impl Event for ChangeRefused<'_> {
@@ -154,10 +150,6 @@ impl Event for ChangeRefused<'_> {
             ..About::default()
         };
         ("change_refused", format!("{server}: {change}: refused: {}", self.refusal), about)
-    }
-
-    fn count(&self, metrics: &Metrics) {
-        metrics.command(self.target, self.operation.change.word(), "refused");
     }
 }
 

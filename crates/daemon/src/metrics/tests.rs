@@ -57,7 +57,7 @@ fn scrape(metrics: &Metrics, overview: &Overview) -> String {
 fn a_scrape_tells_what_is_and_what_was_counted() {
     let metrics = Metrics::default();
     metrics.keep([&fleet()], [&local()]);
-    metrics.command(&local(), "ready", "done");
+    metrics.commands(&local(), "ready", "done", 1);
     metrics.pass(&local(), PassResult::Settled);
     metrics.converged(&local(), Duration::from_millis(3));
     metrics.config_taken(Timestamp::from_second(7).unwrap());
@@ -93,7 +93,7 @@ fn a_scrape_tells_what_is_and_what_was_counted() {
 fn what_is_gone_from_the_configuration_is_gone_from_the_scrape() {
     let metrics = Metrics::default();
     metrics.keep([&fleet()], [&local()]);
-    metrics.command(&local(), "ready", "done");
+    metrics.commands(&local(), "ready", "done", 1);
     metrics.source_error(&fleet());
     metrics.keep([], [&"other".parse().unwrap()]);
     let text = scrape(&metrics, &Overview::default());
@@ -116,7 +116,7 @@ fn what_stays_in_the_configuration_goes_on_counting() {
 fn the_page_of_metrics_is_that_of_the_registry() {
     let metrics = Metrics::default();
     metrics.keep([&fleet()], [&local()]);
-    metrics.command(&local(), "ready", "done");
+    metrics.commands(&local(), "ready", "done", 1);
     let text = scrape(&metrics, &overview());
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     let registered: BTreeSet<String> = types

@@ -191,7 +191,11 @@ where
         };
         let mut refusals: BTreeMap<usize, Refusal> =
             receipt.refused.into_iter().map(|refused| (refused.operation, refused.refusal)).collect();
+        // Thousands at a time: each kind is counted once.
+        let mut counts: BTreeMap<_, u64> = BTreeMap::new();
         for (place, operation) in operations.into_iter().enumerate() {
+            let result = if refusals.contains_key(&place) { "refused" } else { "done" };
+            *counts.entry((operation.change.word(), result)).or_default() += 1;
             if let Some(refusal) = refusals.remove(&place) {
                 ChangeRefused { target: name, operation: &operation, refusal: &refusal }.emit(reporter);
                 whole.refused.push((operation, refusal));
@@ -199,6 +203,9 @@ where
                 Changed { target: name, operation: &operation }.emit(reporter);
                 whole.done.push(operation);
             }
+        }
+        for ((op, result), count) in counts {
+            reporter.metrics().commands(name, op, result, count);
         }
         Ok(())
     }
