@@ -66,16 +66,20 @@ impl Agenda {
         let views: Vec<ServiceView<'_>> =
             services.iter().map(|(key, instances)| ServiceView { key, instances }).collect();
         let exposed = expose(rules, target, &views);
-        let mut items: BTreeMap<BackendName, Item> = BTreeMap::new();
-        for (backend, exposure) in exposed.exposures {
+        let item = |exposure: Exposure| {
             let answer = catalog.snapshot(&exposure.service.source).cloned();
             let taken = answer.as_ref().map_or(now, |answer| answer.taken);
-            items.insert(backend, Item { exposure, answer, taken });
-        }
+            Item { exposure, answer, taken }
+        };
+        let exposures = exposed.exposures.into_iter();
+        let mut items: BTreeMap<BackendName, Item> =
+            exposures.map(|(backend, exposure)| (backend, item(exposure))).collect();
         for (backend, record) in &applied.backends {
+            if items.contains_key(backend) || record.is_idle() {
+                continue;
+            }
             let source = &record.service.source;
-            let silent = catalog.sources().any(|(name, state)| name == source && state.last_good.is_none());
-            if !items.contains_key(backend) && !silent && !record.is_idle() {
+            if !catalog.sources().any(|(name, state)| name == source && state.last_good.is_none()) {
                 let item = Item { exposure: record.farewell(backend), answer: None, taken: now };
                 items.insert(backend.clone(), item);
             }
@@ -114,8 +118,16 @@ impl Item {
     }
 
     fn is_like(&self, other: &Item) -> bool {
-        self.exposure == other.exposure
-            && self.is_farewell() == other.is_farewell()
+        self.exposure == other.exposure && (self.has_answer_of(other) || self.is_told_like(other))
+    }
+
+    /// Whether both come from one and the same answer: that of a source that has not spoken in between.
+    fn has_answer_of(&self, other: &Item) -> bool {
+        matches!((&self.answer, &other.answer), (Some(one), Some(another)) if Arc::ptr_eq(one, another))
+    }
+
+    fn is_told_like(&self, other: &Item) -> bool {
+        self.is_farewell() == other.is_farewell()
             && self.vouches() == other.vouches()
             && self.instances() == other.instances()
     }
@@ -206,6 +218,18 @@ mod tests {
         let after = agenda(Some(&[("web", 3), ("api", 1)]), "{service}", &Applied::default());
         let changed: Vec<&str> = after.changed(&before).map(BackendName::as_str).collect();
         assert_eq!(changed, ["web"]);
+    }
+
+    #[test]
+    fn nothing_changes_while_no_source_speaks_but_another_rule_does() {
+        let known = catalog(Some(&[("web", 2), ("api", 1)]));
+        let agenda = |rules: &[Rule]| {
+            Agenda::new(&known, rules, &target(), &Applied::default(), Timestamp::UNIX_EPOCH)
+        };
+        let before = agenda(&[rule("{service}")]);
+        assert_eq!(agenda(&[rule("{service}")]).changed(&before).count(), 0);
+        let other = Rule { own: Own::Whole, ..rule("{service}") };
+        assert_eq!(agenda(&[other]).changed(&before).count(), 2);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! on purpose, and always ends: by the answer lasting, by the answer getting better, or by an operator's word.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -136,15 +136,15 @@ pub fn judge<'a>(
 fn leaving<'t>(table: &'t SlotTable, wishes: &[Wish<'_>], reported: &[&Instance]) -> Vec<&'t Row> {
     let on_purpose = reported.iter().copied().filter(|one| one.lifecycle == Lifecycle::Leaving);
     let there = wishes.iter().map(|wish| &*wish.instance).chain(on_purpose);
-    let (ids, endpoints): (BTreeSet<&InstanceId>, BTreeSet<Endpoint>) =
-        there.map(|instance| (&instance.id, instance.endpoint)).unzip();
+    let ids: HashSet<&InstanceId> = there.clone().map(|instance| &instance.id).collect();
     let held = table.rows.values().filter(|row| matches!(row, Row::Held { .. }));
-    held.filter(|row| {
-        let by_id = row.instance().is_some_and(|id| ids.contains(id));
-        let by_address = row.endpoint().is_some_and(|endpoint| endpoints.contains(&endpoint));
-        !by_id && !by_address
-    })
-    .collect()
+    let missing = held.filter(|row| !row.instance().is_some_and(|id| ids.contains(id)));
+    let mut missing: Vec<&Row> = missing.collect();
+    if !missing.is_empty() {
+        let endpoints: HashSet<Endpoint> = there.map(|instance| instance.endpoint).collect();
+        missing.retain(|row| !row.endpoint().is_some_and(|endpoint| endpoints.contains(&endpoint)));
+    }
+    missing
 }
 
 fn verdict(table: &SlotTable, wishes: &[Wish<'_>], leaving: &[&Row], guards: &Guards) -> Option<Guard> {
@@ -223,12 +223,13 @@ fn keep_out_flapping(judged: &mut Judged<'_>, table: &SlotTable, guards: &Guards
         let times = judged.record.left.get(id).filter(|times| times.len() >= most)?;
         times.first().map(|first| later(*first, FLAP_WINDOW)).filter(|at| *at > now)
     };
-    let out: BTreeMap<InstanceId, Timestamp> = judged
-        .wishes
-        .iter()
-        .filter(|wish| !wish.held && table.slot_of(&wish.instance.id).is_none())
-        .filter_map(|wish| calm_at(&wish.instance.id).map(|at| (wish.instance.id.clone(), at)))
-        .collect();
+    let newcomers = judged.wishes.iter().filter(|wish| !wish.held).map(|wish| &wish.instance.id);
+    let mut out: BTreeMap<InstanceId, Timestamp> =
+        newcomers.filter_map(|id| calm_at(id).map(|at| (id.clone(), at))).collect();
+    for row in table.rows.values().filter(|row| matches!(row, Row::Held { .. })) {
+        // Whoever has a slot keeps it.
+        row.instance().and_then(|id| out.remove(id));
+    }
     if out.is_empty() || out.len() >= judged.wishes.len() {
         return;
     }

@@ -1,11 +1,14 @@
 //! The plan for one backend.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 
-use super::derive::{derive, slot_by_name};
+use super::beside::beside;
+use super::derive::{derive, ours, records};
+use super::numbers::Numbers;
+use super::places::{Place, Serving, places};
 use super::server::{Goal, Scene, Steps, rise, steps};
 use super::standing::standing;
 use super::types::{Change, Note, Operation, ProbeOrder, ProbeResults, Reason, Standing, Status};
@@ -16,11 +19,11 @@ use crate::guard::{Evidence, GuardRecord, Judged, Wish, judge};
 use crate::haproxy::Version;
 use crate::haproxy::keywords::InitState;
 use crate::instance::Instance;
-use crate::name::{InstanceId, InvalidName, ServerName};
-use crate::observed::{ObservedBackend, ObservedServer, State};
+use crate::name::{InstanceId, ServerName};
+use crate::observed::{ObservedBackend, State};
 use crate::select::wishes;
-use crate::slots::{Limits, Row, Shape, SlotNo, SlotTable, Wanted, address_name, assign};
-use crate::weight::{ServerId, Weight};
+use crate::slots::{Assignment, Limits, Row, Shape, SlotTable, Wanted, assign};
+use crate::weight::Weight;
 
 /// Everything that the plan for one backend depends on.
 #[derive(Clone, Copy, Debug)]
@@ -71,10 +74,14 @@ const INIT_STATE: Version = Version::new(3, 1, 0);
 
 struct Desk<'a> {
     inputs: &'a Inputs<'a>,
-    wishes: BTreeMap<InstanceId, Wish<'a>>,
     bring_up: BringUp,
     /// The servers that take traffic and are to go on doing so.
-    staying: BTreeSet<ServerName>,
+    staying: Serving,
+    /// The numbers that are left, once one is needed.
+    numbers: Option<Numbers>,
+    /// What becomes of the plan's two maps: a list is sorted once, a map with every server.
+    records: Vec<(ServerName, AppliedServer)>,
+    standings: Vec<(ServerName, Standing)>,
     plan: BackendPlan,
 }
 
@@ -82,42 +89,49 @@ struct Desk<'a> {
 pub fn plan_backend(inputs: &Inputs<'_>) -> BackendPlan {
     let exposure = inputs.exposure;
     let all = wishes(exposure, inputs.instances);
-    let before = derive(inputs, &all);
+    let ours = ours(inputs);
+    let before = derive(inputs, &ours, &all);
     let known = inputs.applied.map_or_else(GuardRecord::default, |applied| applied.guard.clone());
     let judged = judge(&before, all, &inputs.evidence, &known, &exposure.policy.guard, inputs.now);
-    let Judged { wishes: judged, record: guard, wake, flapping } = judged;
-    let mut wanted: Vec<Wanted<'_>> = Vec::with_capacity(judged.len());
-    for wish in &judged {
-        // An unwell instance keeps the slot it has, but is given none.
-        if wish.well || before.rows.values().any(|row| row.instance() == Some(&wish.instance.id)) {
-            wanted.push(Wanted { instance: &wish.instance, shape: wish.shape });
-        }
-    }
-    let assignment = assign(&before, &wanted, &limits(inputs), inputs.now);
+    let Judged { wishes, record: guard, wake, flapping } = judged;
+    let wanted = wanted(&wishes, &before);
+    let Assignment { table, unplaced } = assign(before, &wanted, &limits(inputs), inputs.now);
+    let (places, nameless) = places(inputs, &table, &ours, &wishes);
     let mut desk = Desk {
         inputs,
         bring_up: bring_up(inputs),
-        staying: BTreeSet::new(),
+        staying: Serving::on(inputs, &places),
+        numbers: None,
+        records: Vec::with_capacity(places.len()),
+        standings: Vec::with_capacity(places.len()),
         plan: BackendPlan {
             operations: Vec::new(),
             applied: AppliedBackend { guard, ..AppliedBackend::new(exposure) },
             wake,
             probes: Vec::new(),
-            notes: assignment.unplaced.into_iter().map(Note::Unplaced).collect(),
+            notes: unplaced.into_iter().map(Note::Unplaced).chain(nameless).collect(),
             flapping,
             standings: BTreeMap::new(),
         },
-        wishes: judged.into_iter().map(|wish| (wish.instance.id.clone(), wish)).collect(),
     };
-    desk.staying = desk.who_stays(&assignment.table);
-    for (slot, row) in &assignment.table.rows {
-        desk.plan_row(*slot, row);
+    for place in &places {
+        desk.plan_place(place);
     }
-    desk.see_to_the_others(&assignment.table);
+    desk.see_to_the_others(&table);
+    desk.plan.applied.servers = std::mem::take(&mut desk.records).into_iter().collect();
     // Who comes comes first: at no moment may a backend be without a server because its last ones are leaving.
     desk.plan.operations.sort_by_key(Operation::is_going);
-    desk.tell_what_cannot_be(&assignment.table);
+    desk.tell_what_cannot_be(&table);
     desk.plan
+}
+
+/// The instances that are to have a slot. An unwell one keeps the slot it has, but is given none.
+fn wanted<'a>(wishes: &'a [Wish<'_>], before: &SlotTable) -> Vec<Wanted<'a>> {
+    let all_well = wishes.iter().all(|wish| wish.well);
+    let rows = before.rows.values().filter(|_| !all_well);
+    let there: HashSet<&InstanceId> = rows.filter_map(Row::instance).collect();
+    let wanted = wishes.iter().filter(|wish| wish.well || there.contains(&wish.instance.id));
+    wanted.map(|wish| Wanted { instance: &wish.instance, shape: wish.shape }).collect()
 }
 
 fn limits(inputs: &Inputs<'_>) -> Limits {
@@ -137,48 +151,9 @@ fn bring_up(inputs: &Inputs<'_>) -> BringUp {
 }
 
 impl Desk<'_> {
-    fn name(&self, slot: SlotNo, row: &Row) -> Result<Option<ServerName>, InvalidName> {
-        match &self.inputs.exposure.names {
-            Names::Slot(names) => names.name(slot).map(Some),
-            Names::Address => row.endpoint().map_or_else(
-                || {
-                    let mut seen = self.inputs.seen.servers.iter();
-                    Ok(seen.find(|(_, server)| server.id.get() == slot.get()).map(|(name, _)| name.clone()))
-                },
-                |endpoint| address_name(endpoint).map(Some),
-            ),
-        }
-    }
-
-    /// The servers that take traffic now and will still: those of others, and ours whose instance stays where it is.
-    fn who_stays(&self, table: &SlotTable) -> BTreeSet<ServerName> {
-        let mut staying: BTreeMap<&ServerName, &ObservedServer> =
-            self.inputs.seen.servers.iter().filter(|(_, seen)| seen.serves()).collect();
-        for (slot, row) in &table.rows {
-            let Ok(Some(name)) = self.name(*slot, row) else { continue };
-            let well = matches!(row, Row::Held { instance: Some(id), .. }
-                if self.wishes.get(id).is_some_and(|wish| wish.well));
-            let moved = staying.get(&name).is_some_and(|seen| seen.endpoint() != row.endpoint());
-            if !well || moved {
-                staying.remove(&name);
-            }
-        }
-        staying.into_keys().cloned().collect()
-    }
-
-    fn plan_row(&mut self, slot: SlotNo, row: &Row) {
-        let name = match self.name(slot, row) {
-            Ok(Some(name)) => name,
-            Ok(None) => return,
-            Err(error) => return self.plan.notes.push(Note::NoName(error.to_string())),
-        };
-        let seen = self.inputs.seen.servers.get(&name);
-        let record = self.inputs.applied.and_then(|applied| applied.servers.get(&name));
-        let wish = match row {
-            Row::Held { instance: Some(id), .. } => self.wishes.get(id).cloned(),
-            _ => None,
-        };
-        let goal = match &wish {
+    fn plan_place(&mut self, place: &Place<'_>) {
+        let Place { ref name, seen, record, wish, .. } = *place;
+        let goal = match wish {
             Some(wish) if wish.well => {
                 Goal::Serve { instance: &wish.instance, weight: self.weight(wish, record) }
             }
@@ -186,16 +161,13 @@ impl Desk<'_> {
             None => Goal::Park,
         };
         let steps = match (seen, goal) {
-            (Some(seen), goal) => steps(&self.scene(&name), goal, seen, record),
-            (None, Goal::Serve { instance, weight }) => {
-                self.add(slot, &name, row.shape(), instance, weight, record)
-            }
-            (None, Goal::Park) if matches!(row, Row::Free { .. }) => self.add_spare(slot, row.shape()),
+            (Some(seen), goal) => steps(&self.scene(name), goal, seen, record),
+            (None, Goal::Serve { instance, weight }) => self.add(place, instance, weight),
+            (None, Goal::Park) if matches!(place.row, Row::Free { .. }) => self.add_spare(place),
             (None, _) => Steps::default(),
         };
         let cap = self.inputs.exposure.policy.drain.cap;
-        let standing = standing(&steps, seen, wish.as_ref(), record, cap);
-        self.plan.standings.insert(name.clone(), standing);
+        self.standings.push((name.clone(), standing(&steps, seen, wish, record, cap)));
         self.take(name, steps);
     }
 
@@ -216,36 +188,25 @@ impl Desk<'_> {
             limits: &self.inputs.seen.limits,
             bring_up: self.bring_up,
             same_process: self.inputs.same_process,
-            others_serve: self.staying.iter().any(|staying| staying != name),
+            others_serve: self.staying.besides(name),
             reached: self.inputs.probes.get(&(exposure.backend.clone(), name.clone())).copied(),
             now: self.inputs.now,
         }
     }
 
-    fn add(
-        &self,
-        slot: SlotNo,
-        name: &ServerName,
-        shape: Shape,
-        instance: &Instance,
-        weight: Option<Weight>,
-        record: Option<&AppliedServer>,
-    ) -> Steps {
-        let why = match record {
+    fn add(&mut self, place: &Place<'_>, instance: &Instance, weight: Option<Weight>) -> Steps {
+        let why = match place.record {
             Some(_) if self.inputs.same_process => Reason::Drifted,
             Some(_) => Reason::Restarted,
             None => Reason::Appeared(instance.id.clone()),
         };
-        let add = self.addition(slot, name, shape, instance.endpoint, weight);
+        let add = self.addition(place, instance.endpoint, weight);
         let steps = Steps { changes: vec![(add, why.clone())], ..Steps::default() };
-        rise(&self.scene(name), steps, instance, weight, None, &why)
+        rise(&self.scene(&place.name), steps, instance, weight, None, &why)
     }
 
-    fn add_spare(&self, slot: SlotNo, shape: Shape) -> Steps {
-        let Ok(Some(name)) = self.name(slot, &Row::Free { shape, since: None }) else {
-            return Steps::default();
-        };
-        let add = self.addition(slot, &name, shape, self.inputs.exposure.slots.parking, None);
+    fn add_spare(&mut self, place: &Place<'_>) -> Steps {
+        let add = self.addition(place, self.inputs.exposure.slots.parking, None);
         let next = AppliedServer {
             phase: Phase::Parked,
             since: self.inputs.now,
@@ -258,52 +219,29 @@ impl Desk<'_> {
         Steps { changes: vec![(add, Reason::Growth)], next: Some(next), ..Steps::default() }
     }
 
-    fn addition(
-        &self,
-        slot: SlotNo,
-        name: &ServerName,
-        shape: Shape,
-        endpoint: Endpoint,
-        weight: Option<Weight>,
-    ) -> Change {
+    fn addition(&mut self, place: &Place<'_>, endpoint: Endpoint, weight: Option<Weight>) -> Change {
         let policy = &self.inputs.exposure.policy;
         let mut keywords = policy.server.clone();
-        keywords.backup = shape.backup;
+        keywords.backup = place.row.shape().backup;
         keywords.weight = weight.or(keywords.weight);
         if policy.cookie && self.inputs.seen.limits.version >= COOKIE_LIVE {
-            keywords.cookie = crate::name::CookieValue::new(name.as_str()).ok();
+            keywords.cookie = crate::name::CookieValue::new(place.name.as_str()).ok();
         }
         let checked = self.bring_up == BringUp::Check && keywords.check.is_some();
         if checked && self.inputs.seen.limits.version >= INIT_STATE {
             // A second safety beside the drain: until its check has passed it is down in every respect.
             keywords.init_state = Some(InitState::Down);
         }
-        keywords.id = Some(self.id_for(slot));
+        let numbers = self.numbers.get_or_insert_with(|| Numbers::of(self.inputs));
+        keywords.id = Some(numbers.take(place.slot));
         Change::Add { endpoint, keywords: Box::new(keywords) }
     }
 
-    /// A new server's number: as far from its slot's as those of the others are, so that every HAProxy with the same
-    /// slots has the same numbers; a free one beyond all where that is taken.
-    fn id_for(&self, slot: SlotNo) -> ServerId {
-        let servers = &self.inputs.seen.servers;
-        let numbered =
-            servers.iter().filter_map(|(name, seen)| Some((slot_by_name(self.inputs, name)?, seen.id)));
-        let offset = numbered.map(|(no, id)| i64::from(id.get()) - i64::from(no.get())).next().unwrap_or(0);
-        let wanted = u32::try_from(i64::from(slot.get()) + offset).ok().and_then(ServerId::new);
-        let planned = self.plan.operations.iter().filter_map(|operation| match &operation.change {
-            Change::Add { keywords, .. } => keywords.id,
-            _ => None,
-        });
-        let taken: BTreeSet<ServerId> = servers.values().map(|seen| seen.id).chain(planned).collect();
-        let beyond = taken.last().and_then(|last| ServerId::new(last.get().saturating_add(1)));
-        wanted.filter(|id| !taken.contains(id)).or(beyond).unwrap_or(ServerId::FIRST)
-    }
-
-    fn take(&mut self, server: ServerName, steps: Steps) {
+    fn take(&mut self, server: &ServerName, steps: Steps) {
         let backend = &self.inputs.exposure.backend;
         for (change, why) in steps.changes {
             if change == Change::State(State::Ready) {
-                self.staying.insert(server.clone());
+                self.staying.add(server);
             }
             self.plan.operations.push(Operation {
                 backend: backend.clone(),
@@ -327,7 +265,7 @@ impl Desk<'_> {
         }
         self.plan.wake = self.plan.wake.into_iter().chain(steps.wake).min();
         if let Some(next) = steps.next {
-            self.plan.applied.servers.insert(server, next);
+            self.records.push((server.clone(), next));
         }
     }
 
@@ -339,12 +277,11 @@ impl Desk<'_> {
             let (algorithm, slots) = (limits.algorithm.clone(), table.rows.len());
             self.plan.notes.push(Note::Static { algorithm, slots });
         }
-        let unchecked = servers.iter().filter(|(name, server)| {
-            !server.check.configured && self.plan.applied.servers.contains_key(*name)
-        });
-        let unchecked = unchecked.count();
-        if self.bring_up == BringUp::Check && unchecked > 0 {
-            self.plan.notes.push(Note::NoCheck { slots: unchecked });
+        let unchecked = beside(servers, &self.plan.applied.servers)
+            .filter(|(_, server, record)| !server.check.configured && record.is_some());
+        let slots = unchecked.count();
+        if self.bring_up == BringUp::Check && slots > 0 {
+            self.plan.notes.push(Note::NoCheck { slots });
         }
         if policy.cookie && limits.version < COOKIE_LIVE {
             self.plan.notes.push(Note::NoCookie { version: limits.version.to_string() });
@@ -353,22 +290,22 @@ impl Desk<'_> {
 
     /// Servers that are not Roster's: shown, and left alone, unless the whole backend is.
     fn see_to_the_others(&mut self, table: &SlotTable) {
-        for (name, seen) in &self.inputs.seen.servers {
-            if self.plan.standings.contains_key(name) {
-                continue;
-            }
-            if self.inputs.exposure.own == Own::Whole {
-                let record = self.inputs.applied.and_then(|applied| applied.servers.get(name));
+        let mut placed: BTreeMap<_, _> = std::mem::take(&mut self.standings).into_iter().collect();
+        let servers = beside(&self.inputs.seen.servers, &placed);
+        let cap = self.inputs.exposure.policy.drain.cap;
+        for (name, seen, _) in servers.filter(|(_, _, placed)| placed.is_none()) {
+            let standing = if self.inputs.exposure.own == Own::Whole {
+                let record = records(self.inputs).get(name);
                 let steps = steps(&self.scene(name), Goal::Park, seen, record);
-                let cap = self.inputs.exposure.policy.drain.cap;
-                self.plan.standings.insert(name.clone(), standing(&steps, Some(seen), None, record, cap));
-                self.take(name.clone(), steps);
-                continue;
-            }
-            let standing =
-                Standing { status: Status::Foreign, instance: None, endpoint: seen.endpoint(), since: None };
+                let standing = standing(&steps, Some(seen), None, record, cap);
+                self.take(name, steps);
+                standing
+            } else {
+                Standing { status: Status::Foreign, instance: None, endpoint: seen.endpoint(), since: None }
+            };
             self.plan.standings.insert(name.clone(), standing);
         }
+        self.plan.standings.append(&mut placed);
         let Names::Slot(names) = &self.inputs.exposure.names else { return };
         let ours = self.inputs.seen.servers.keys().any(|name| names.slot(name).is_some());
         if !ours && !self.inputs.seen.servers.is_empty() && !table.rows.is_empty() {

@@ -1,47 +1,73 @@
 //! The slots of a backend as they stand: by the record, and where there is none, by what HAProxy shows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::backend::Inputs;
+use super::beside::beside;
 use crate::address::Endpoint;
 use crate::applied::{AppliedServer, Phase};
 use crate::exposure::Names;
 use crate::guard::Wish;
-use crate::name::ServerName;
+use crate::name::{InstanceId, ServerName};
 use crate::observed::{ObservedServer, State};
 use crate::slots::{Row, Shape, SlotNo, SlotTable, address_name};
 use crate::weight::ServerId;
 
+/// A server of ours that HAProxy shows.
+#[derive(Clone, Copy)]
+pub(super) struct Ours<'a> {
+    pub slot: SlotNo,
+    pub name: &'a ServerName,
+    pub seen: &'a ObservedServer,
+    pub record: Option<&'a AppliedServer>,
+}
+
+/// The servers that are ours, in the order of their slots.
+pub(super) fn ours<'a>(inputs: &Inputs<'a>) -> Vec<Ours<'a>> {
+    let servers = beside(&inputs.seen.servers, records(inputs));
+    let mut ours: Vec<Ours<'a>> = servers
+        .filter_map(|(name, seen, record)| {
+            slot_of(inputs, name, seen.id).map(|slot| Ours { slot, name, seen, record })
+        })
+        .collect();
+    ours.sort_by_key(|one| one.slot);
+    ours
+}
+
+/// What was last written to each server.
+pub(super) fn records<'a>(inputs: &Inputs<'a>) -> &'a BTreeMap<ServerName, AppliedServer> {
+    static NONE: BTreeMap<ServerName, AppliedServer> = BTreeMap::new();
+    inputs.applied.map_or(&NONE, |applied| &applied.servers)
+}
+
 /// The slots as they stand: by the record, and where there is none, by what HAProxy shows.
-pub(super) fn derive(inputs: &Inputs<'_>, wishes: &[Wish<'_>]) -> SlotTable {
-    let live: BTreeSet<Endpoint> = wishes.iter().map(|wish| wish.instance.endpoint).collect();
-    let ready = inputs.seen.servers.values().filter(|seen| seen.state() == State::Ready);
-    let scout = Scout {
-        live,
-        ready: ready.filter_map(ObservedServer::endpoint).collect(),
-        placeholder: placeholder(inputs).unwrap_or(inputs.exposure.slots.parking),
+pub(super) fn derive(inputs: &Inputs<'_>, ours: &[Ours<'_>], wishes: &[Wish<'_>]) -> SlotTable {
+    let scout = Scout::new(inputs, ours, wishes);
+    let row = |one: &Ours<'_>| {
+        let shape = Shape { backup: one.seen.backup };
+        one.record.map_or_else(|| scout.unrecorded(one.seen, shape), |record| recorded(record, shape))
     };
-    let mut rows = BTreeMap::new();
-    for (name, seen) in &inputs.seen.servers {
-        let Some(slot) = slot_of(inputs, name, seen.id) else { continue };
-        let shape = Shape { backup: seen.backup };
-        let record = inputs.applied.and_then(|applied| applied.servers.get(name));
-        let row = record.map_or_else(|| scout.unrecorded(seen, shape), |record| recorded(record, shape));
-        rows.insert(slot, row);
-    }
+    let mut rows: BTreeMap<SlotNo, Row> = ours.iter().map(|one| (one.slot, row(one))).collect();
     // A server of ours that is not there any more was lost in a restart; where it can be added again, its
     // instance keeps its place.
     if inputs.seen.limits.dynamic {
-        for (name, record) in inputs.applied.iter().flat_map(|applied| &applied.servers) {
-            let slot = if inputs.seen.servers.contains_key(name) { None } else { slot_by_name(inputs, name) };
-            if let Some(slot) = slot.filter(|_| record.phase.is_held()) {
-                let shape = wishes.iter().find(|wish| record.instance.as_ref() == Some(&wish.instance.id));
-                let shape = shape.map_or_else(Shape::default, |wish| wish.shape);
-                rows.entry(slot).or_insert_with(|| recorded(record, shape));
-            }
+        let lost = beside(records(inputs), &inputs.seen.servers).filter(|(_, _, seen)| seen.is_none());
+        let lost = lost.filter(|(_, record, _)| record.phase.is_held());
+        let lost: Vec<(SlotNo, &AppliedServer)> =
+            lost.filter_map(|(name, record, _)| Some((slot_by_name(inputs, name)?, record))).collect();
+        let shapes = shapes(if lost.is_empty() { &[] } else { wishes });
+        for (slot, record) in lost {
+            let shape = record.instance.as_ref().and_then(|id| shapes.get(id)).copied();
+            rows.entry(slot).or_insert_with(|| recorded(record, shape.unwrap_or_default()));
         }
     }
     SlotTable { rows }
+}
+
+/// The shape that each instance needs.
+fn shapes<'a>(wishes: &'a [Wish<'_>]) -> HashMap<&'a InstanceId, Shape> {
+    // From the last to the first, so that the first of two with one id has the word.
+    wishes.iter().rev().map(|wish| (&wish.instance.id, wish.shape)).collect()
 }
 
 fn recorded(record: &AppliedServer, shape: Shape) -> Row {
@@ -55,18 +81,33 @@ fn recorded(record: &AppliedServer, shape: Shape) -> Row {
 
 /// What tells whose a server is that Roster has no record of.
 struct Scout {
-    live: BTreeSet<Endpoint>,
+    live: HashSet<Endpoint>,
     /// Where servers are ready.
-    ready: BTreeSet<Endpoint>,
+    ready: HashSet<Endpoint>,
     /// Where servers point that nobody uses.
     placeholder: Endpoint,
 }
 
 impl Scout {
+    fn new(inputs: &Inputs<'_>, ours: &[Ours<'_>], wishes: &[Wish<'_>]) -> Self {
+        let placeholder = placeholder(inputs, ours).unwrap_or(inputs.exposure.slots.parking);
+        let mut scout = Self { live: HashSet::new(), ready: HashSet::new(), placeholder };
+        // Where every server is either recorded or nobody's, the scout is never asked.
+        if ours.iter().any(|one| one.record.is_none() && scout.lives_at(one.seen).is_some()) {
+            let ready = inputs.seen.servers.values().filter(|seen| seen.state() == State::Ready);
+            scout.live = wishes.iter().map(|wish| wish.instance.endpoint).collect();
+            scout.ready = ready.filter_map(ObservedServer::endpoint).collect();
+        }
+        scout
+    }
+
+    /// Where a server points, if somebody may be there.
+    fn lives_at(&self, seen: &ObservedServer) -> Option<Endpoint> {
+        seen.endpoint().filter(|endpoint| *endpoint != self.placeholder)
+    }
+
     fn unrecorded(&self, seen: &ObservedServer, shape: Shape) -> Row {
-        let Some(endpoint) = seen.endpoint().filter(|endpoint| *endpoint != self.placeholder) else {
-            return Row::Free { shape, since: None };
-        };
+        let Some(endpoint) = self.lives_at(seen) else { return Row::Free { shape, since: None } };
         let state = seen.state();
         // Where a second server points at the same address and is ready, that one is the instance's.
         let doubled = state != State::Ready && self.ready.contains(&endpoint);
@@ -79,20 +120,15 @@ impl Scout {
 }
 
 /// The address that a template gives to all its slots, if several unrecorded ones share one: nobody lives there.
-fn placeholder(inputs: &Inputs<'_>) -> Option<Endpoint> {
-    let mut counts: BTreeMap<Endpoint, usize> = BTreeMap::new();
-    for (name, seen) in &inputs.seen.servers {
-        let recorded = inputs.applied.is_some_and(|applied| applied.servers.contains_key(name));
-        if let Some(endpoint) = seen.endpoint().filter(|_| !recorded && slot_by_name(inputs, name).is_some())
-        {
-            *counts.entry(endpoint).or_default() += 1;
-        }
+fn placeholder(inputs: &Inputs<'_>, ours: &[Ours<'_>]) -> Option<Endpoint> {
+    if inputs.exposure.names == Names::Address {
+        return None;
     }
-    counts
-        .into_iter()
-        .filter(|(_, count)| *count > 1)
-        .max_by_key(|(_, count)| *count)
-        .map(|(endpoint, _)| endpoint)
+    let unrecorded = ours.iter().filter(|one| one.record.is_none());
+    let mut endpoints: Vec<Endpoint> = unrecorded.filter_map(|one| one.seen.endpoint()).collect();
+    endpoints.sort_unstable();
+    let shared = endpoints.chunk_by(|a, b| a == b).filter(|same| same.len() > 1);
+    shared.max_by_key(|same| same.len()).and_then(|same| same.first()).copied()
 }
 
 pub(super) fn slot_by_name(inputs: &Inputs<'_>, name: &ServerName) -> Option<SlotNo> {

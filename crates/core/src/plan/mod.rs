@@ -4,7 +4,10 @@
 //! backend at a time; nothing in one backend changes the plan for another.
 
 mod backend;
+mod beside;
 mod derive;
+mod numbers;
+mod places;
 mod server;
 mod standing;
 mod types;

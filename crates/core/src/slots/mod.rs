@@ -2,6 +2,10 @@
 
 mod scheme;
 mod table;
+mod vacancy;
+
+#[cfg(test)]
+mod tests;
 
 pub use scheme::{
     Factor, Growth, InvalidScheme, NameScheme, NoName, SlotNames, SlotNo, SlotPattern, SlotScheme,

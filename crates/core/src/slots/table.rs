@@ -3,7 +3,8 @@
 //! Invariants: an instance holds at most one slot; a live instance keeps its slot for as long as the slot's shape
 //! fits; a slot freed by one instance moves no other; the order in which instances are given does not matter.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::scheme::{Growth, SlotNo};
+use super::vacancy::Vacancies;
 use crate::address::Endpoint;
 use crate::instance::Instance;
 use crate::name::InstanceId;
@@ -145,26 +147,9 @@ impl Row {
 }
 
 impl SlotTable {
-    /// The slot that an instance holds.
-    pub fn slot_of(&self, id: &InstanceId) -> Option<SlotNo> {
-        let holds = |row: &Row| matches!(row, Row::Held { instance: Some(held), .. } if held == id);
-        self.rows.iter().find(|(_, row)| holds(row)).map(|(no, _)| *no)
-    }
-
     /// How many slots hold an instance.
     pub fn held(&self) -> usize {
         self.rows.values().filter(|row| matches!(row, Row::Held { .. })).count()
-    }
-
-    fn first_gap(&self) -> SlotNo {
-        let mut gap = SlotNo::FIRST;
-        for number in self.rows.keys() {
-            if *number != gap {
-                break;
-            }
-            gap = gap.next();
-        }
-        gap
     }
 }
 
@@ -184,12 +169,13 @@ impl fmt::Display for NoSlot {
 }
 
 /// Gives every wanted instance a slot: the one it has, else the first hole, else a new one.
-pub fn assign(table: &SlotTable, wanted: &[Wanted<'_>], limits: &Limits, now: Timestamp) -> Assignment {
+pub fn assign(table: SlotTable, wanted: &[Wanted<'_>], limits: &Limits, now: Timestamp) -> Assignment {
     let (live, mut unplaced) = one_for_each_address(wanted);
     let live_count = u32::try_from(live.len()).unwrap_or(u32::MAX);
-    let (mut table, homeless) = keep(table, live, limits);
+    let (mut table, homeless) = keep(table, &live, limits);
+    let mut vacancies = Vacancies::of(&table, limits, now);
     for wanted in homeless {
-        match vacancy(&table, wanted.shape, limits, now) {
+        match vacancies.take(&table, wanted.shape) {
             Some(number) => {
                 table.rows.insert(number, held(&wanted));
             }
@@ -203,7 +189,8 @@ pub fn assign(table: &SlotTable, wanted: &[Wanted<'_>], limits: &Limits, now: Ti
     if limits.can_grow && !limits.by_address {
         let size = limits.growth.size(limits.base, live_count);
         while u32::try_from(table.rows.len()).is_ok_and(|rows| rows < size) {
-            table.rows.insert(table.first_gap(), Row::Free { shape: Shape::default(), since: None });
+            let gap = vacancies.first_gap(&table);
+            table.rows.insert(gap, Row::Free { shape: Shape::default(), since: None });
         }
     }
     Assignment { table, unplaced }
@@ -215,81 +202,62 @@ fn held(wanted: &Wanted<'_>) -> Row {
 }
 
 /// Sorts by id and drops the second of two with one id or one address.
-fn one_for_each_address<'a>(wanted: &[Wanted<'a>]) -> (BTreeMap<&'a InstanceId, Wanted<'a>>, Vec<Unplaced>) {
+fn one_for_each_address<'a>(wanted: &[Wanted<'a>]) -> (Vec<Wanted<'a>>, Vec<Unplaced>) {
     let mut sorted: Vec<Wanted<'a>> = wanted.to_vec();
     sorted.sort_by(|a, b| (&a.instance.id, a.instance.endpoint).cmp(&(&b.instance.id, b.instance.endpoint)));
-    let mut by_id = BTreeMap::new();
-    let mut by_endpoint: BTreeMap<Endpoint, &InstanceId> = BTreeMap::new();
+    let mut live: Vec<Wanted<'a>> = Vec::with_capacity(sorted.len());
+    let mut by_endpoint: HashMap<Endpoint, &InstanceId> = HashMap::with_capacity(sorted.len());
     let mut unplaced = Vec::new();
     for one in sorted {
         let Instance { id, endpoint, .. } = one.instance;
-        if by_id.contains_key(id) {
+        if live.last().is_some_and(|last| last.instance.id == *id) {
             continue;
         }
-        if let Some(holder) = by_endpoint.get(endpoint) {
-            let why = NoSlot::SameAddress { holder: (*holder).clone() };
-            unplaced.push(Unplaced { instance: id.clone(), endpoint: *endpoint, why });
-        } else {
-            by_endpoint.insert(*endpoint, id);
-            by_id.insert(id, one);
+        match by_endpoint.entry(*endpoint) {
+            Entry::Vacant(free) => {
+                free.insert(id);
+                live.push(one);
+            }
+            Entry::Occupied(holder) => {
+                let why = NoSlot::SameAddress { holder: (*holder.get()).clone() };
+                unplaced.push(Unplaced { instance: id.clone(), endpoint: *endpoint, why });
+            }
         }
     }
-    (by_id, unplaced)
+    (live, unplaced)
 }
 
 /// Matches slots with the instances they have, by id and then by address; what is left over needs a slot.
-fn keep<'a>(
-    table: &SlotTable,
-    mut live: BTreeMap<&'a InstanceId, Wanted<'a>>,
-    limits: &Limits,
-) -> (SlotTable, Vec<Wanted<'a>>) {
-    let mut rows = table.rows.clone();
-    let mut kept = BTreeSet::new();
-    for (number, row) in &mut rows {
-        let Some(wanted) = row.instance().and_then(|id| live.get(id)).copied() else { continue };
-        let same_address = row.endpoint() == Some(wanted.instance.endpoint);
-        if row.shape() == wanted.shape && (same_address || !limits.by_address) {
-            *row = held(&wanted);
-            live.remove(&wanted.instance.id);
-            kept.insert(*number);
-        }
-    }
-    let by_endpoint: BTreeMap<Endpoint, &'a InstanceId> =
-        live.iter().map(|(id, wanted)| (wanted.instance.endpoint, *id)).collect();
-    for (number, row) in &mut rows {
-        if kept.contains(number) {
-            continue;
-        }
-        let id = row.endpoint().and_then(|endpoint| by_endpoint.get(&endpoint));
-        let wanted = id.and_then(|id| live.get(*id)).copied();
-        match wanted {
-            Some(wanted) if wanted.shape == row.shape() => {
+fn keep<'a>(table: SlotTable, live: &[Wanted<'a>], limits: &Limits) -> (SlotTable, Vec<Wanted<'a>>) {
+    let SlotTable { mut rows } = table;
+    let mut homeless: HashMap<&InstanceId, Wanted<'a>> =
+        live.iter().map(|wanted| (&wanted.instance.id, *wanted)).collect();
+    let mut unmatched: Vec<&mut Row> = Vec::new();
+    for row in rows.values_mut() {
+        let fits = |wanted: &&Wanted<'_>| {
+            let same_address = row.endpoint() == Some(wanted.instance.endpoint);
+            row.shape() == wanted.shape && (same_address || !limits.by_address)
+        };
+        match row.instance().and_then(|id| homeless.get(id)).filter(fits).copied() {
+            Some(wanted) => {
                 *row = held(&wanted);
-                live.remove(&wanted.instance.id);
+                homeless.remove(&wanted.instance.id);
             }
-            _ => {
-                if let Row::Held { shape, instance, endpoint } = row.clone() {
-                    *row = Row::Leaving { shape, instance, endpoint };
-                }
-            }
+            None => unmatched.push(row),
         }
     }
-    (SlotTable { rows }, live.into_values().collect())
-}
-
-/// The slot for a newcomer: the first rested hole of its shape, else the one that has rested longest, else a new one.
-fn vacancy(table: &SlotTable, shape: Shape, limits: &Limits, now: Timestamp) -> Option<SlotNo> {
-    let free = table.rows.iter().filter_map(|(number, row)| match row {
-        Row::Free { shape: has, since } if *has == shape => Some((*number, *since)),
-        _ => None,
-    });
-    let free: Vec<_> = if limits.by_address { Vec::new() } else { free.collect() };
-    let rested = |since: Option<Timestamp>| {
-        since.is_none_or(|since| {
-            now.duration_since(since) >= jiff::SignedDuration::try_from(limits.rest).unwrap_or_default()
-        })
-    };
-    let first = free.iter().find(|(_, since)| rested(*since)).map(|(number, _)| *number);
-    let longest = || free.iter().min_by_key(|(number, since)| (*since, *number)).map(|(number, _)| *number);
-    first.or_else(longest).or_else(|| limits.can_grow.then(|| table.first_gap()))
+    let mut by_endpoint: HashMap<Endpoint, Wanted<'a>> =
+        homeless.values().map(|wanted| (wanted.instance.endpoint, *wanted)).collect();
+    for row in unmatched {
+        let wanted = row.endpoint().and_then(|endpoint| by_endpoint.get(&endpoint)).copied();
+        if let Some(wanted) = wanted.filter(|wanted| wanted.shape == row.shape()) {
+            *row = held(&wanted);
+            by_endpoint.remove(&wanted.instance.endpoint);
+            homeless.remove(&wanted.instance.id);
+        } else if let Row::Held { shape, instance, endpoint } = row {
+            *row = Row::Leaving { shape: *shape, instance: instance.take(), endpoint: *endpoint };
+        }
+    }
+    let homeless = live.iter().filter(|wanted| homeless.contains_key(&wanted.instance.id));
+    (SlotTable { rows }, homeless.copied().collect())
 }

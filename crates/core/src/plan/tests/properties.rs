@@ -128,8 +128,8 @@ proptest! {
             rest: Duration::ZERO,
         };
         let now = jiff::Timestamp::UNIX_EPOCH;
-        let once = assign(&SlotTable::default(), &wanted, &limits, now);
+        let once = assign(SlotTable::default(), &wanted, &limits, now);
         prop_assert!(once.unplaced.is_empty());
-        prop_assert_eq!(assign(&once.table, &wanted, &limits, now), once);
+        prop_assert_eq!(assign(once.table.clone(), &wanted, &limits, now), once);
     }
 }

@@ -1,0 +1,118 @@
+//! The places of a backend: each slot with its name, its server, its record and its instance, looked up once.
+
+use std::collections::{HashMap, HashSet};
+
+use super::backend::Inputs;
+use super::derive::{Ours, records};
+use super::types::Note;
+use crate::applied::AppliedServer;
+use crate::exposure::Names;
+use crate::guard::Wish;
+use crate::name::{InstanceId, InvalidName, ServerName};
+use crate::observed::ObservedServer;
+use crate::slots::{Row, SlotNo, SlotTable, address_name};
+
+/// One slot and all that is known of it.
+pub(super) struct Place<'a> {
+    pub slot: SlotNo,
+    pub row: &'a Row,
+    pub name: ServerName,
+    pub seen: Option<&'a ObservedServer>,
+    pub record: Option<&'a AppliedServer>,
+    /// Why an instance is to be there.
+    pub wish: Option<&'a Wish<'a>>,
+}
+
+/// The places of a table, in the order of their slots, and the slots for which there is no name.
+pub(super) fn places<'a>(
+    inputs: &Inputs<'a>,
+    table: &'a SlotTable,
+    ours: &[Ours<'a>],
+    wishes: &'a [Wish<'_>],
+) -> (Vec<Place<'a>>, Vec<Note>) {
+    let wishes: HashMap<&InstanceId, &'a Wish<'_>> =
+        wishes.iter().map(|wish| (&wish.instance.id, wish)).collect();
+    let mut ours = ours.iter().peekable();
+    let (mut places, mut notes) = (Vec::with_capacity(table.rows.len()), Vec::new());
+    for (slot, row) in &table.rows {
+        let there = ours.next_if(|one| one.slot == *slot);
+        let wish = match row {
+            Row::Held { instance: Some(id), .. } => wishes.get(id).copied(),
+            _ => None,
+        };
+        match place(inputs, *slot, row, there) {
+            Ok(place) => places.extend(place.map(|place| Place { wish, ..place })),
+            Err(error) => notes.push(Note::NoName(error.to_string())),
+        }
+    }
+    (places, notes)
+}
+
+fn place<'a>(
+    inputs: &Inputs<'a>,
+    slot: SlotNo,
+    row: &'a Row,
+    there: Option<&Ours<'a>>,
+) -> Result<Option<Place<'a>>, InvalidName> {
+    let name = match (&inputs.exposure.names, row.endpoint()) {
+        (Names::Slot(names), _) if there.is_none() => names.name(slot)?,
+        // The server that has the slot's number may be called after an address that it does not point at any more.
+        (Names::Address, Some(endpoint)) => address_name(endpoint)?,
+        _ => {
+            return Ok(there.map(|Ours { name, seen, record, .. }| Place {
+                slot,
+                row,
+                name: (*name).clone(),
+                seen: Some(seen),
+                record: *record,
+                wish: None,
+            }));
+        }
+    };
+    let (seen, record) = (inputs.seen.servers.get(&name), records(inputs).get(&name));
+    Ok(Some(Place { slot, row, name, seen, record, wish: None }))
+}
+
+/// The servers of a backend that take traffic, as far as anybody asks: whether there is another one than a given one.
+#[derive(Debug, Default)]
+pub(super) struct Serving {
+    one: Option<ServerName>,
+    several: bool,
+}
+
+impl Serving {
+    /// The servers that take traffic now and will still: those of others, and ours whose instance stays where it is.
+    pub(super) fn on(inputs: &Inputs<'_>, places: &[Place<'_>]) -> Self {
+        let going: HashSet<&ServerName> =
+            places.iter().filter(|place| place.is_going()).map(|place| &place.name).collect();
+        let serving = inputs.seen.servers.iter().filter(|(_, seen)| seen.serves());
+        let mut staying = Self::default();
+        // Two are as good as all.
+        for (name, _) in serving.filter(|(name, _)| !going.contains(name)).take(2) {
+            staying.add(name);
+        }
+        staying
+    }
+
+    pub(super) fn add(&mut self, server: &ServerName) {
+        match &self.one {
+            None => self.one = Some(server.clone()),
+            Some(one) => self.several |= one != server,
+        }
+    }
+
+    /// Whether any other server than this one takes traffic.
+    pub(super) fn besides(&self, server: &ServerName) -> bool {
+        self.several || self.one.as_ref().is_some_and(|one| one != server)
+    }
+}
+
+impl Place<'_> {
+    /// Whether a server that takes traffic is about to stop: its instance is gone, unwell or elsewhere.
+    fn is_going(&self) -> bool {
+        let stays = |seen: &ObservedServer| {
+            self.wish.is_some_and(|wish| wish.well) && seen.endpoint() == self.row.endpoint()
+        };
+        self.seen.is_some_and(|seen| seen.serves() && !stays(seen))
+    }
+}
