@@ -2,14 +2,13 @@
 //! names its place. `${…}` stands for itself, and a key that is there twice fails the whole file, for nobody can tell
 //! which of the two is meant.
 
-use crate::document::build::{self, Entries, NotPlain};
+use crate::document::build::{self, NotPlain, PlainEntries};
 use crate::document::faults;
-use crate::document::node::Node;
+use crate::document::node::{Entry, Node};
 use crate::document::view::{Field, View};
 use crate::problem::{Problem, Problems};
 
 /// The text of a file of data, yet to be read.
-#[derive(Clone, Copy)]
 pub struct Text<'t> {
     text: &'t str,
     /// Whether it can still be plain YAML.
@@ -30,14 +29,17 @@ impl<'t> Text<'t> {
     /// Reads it entry by entry, so that there is never more than one entry's tree: if it has `key` alone at its top, and
     /// there a mapping, whose entries are given to `each` and forgotten.
     ///
-    /// If it is any other, or not plain enough to be sure of what it says, or wrong, what was given counts for nothing:
-    /// [`Text::parse`] then says what it is.
+    /// If it is any other, or neither JSON nor plain YAML, or wrong, what was given counts for nothing: [`Text::parse`]
+    /// then says what it is.
     pub fn entries(&mut self, key: &str, mut each: impl FnMut(Field<'_>)) -> Result<(), NotPlain> {
-        let entries = Entries::under(key, self.text)?;
-        let read = entries.read(&mut |entry| each(Field::new(entry)));
+        let each = &mut |entry: &Entry<'_>| each(Field::new(entry));
+        if build::may_be_json(self.text) {
+            return build::json_entries(self.text, key, each).map_err(|_| NotPlain);
+        }
+        let all = PlainEntries::under(key, self.text)?.read(each);
         // What stopped it there would stop it again.
-        self.plain = read.is_ok();
-        read
+        self.plain = all.is_ok();
+        if all? { Ok(()) } else { Err(NotPlain) }
     }
 
     /// Reads it as a whole. `file` stands in errors.

@@ -14,12 +14,14 @@ pub struct Position {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct Node<'t> {
     pub(crate) at: Position,
     pub(crate) content: Content<'t>,
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) enum Content<'t> {
     Scalar(Scalar<'t>),
     List(Vec<Node<'t>>),
@@ -27,6 +29,7 @@ pub(crate) enum Content<'t> {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct Entry<'t> {
     pub(crate) key: Cow<'t, str>,
     pub(crate) at: Position,
@@ -35,6 +38,7 @@ pub(crate) struct Entry<'t> {
 
 /// A text that is not yet a number, a truth value or a string: what it is depends on what is wanted.
 #[derive(Clone)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct Scalar<'t> {
     pub(crate) text: Cow<'t, str>,
     /// Neither quoted nor a block: only such a text can be a number, a truth value or nothing.
@@ -107,18 +111,20 @@ impl<'t> Node<'t> {
 
     /// The same with copies of all texts, so that it outlives the file's own.
     pub(crate) fn into_owned(self) -> Node<'static> {
-        let entry = |Entry { key, at, value }: Entry<'t>| {
-            let key = Cow::Owned(key.into_owned());
-            Entry { key, at, value: value.into_owned() }
-        };
         let content = match self.content {
             Content::Scalar(Scalar { text, plain, origin }) => {
                 Content::Scalar(Scalar { text: Cow::Owned(text.into_owned()), plain, origin })
             }
             Content::List(items) => Content::List(items.into_iter().map(Node::into_owned).collect()),
-            Content::Map(entries) => Content::Map(entries.into_iter().map(entry).collect()),
+            Content::Map(entries) => Content::Map(entries.into_iter().map(Entry::into_owned).collect()),
         };
         Node { at: self.at, content }
+    }
+}
+
+impl Entry<'_> {
+    pub(crate) fn into_owned(self) -> Entry<'static> {
+        Entry { key: Cow::Owned(self.key.into_owned()), at: self.at, value: self.value.into_owned() }
     }
 }
 

@@ -3,13 +3,15 @@
 //!
 //! What is not JSON to the letter (RFC 8259) is left to the reader of YAML, with its errors.
 
+use std::collections::HashSet;
+
 use saphyr_parser::ScalarStyle;
 
-use super::{Builder, Fault, Frame, Map};
-use crate::document::node::Position;
+use super::{Builder, Fault, Frame, MAX_BYTES, Map};
+use crate::document::node::{Entry, Position};
 
 /// Why the reading ended early.
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// This is not JSON; it may be YAML.
     NotJson,
     /// It is, but goes beyond a bound.
@@ -27,17 +29,41 @@ struct Json<'t, 'b> {
 }
 
 /// Whether a text can be JSON with a list or a mapping at its top, so that it is worth a try.
-pub(super) fn may_be(text: &str) -> bool {
+pub(crate) fn may_be(text: &str) -> bool {
     text.trim_start().starts_with(['{', '['])
 }
 
 /// Builds the tree of one JSON text.
 pub(super) fn read<'t>(text: &'t str, builder: &mut Builder<'t>) -> Result<(), Stop> {
-    let place = Position { line: 1, column: 1 };
-    let mut json = Json { text, next: 0, counted: 0, place, builder };
+    let mut json = Json::new(text, builder);
     json.value()?;
-    json.space();
-    if json.peek().is_none() { Ok(()) } else { Err(Stop::NotJson) }
+    json.end()
+}
+
+/// Reads a text that is an object with one key, and an object there, whose entries are handed on one by one. With an
+/// error, what was handed on counts for nothing.
+pub(crate) fn entries(text: &str, key: &str, each: &mut dyn FnMut(&Entry<'_>)) -> Result<(), Stop> {
+    if text.len() > MAX_BYTES {
+        return Err(Stop::NotJson);
+    }
+    let mut builder = Builder::new(None);
+    let mut json = Json::new(text, &mut builder);
+    let (mut there, mut seen) = (false, HashSet::new());
+    json.object(|json| {
+        there = true;
+        let found = json.key()?;
+        if found.strip_prefix('"').and_then(|found| found.strip_suffix('"')) != Some(key) {
+            return Err(Stop::NotJson);
+        }
+        json.object(|json| {
+            json.entry()?;
+            let entry = json.builder.take_entry().ok_or(Stop::NotJson)?;
+            each(&entry);
+            if seen.insert(entry.key) { Ok(()) } else { Err(Stop::NotJson) }
+        })
+    })?;
+    json.end()?;
+    if there && builder.faults.is_empty() { Ok(()) } else { Err(Stop::NotJson) }
 }
 
 impl From<Fault> for Stop {
@@ -46,30 +72,54 @@ impl From<Fault> for Stop {
     }
 }
 
-impl<'t> Json<'t, '_> {
+impl<'t, 'b> Json<'t, 'b> {
+    fn new(text: &'t str, builder: &'b mut Builder<'t>) -> Self {
+        let mut json = Self { text, next: 0, counted: 0, place: Position { line: 1, column: 1 }, builder };
+        json.space();
+        json
+    }
+
+    fn end(&mut self) -> Result<(), Stop> {
+        self.space();
+        if self.peek().is_none() { Ok(()) } else { Err(Stop::NotJson) }
+    }
+
     /// The builder bounds how deep this goes.
     fn value(&mut self) -> Result<(), Stop> {
-        self.space();
         match self.peek() {
-            Some(b'{') => self.mapping(),
+            Some(b'{') => self.object(Self::entry),
             Some(b'[') => self.list(),
             Some(b'"') => self.string(),
             _ => self.word(),
         }
     }
 
-    fn mapping(&mut self) -> Result<(), Stop> {
+    fn object(&mut self, entry: impl FnMut(&mut Self) -> Result<(), Stop>) -> Result<(), Stop> {
+        if self.peek() != Some(b'{') {
+            return Err(Stop::NotJson);
+        }
         let at = self.at();
         self.builder.open(Ok(()), Frame::Map { at, anchor: 0, map: Map::default() })?;
-        self.items(b'}', |json| {
-            if json.peek() != Some(b'"') {
-                return Err(Stop::NotJson);
-            }
-            json.string()?;
-            json.space();
-            json.expect(b':')?;
-            json.value()
-        })
+        self.items(b'}', entry)
+    }
+
+    fn entry(&mut self) -> Result<(), Stop> {
+        self.key()?;
+        self.value()
+    }
+
+    /// A key as it is written, in its quotes; and what stands before the value.
+    fn key(&mut self) -> Result<&'t str, Stop> {
+        if self.peek() != Some(b'"') {
+            return Err(Stop::NotJson);
+        }
+        let start = self.next;
+        self.string()?;
+        let key = self.text.get(start..self.next).unwrap_or_default();
+        self.space();
+        self.expect(b':')?;
+        self.space();
+        Ok(key)
     }
 
     fn list(&mut self) -> Result<(), Stop> {
@@ -178,8 +228,9 @@ impl<'t> Json<'t, '_> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Built, yaml};
+    use super::super::{Built, MAX_DEPTH, yaml};
     use super::*;
+    use crate::document::node::{Content, Node};
 
     fn json(text: &str) -> Option<Built<'_>> {
         let mut builder = Builder::new(None);
@@ -189,6 +240,13 @@ mod tests {
 
     fn as_yaml(text: &str) -> Option<Built<'_>> {
         yaml(text, None).ok()
+    }
+
+    /// What stands under the key `a`, entry by entry.
+    fn parts(text: &str) -> Option<Vec<Entry<'static>>> {
+        let mut found = Vec::new();
+        entries(text, "a", &mut |entry| found.push(entry.clone().into_owned())).ok()?;
+        Some(found)
     }
 
     fn shown(built: Option<Built<'_>>) -> String {
@@ -240,7 +298,42 @@ mod tests {
     }
 
     #[test]
+    fn entries_are_given_only_of_a_text_that_has_nothing_else() {
+        let text = "{\"a\": {\"b\": 1, \"\\u00e9\": [{\"c\": null}], \"d\": {}} }\n";
+        let Some(Built { root: Node { content: Content::Map(top), .. }, .. }) = json(text) else { panic!() };
+        assert_eq!(top.first().map(|entry| &entry.value.content), parts(text).map(Content::Map).as_ref());
+        assert_eq!(parts("{\"a\": {}}"), Some(Vec::new()));
+        for text in [
+            "{}",
+            "{\"a\": []}",
+            "{\"a\": 1}",
+            "{\"b\": {}}",
+            "[{\"a\": {}}]",
+            "{\"a\": {}, \"b\": {}}",
+            "{\"b\": {}, \"a\": {}}",
+            "{\"a\": {\"b\": 1}, \"a\": {}}",
+            "{\"a\": {\"b\": 1, \"b\": 2}}",
+            "{\"a\": {\"b\": 1, \"\\u0062\": 2}}",
+            "{\"a\": {\"b\": {\"c\": 1, \"c\": 2}}}",
+            "{\"a\": {\"b\": 1}} x",
+            "{\"a\": {\"b\": 1}",
+            "{\"a\": {\"b\": 1,}}",
+            "{\"a\": {\"b\": '1'}}",
+            "{a: {\"b\": 1}}",
+        ] {
+            assert_eq!(parts(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn depth_is_bounded_as_in_yaml() {
+        let nested = |depth: usize| {
+            let inside = depth - 2;
+            format!("{{\"a\": {{\"b\": {}{}}}}}", "[".repeat(inside), "]".repeat(inside))
+        };
+        assert!(parts(&nested(MAX_DEPTH)).is_some() && json(&nested(MAX_DEPTH)).is_some());
+        assert!(parts(&nested(MAX_DEPTH + 1)).is_none() && json(&nested(MAX_DEPTH + 1)).is_none());
+
         let deep = "[".repeat(100_000);
         assert!(matches!(read(&deep, &mut Builder::new(None)), Err(Stop::Fault(_))));
     }
@@ -269,6 +362,20 @@ mod tests {
             let text = text.unwrap();
             prop_assert_ne!(shown(json(&text)), "not read");
             prop_assert_eq!(shown(json(&text)), shown(as_yaml(&text)), "{}", text);
+        }
+
+        #[test]
+        fn entry_by_entry_it_is_what_it_is_as_a_whole(value in any_value(), pretty in any::<bool>()) {
+            let value = serde_json::json!({ "a": value });
+            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+            let text = text.unwrap();
+            let whole = json(&text).unwrap();
+            let Content::Map(top) = whole.root.content else { unreachable!() };
+            let wanted = match &top.first().unwrap().value.content {
+                Content::Map(entries) => Some(entries.clone()),
+                _ => None,
+            };
+            prop_assert_eq!(parts(&text), wanted);
         }
 
         #[test]

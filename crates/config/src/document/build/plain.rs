@@ -6,9 +6,9 @@
 //! then takes the text from its beginning and has the last word. What is taken here is the same tree at the same places
 //! there.
 
-mod line;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::collections::HashSet;
 
@@ -16,15 +16,21 @@ use saphyr_parser::ScalarStyle;
 
 use super::{Builder, Built, Fault, Frame, MAX_BYTES, Map};
 use crate::document::node::{Entry, Position};
-use line::{Line, Style};
+use text::Role;
 
 /// A text goes beyond the plain part of YAML, or something is wrong with it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NotPlain;
 
 struct Plain<'t> {
-    /// The next line that is neither blank nor a comment. After the dash of a list's item, what follows it there.
-    line: Option<Line<'t>>,
+    text: &'t str,
+    /// The next byte.
+    next: usize,
+    /// Where its line begins, and the number of that line.
+    start: usize,
+    number: usize,
+    /// Whether each byte is a character, so that nobody needs to count.
+    ascii: bool,
     builder: Builder<'t>,
 }
 
@@ -46,36 +52,31 @@ impl<'t> Entries<'t> {
     /// Looks at the top only: whether there is this key, and a mapping under it.
     pub(crate) fn under(key: &str, text: &'t str) -> Result<Self, NotPlain> {
         let mut plain = Plain::new(text)?;
-        let top = plain.line.ok_or(NotPlain)?;
-        plain.open(top.at())?;
-        let under = plain.key(top)?;
-        plain.line = under.rest.below();
-        let first = plain.line.filter(|line| line.column > top.column).ok_or(NotPlain)?;
-        plain.open(first.at())?;
-        let column = first.column;
-        if under.key == key && under.rest.is_over() { Ok(Self { plain, column }) } else { Err(NotPlain) }
+        let top = plain.column();
+        plain.open()?;
+        if plain.key()? != key || !plain.is_over() {
+            return Err(NotPlain);
+        }
+        plain.below();
+        plain.open()?;
+        let column = plain.column();
+        if column > top && !plain.is_done() { Ok(Self { plain, column }) } else { Err(NotPlain) }
     }
 
-    /// Hands the entries on one by one. If there is nothing wrong with any, that is all of the text.
-    pub(crate) fn read(self, each: &mut dyn FnMut(&Entry<'_>)) -> Result<(), NotPlain> {
+    /// Hands the entries on one by one, and says whether they are all that is in the text.
+    pub(crate) fn read(self, each: &mut dyn FnMut(&Entry<'_>)) -> Result<bool, NotPlain> {
         let Self { mut plain, column } = self;
         let mut seen = HashSet::new();
-        while let Some(line) = plain.next_of(column, false)? {
-            let key = plain.entry(line)?;
+        while plain.goes_on(column, false)? {
+            let key = plain.entry(column)?;
             let entry = plain.builder.take_entry().ok_or(NotPlain)?;
             if !seen.insert(key) {
                 return Err(NotPlain);
             }
             each(&entry);
         }
-        plain.end()
+        if plain.builder.faults.is_empty() { Ok(plain.is_done()) } else { Err(NotPlain) }
     }
-}
-
-/// A key, and what follows its colon.
-struct Keyed<'t> {
-    key: &'t str,
-    rest: Line<'t>,
 }
 
 impl From<Fault> for NotPlain {
@@ -84,160 +85,251 @@ impl From<Fault> for NotPlain {
     }
 }
 
+/// Blocks. Before and after each of these methods, the next byte is the first of a line that says something, or of
+/// what an item of a list holds, or there is none.
 impl<'t> Plain<'t> {
     fn new(text: &'t str) -> Result<Self, NotPlain> {
-        // Without a way out of the loop it looks at many bytes at once.
-        let control = text.bytes().fold(false, |found, byte| found | (byte < b' ' && byte != b'\n'));
-        let order = !text.is_ascii() && text.contains('\u{feff}');
-        if control || order || text.len() > MAX_BYTES {
+        // To count them is faster than to look for one, for it is done many bytes at a time.
+        let controls = text.bytes().filter(|byte| *byte < b' ' && *byte != b'\n').count();
+        let ascii = text.is_ascii();
+        if controls > 0 || text.len() > MAX_BYTES || (!ascii && text.contains('\u{feff}')) {
             return Err(NotPlain);
         }
-        Ok(Self { line: Line::first(text), builder: Builder::new(None) })
+        let mut plain = Self { text, next: 0, start: 0, number: 1, ascii, builder: Builder::new(None) };
+        plain.below();
+        Ok(plain)
     }
 
-    /// The line that goes on with a mapping or a list at this column, if it does.
-    fn next_of(&self, column: usize, list: bool) -> Result<Option<Line<'t>>, NotPlain> {
-        match self.line {
+    /// Whether a mapping or a list at this column goes on.
+    fn goes_on(&self, column: usize, list: bool) -> Result<bool, NotPlain> {
+        match self.column() {
+            _ if self.is_done() => Ok(false),
             // The text above goes on, or nothing is right.
-            Some(line) if line.column > column => Err(NotPlain),
-            line => Ok(line.filter(|line| line.column == column && line.is_item() == list)),
+            deeper if deeper > column => Err(NotPlain),
+            same => Ok(same == column && self.is_item() == list),
         }
     }
 
     /// Nothing may be left over.
     fn end(&self) -> Result<(), NotPlain> {
-        if self.line.is_none() && self.builder.faults.is_empty() { Ok(()) } else { Err(NotPlain) }
+        if self.is_done() && self.builder.faults.is_empty() { Ok(()) } else { Err(NotPlain) }
     }
 
     /// The builder bounds how deep this goes.
     fn block(&mut self) -> Result<(), NotPlain> {
-        let line = self.line.ok_or(NotPlain)?;
-        if line.is_item() { self.list(line.column, line.at()) } else { self.mapping(line) }
+        match () {
+            () if self.is_done() => Err(NotPlain),
+            () if self.is_item() => self.list(self.at()),
+            () => self.mapping(),
+        }
     }
 
-    fn mapping(&mut self, first: Line<'t>) -> Result<(), NotPlain> {
-        self.open(first.at())?;
-        while let Some(line) = self.next_of(first.column, false)? {
-            self.entry(line)?;
+    fn mapping(&mut self) -> Result<(), NotPlain> {
+        let column = self.column();
+        self.open()?;
+        while self.goes_on(column, false)? {
+            self.entry(column)?;
         }
         Ok(self.builder.close()?)
     }
 
-    fn open(&mut self, at: Position) -> Result<(), NotPlain> {
-        Ok(self.builder.open(Ok(()), Frame::Map { at, anchor: 0, map: Map::default() })?)
-    }
-
-    fn list(&mut self, column: usize, at: Position) -> Result<(), NotPlain> {
+    fn list(&mut self, at: Position) -> Result<(), NotPlain> {
+        let column = self.column();
         self.builder.open(Ok(()), Frame::List { at, anchor: 0, items: Vec::new() })?;
-        while let Some(line) = self.next_of(column, true)? {
-            self.item(line.content())?;
+        while self.goes_on(column, true)? {
+            self.next += 1;
+            self.spaces();
+            match text::plain(self.rest()) {
+                Some((_, Role::Key)) => self.mapping()?,
+                plain => self.inline(plain)?,
+            }
         }
         Ok(self.builder.close()?)
     }
 
-    fn item(&mut self, content: Line<'t>) -> Result<(), NotPlain> {
-        let plain = content.plain();
-        if let Some((_, Style::Key)) = plain {
-            self.line = Some(content);
-            return self.mapping(content);
-        }
-        self.inline(content, plain)
-    }
-
-    fn entry(&mut self, line: Line<'t>) -> Result<&'t str, NotPlain> {
-        let Keyed { key, rest } = self.key(line)?;
-        if rest.is_over() {
-            self.line = rest.below();
-            match self.line {
-                Some(below) if below.column > line.column => self.block()?,
-                // A list may stand right under its key. It begins with what its first item is, says the other reader.
-                Some(below) if below.column == line.column && below.is_item() => {
-                    self.list(line.column, below.content().at())?;
-                }
-                _ => return Err(NotPlain),
+    fn entry(&mut self, column: usize) -> Result<&'t str, NotPlain> {
+        let key = self.key()?;
+        if self.is_over() {
+            self.below();
+            if self.column() > column {
+                self.block()?;
+            } else if self.column() == column && self.is_item() {
+                // A list may stand right under its key. It begins with what its first item holds, says the other reader.
+                let dash = self.next;
+                self.next += 1;
+                self.spaces();
+                let at = self.at();
+                self.next = dash;
+                self.list(at)?;
+            } else {
+                return Err(NotPlain);
             }
         } else {
-            let value = rest.trimmed();
-            self.inline(value, value.plain())?;
+            self.spaces();
+            self.inline(text::plain(self.rest()))?;
         }
         Ok(key)
     }
 
-    fn key(&mut self, line: Line<'t>) -> Result<Keyed<'t>, NotPlain> {
-        match line.plain() {
-            Some((key, Style::Key)) => {
-                self.builder.scalar(key.into(), ScalarStyle::Plain, 0, None, line.at())?;
-                Ok(Keyed { key, rest: line.after(key.len() + 1) })
-            }
-            _ => Err(NotPlain),
-        }
-    }
-
     /// A value that ends on its line, and what it is as a text without quotes.
-    fn inline(&mut self, line: Line<'t>, plain: Option<(&'t str, Style)>) -> Result<(), NotPlain> {
-        let rest = match plain {
-            Some((text, Style::Text)) => self.scalar(line, text)?,
-            Some((_, Style::Key)) => return Err(NotPlain),
-            None => self.flow(line)?,
-        };
-        if !rest.is_over() {
+    fn inline(&mut self, plain: Option<(&'t str, Role)>) -> Result<(), NotPlain> {
+        match plain {
+            Some((text, Role::Value)) => self.scalar(text, ScalarStyle::Plain)?,
+            Some((_, Role::Key)) => return Err(NotPlain),
+            None => self.flow()?,
+        }
+        if !self.is_over() {
             return Err(NotPlain);
         }
-        self.line = rest.below();
+        self.below();
+        Ok(())
+    }
+}
+
+/// What stands in one line.
+impl<'t> Plain<'t> {
+    fn key(&mut self) -> Result<&'t str, NotPlain> {
+        let Some((key, Role::Key)) = text::plain(self.rest()) else { return Err(NotPlain) };
+        self.scalar(key, ScalarStyle::Plain)?;
+        self.next += 1;
+        Ok(key)
+    }
+
+    fn scalar(&mut self, text: &'t str, style: ScalarStyle) -> Result<(), NotPlain> {
+        self.builder.scalar(text.into(), style, 0, None, self.at())?;
+        self.next += text.len();
         Ok(())
     }
 
-    fn scalar(&mut self, line: Line<'t>, text: &'t str) -> Result<Line<'t>, NotPlain> {
-        self.builder.scalar(text.into(), ScalarStyle::Plain, 0, None, line.at())?;
-        Ok(line.after(text.len()))
+    fn open(&mut self) -> Result<(), NotPlain> {
+        let at = self.at();
+        Ok(self.builder.open(Ok(()), Frame::Map { at, anchor: 0, map: Map::default() })?)
     }
 
-    /// A value that ends where brackets or quotes do, or as a word between brackets; and what follows it.
-    fn flow(&mut self, line: Line<'t>) -> Result<Line<'t>, NotPlain> {
-        match line.byte() {
+    /// A value that ends where brackets or quotes do, or as a word between brackets.
+    fn flow(&mut self) -> Result<(), NotPlain> {
+        match self.peek() {
             Some(b'{') => {
-                self.open(line.at())?;
-                self.items(line, b'}', |plain, line| {
-                    let value = plain.text(line)?.value().ok_or(NotPlain)?;
-                    plain.flow(value)
+                self.open()?;
+                self.items(b'}', |plain| {
+                    plain.text()?;
+                    plain.expect(b':')?;
+                    plain.expect(b' ')?;
+                    plain.spaces();
+                    plain.flow()
                 })
             }
             Some(b'[') => {
-                self.builder.open(Ok(()), Frame::List { at: line.at(), anchor: 0, items: Vec::new() })?;
-                self.items(line, b']', Self::flow)
+                let at = self.at();
+                self.builder.open(Ok(()), Frame::List { at, anchor: 0, items: Vec::new() })?;
+                self.items(b']', Self::flow)
             }
-            _ => self.text(line),
+            _ => self.text(),
         }
     }
 
-    /// What stands between brackets, the closing one, and what follows.
+    /// What stands between brackets, and the closing one.
     fn items(
         &mut self,
-        line: Line<'t>,
         end: u8,
-        mut item: impl FnMut(&mut Self, Line<'t>) -> Result<Line<'t>, NotPlain>,
-    ) -> Result<Line<'t>, NotPlain> {
-        let mut next = line.after(1).trimmed();
-        if next.byte() != Some(end) {
+        mut item: impl FnMut(&mut Self) -> Result<(), NotPlain>,
+    ) -> Result<(), NotPlain> {
+        self.next += 1;
+        self.spaces();
+        if self.peek() != Some(end) {
             loop {
-                next = item(self, next)?.trimmed();
-                match next.byte() {
-                    Some(b',') => next = next.after(1).trimmed(),
-                    Some(byte) if byte == end => break,
-                    _ => return Err(NotPlain),
+                item(self)?;
+                self.spaces();
+                if self.peek() == Some(end) {
+                    break;
                 }
+                self.expect(b',')?;
+                self.spaces();
             }
         }
-        self.builder.close()?;
-        Ok(next.after(1))
+        self.next += 1;
+        Ok(self.builder.close()?)
     }
 
-    /// A quoted text or a word, and what follows it.
-    fn text(&mut self, line: Line<'t>) -> Result<Line<'t>, NotPlain> {
-        if let Some((text, style)) = line.quoted() {
-            self.builder.scalar(text.into(), style, 0, None, line.at())?;
-            return Ok(line.after(text.len() + 2));
+    /// A quoted text or a word.
+    fn text(&mut self) -> Result<(), NotPlain> {
+        match text::quoted(self.rest()) {
+            Some((text, style)) => {
+                self.scalar(text, style)?;
+                self.next += 2;
+                Ok(())
+            }
+            None => self.scalar(text::word(self.rest()).ok_or(NotPlain)?, ScalarStyle::Plain),
         }
-        self.scalar(line, line.word().ok_or(NotPlain)?)
+    }
+
+    /// Whether nothing is left.
+    fn is_done(&self) -> bool {
+        self.next == self.text.len()
+    }
+
+    /// Whether this is an item of a list.
+    fn is_item(&self) -> bool {
+        self.rest().starts_with("- ")
+    }
+
+    /// Whether nothing follows in the line but a comment, which stands after a space.
+    fn is_over(&self) -> bool {
+        let rest = self.rest().as_bytes();
+        let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
+        match rest.get(spaces) {
+            None | Some(b'\n') => true,
+            Some(b'#') => spaces > 0,
+            Some(_) => false,
+        }
+    }
+
+    /// Goes over spaces, comments and ends of lines.
+    fn below(&mut self) {
+        loop {
+            self.spaces();
+            match self.peek() {
+                Some(b'#') => self.next += self.rest().find('\n').unwrap_or(self.rest().len()),
+                Some(b'\n') => {
+                    self.next += 1;
+                    self.start = self.next;
+                    self.number += 1;
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn spaces(&mut self) {
+        while self.peek() == Some(b' ') {
+            self.next += 1;
+        }
+    }
+
+    fn expect(&mut self, wanted: u8) -> Result<(), NotPlain> {
+        if self.peek() != Some(wanted) {
+            return Err(NotPlain);
+        }
+        self.next += 1;
+        Ok(())
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.next).copied()
+    }
+
+    fn rest(&self) -> &'t str {
+        self.text.get(self.next..).unwrap_or_default()
+    }
+
+    /// How many bytes stand before in the line; in a block these are spaces and dashes.
+    fn column(&self) -> usize {
+        self.next - self.start
+    }
+
+    fn at(&self) -> Position {
+        let before = self.text.get(self.start..self.next).unwrap_or_default();
+        let characters = if self.ascii { before.len() } else { before.chars().count() };
+        Position { line: self.number, column: characters + 1 }
     }
 }

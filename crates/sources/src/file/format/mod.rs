@@ -65,7 +65,7 @@ pub fn parse(
     let reading = || Reading { form, known, rejects: Rejects::new(file) };
     if form.format != FileFormat::FileSd {
         let mut reading = reading();
-        if let Ok(services) = roster::read_plain(&mut text, &mut reading) {
+        if let Ok(services) = roster::read_each(&mut text, &mut reading) {
             return Ok(reading.finish(services, taken));
         }
     }

@@ -24,8 +24,9 @@ pub(super) fn read(root: View<'_>, reading: &mut Reading<'_>) -> Result<Services
     Ok(read.collect())
 }
 
-/// The same for a plain text, service by service: the tree of them all would take more time and memory than the rest.
-pub(super) fn read_plain(text: &mut Text<'_>, reading: &mut Reading<'_>) -> Result<Services, NotPlain> {
+/// The same, service by service, if the text is of a kind that allows it: the tree of them all takes more time and memory
+/// than the rest.
+pub(super) fn read_each(text: &mut Text<'_>, reading: &mut Reading<'_>) -> Result<Services, NotPlain> {
     let mut services = Services::new();
     text.entries("services", |service| services.extend(reading.service(&service)))?;
     Ok(services)

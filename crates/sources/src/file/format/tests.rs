@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use proptest::prelude::*;
+use roster_config::document::NotPlain;
 use roster_core::instance::Lifecycle;
 
 use super::*;
@@ -276,5 +277,84 @@ proptest! {
         let whole = r#"{"services": {"web": ["10.0.0.1:80", {"address": "10.0.0.2:80", "id": "b"}], "api": []}}"#;
         let (cut, _) = whole.split_at(at % whole.len());
         prop_assert!(read(cut).is_err());
+    }
+}
+
+/// The same text for nobody but the reader of all of YAML: a tab is no part of plain YAML.
+fn in_full(text: &str) -> String {
+    let text = format!("{text}#\t");
+    assert_eq!(Text::new(&text).entries("services", |_| ()), Err(NotPlain));
+    text
+}
+
+/// Services as they may be written, sound and not.
+fn service() -> impl Strategy<Value = String> {
+    let items = "10.0.0.1:80§10.0.0.1:080§\"10.0.0.2:80\"§'[fd00::1]:80'§10.0.0.300:80§10.0.0.3§null§[10.0.0.5:80]§{}§\
+        { address: 10.0.0.2:80, id: b }§{ address: \"10.0.0.4\", port: 80, weight: 300 }§address: 10.0.0.6:80§\
+        id: b§id: 10.0.0.1:80\n      address: 10.0.0.7:80\n      weight: 10\n      zone: eu west§\
+        address: 10.0.0.8\n      port: '80' # c\n      wieght: 1\n      metadata:\n        env: prod\n        v: 1.4§\
+        address: 10.0.0.9:80\n\n      health: passing\n      metadata: { a: b }";
+    let items: Vec<&str> = items.split('§').collect();
+    let items = prop::collection::vec(prop::sample::select(items), 1..6);
+    let listed = |indent: &'static str| {
+        move |items: Vec<&str>| items.iter().flat_map(|item| ["\n", indent, "- ", item]).collect::<String>()
+    };
+    let other = ["{}", "[]", "{ instances: [10.0.1.1:80] }", "none", "\n    instance: x\n    instances: []"];
+    prop_oneof![
+        4 => items.clone().prop_map(listed("    ")),
+        1 => items.prop_map(listed("    ")).prop_map(|items| format!("\n   instances:{items}")),
+        1 => prop::sample::select(other.map(|value| format!(" {value}")).to_vec()),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_plain_text_says_what_it_says_to_the_reader_of_all_of_yaml(
+        services in prop::collection::vec(service(), 1..5),
+        names in Just(["known", "web", "we,b", "web-2", "known"]).prop_shuffle(),
+    ) {
+        let services = names.iter().zip(services).map(|(name, service)| format!("  {name}:{service}\n"));
+        let text = format!("services:\n{}", services.collect::<String>());
+        let known = read("services: { known: [\"10.0.0.1:80\"] }").unwrap();
+        let read = |text| parse("web.yaml", text, &form(FileFormat::Auto), Some(&known), Timestamp::UNIX_EPOCH);
+        match Text::new(&text).entries("services", |_| ()) {
+            Ok(()) => prop_assert_eq!(read(&text).unwrap(), read(&in_full(&text)).unwrap()),
+            Err(NotPlain) => prop_assert!(read(&text).is_err() && read(&in_full(&text)).is_err(), "{}", text),
+        }
+    }
+
+    #[test]
+    fn an_instance_without_an_id_is_called_by_its_address_as_it_is_printed(
+        ip in any::<std::net::IpAddr>(),
+        port in any::<u16>(),
+        form in 0..5,
+    ) {
+        let address = match (form, ip) {
+            (0, _) => format!("[{ip}]:{port}"),
+            (1, _) => format!("{ip}:0{port}"),
+            (2, std::net::IpAddr::V4(ip)) => format!("[{}]:{port}", ip.to_ipv6_mapped()),
+            _ => std::net::SocketAddr::new(ip, port).to_string(),
+        };
+        let snapshot = read(&format!("services:\n  web:\n    - '{address}'\n    - address: '{address}'\n      port: {port}")).unwrap();
+        for instance in &snapshot.services["web"] {
+            prop_assert_eq!(instance.id.as_str(), instance.endpoint.to_string());
+        }
+    }
+}
+
+#[test]
+fn every_way_to_write_many_instances_is_read_service_by_service() {
+    for text in [
+        "services:\n  a:\n    - 10.0.0.1:80\n    - \"10.0.0.2:80\"\n    - { address: \"10.0.0.3:80\", id: \"c\" }\n  b: []\n",
+        "services:\n  a:\n  - address: 10.0.0.1:80\n    id: b\n    metadata:\n      env: prod\n    weight: '10'\n  - 10.0.0.2:80\n",
+        "# by hand\nservices:\n  a:   # the first\n    - 10.0.0.1:80   # a comment\n\n    - {address: 10.0.0.2, port: 80}\n",
+    ] {
+        let mut services = 0;
+        let read = Text::new(text).entries("services", |_| services += 1);
+        assert_eq!((read, services > 0), (Ok(()), true), "{text}");
+        assert_eq!(
+            rejects(&parse("a", text, &form(FileFormat::Auto), None, Timestamp::UNIX_EPOCH).unwrap()),
+            ""
+        );
     }
 }
