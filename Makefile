@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
 
-.PHONY: help run test bench lint setup deny clean-cache need-cargo
+.PHONY: help run test soak bench lint setup deny clean-cache need-cargo
 
 help: ## List what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,9 +21,13 @@ run: need-cargo ## Show Roster at work: a real HAProxy, changing servers, live t
 test: setup lint ## Run every check: format, lints, all tests on real servers
 	$(CARGO) test --locked --workspace --no-fail-fast
 
+soak: need-cargo ## Run the tests that take long or need a machine that allows them
+	@tools/setup test
+	$(CARGO) test --locked --workspace --no-fail-fast -- --ignored
+
 bench: need-cargo ## Measure Roster against a real HAProxy
-	@if [[ -x bench/run ]]; then tools/setup test; exec bench/run; fi; \
-	echo "There is no benchmark yet: bench/run does not exist. 'make test' runs all tests."
+	@tools/setup test
+	@exec bench/run
 
 lint: need-cargo ## Check the format, the lints and that each dependency has its reason
 	@tools/check-dependencies

@@ -12,5 +12,6 @@ mod rig;
 mod admin;
 mod commands;
 mod demo;
+mod hardship;
 mod keeping;
 mod memory;
