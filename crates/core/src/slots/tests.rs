@@ -24,10 +24,11 @@ fn shape() -> impl Strategy<Value = Shape> {
 }
 
 fn row() -> impl Strategy<Value = Row> {
-    let since = proptest::option::of((0..1_000i64).prop_map(|s| Timestamp::from_second(s).unwrap()));
-    let held = (shape(), 0..50u32).prop_map(|(shape, n)| {
+    // Few values, so that a slot is often at the very end of its rest, and an address often in two slots.
+    let since = proptest::option::of((0..10i64).prop_map(|s| Timestamp::from_second(s * 100).unwrap()));
+    let held = (shape(), 0..20u32, any::<bool>()).prop_map(|(shape, n, known)| {
         let Instance { id, endpoint, .. } = at(n);
-        Row::Held { shape, instance: Some(id), endpoint }
+        Row::Held { shape, instance: known.then_some(id), endpoint }
     });
     prop_oneof![3 => (shape(), since).prop_map(|(shape, since)| Row::Free { shape, since }), 1 => held]
 }
@@ -38,7 +39,7 @@ fn table() -> impl Strategy<Value = SlotTable> {
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    (any::<bool>(), any::<bool>(), 0..1_000u64, 0..60u32).prop_map(|(by_address, can_grow, rest, base)| {
+    (any::<bool>(), any::<bool>(), 0..10u64, 0..60u32).prop_map(|(by_address, can_grow, rest, base)| {
         Limits { base, growth: Growth::EXACT, by_address, can_grow, rest: Duration::from_secs(rest) }
     })
 }
@@ -82,7 +83,7 @@ proptest! {
 
     #[test]
     fn whoever_has_a_slot_that_fits_keeps_it_and_nobody_has_two(
-        (table, limits, live) in (table(), limits(), vec((0..80u32, shape()), 0..60)),
+        (table, limits, live) in (table(), limits(), vec((0..40u32, shape()), 0..60)),
     ) {
         let wanted: Vec<(Instance, Shape)> = live.into_iter().map(|(n, shape)| (at(n), shape)).collect();
         let wanted: Vec<Wanted<'_>> =
