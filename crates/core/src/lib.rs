@@ -15,6 +15,7 @@ pub mod name;
 pub mod observed;
 pub mod pattern;
 pub mod plan;
+pub mod render;
 pub mod select;
 pub mod slots;
 pub mod weight;

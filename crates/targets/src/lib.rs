@@ -1,8 +1,9 @@
 //! What Roster keeps: the [`Target`] trait and one folder for each way to reach HAProxy.
 //!
-//! A target reads and writes; it decides nothing. It can do so for several backends side by side. What it read counts only for the process it was read from, and
-//! an apply is done only when a later reading shows what was wanted.
+//! A target reads and writes; it decides nothing. It can do so for several backends side by side. What it read counts
+//! only for the process it was read from, and an apply is done only when a later reading shows what was wanted.
 
+pub mod managed;
 pub mod probe;
 pub mod runtime;
 
@@ -26,6 +27,21 @@ pub trait Target: Send + Sync {
 
     /// Asks only which process serves: the cheapest way to notice a restart.
     fn identify(&self) -> impl Future<Output = Result<ProcessId, Self::Error>> + Send;
+
+    /// The backends that it has; none where it cannot say.
+    fn backends(&self) -> impl Future<Output = Result<BTreeSet<BackendName>, Self::Error>> + Send {
+        std::future::ready(Ok(BTreeSet::new()))
+    }
+
+    /// Reads ahead what does not change of these backends while its process lives, in small steps, so that a later
+    /// [`observe`](Self::observe) has less to ask. For a time when nothing else waits: dropping it loses nothing of what
+    /// was read until then. Those that are not there, or are known already, are passed over.
+    fn prepare(
+        &self,
+        _backends: &BTreeSet<BackendName>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        std::future::ready(Ok(()))
+    }
 
     /// Carries operations out, in order, on the process that was read.
     fn apply(

@@ -7,4 +7,5 @@
     reason = "in a helper of tests too, a panic is the test's failure"
 )]
 
+mod managed;
 mod runtime;

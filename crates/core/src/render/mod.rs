@@ -1,0 +1,1 @@
+//! HAProxy's file as text, made of what is wanted.

@@ -1,0 +1,1 @@
+//! Writing HAProxy's file: checked, whole, or not at all.

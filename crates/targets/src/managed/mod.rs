@@ -1,0 +1,17 @@
+//! The managed target: Roster owns HAProxy's file, its process and, where wanted, its listening sockets.
+
+pub mod file;
+pub mod listen;
+pub mod process;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// A descriptor that HAProxy inherits under the same number for as long as it runs, named `fd@NUMBER` in its file.
+#[derive(Clone, Debug)]
+pub struct Inherited {
+    /// Its number in HAProxy.
+    pub number: i32,
+    /// What is inherited.
+    pub fd: Arc<OwnedFd>,
+}

@@ -1,0 +1,1 @@
+//! HAProxy as a process: started, followed, reloaded, ended.

@@ -1,0 +1,5 @@
+//! The managed target on real HAProxys.
+
+mod listen;
+mod process;
+mod render;
