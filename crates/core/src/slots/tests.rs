@@ -39,8 +39,12 @@ fn table() -> impl Strategy<Value = SlotTable> {
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    (any::<bool>(), any::<bool>(), 0..10u64, 0..60u32).prop_map(|(by_address, can_grow, rest, base)| {
-        Limits { base, growth: Growth::EXACT, by_address, can_grow, rest: Duration::from_secs(rest) }
+    (any::<bool>(), any::<bool>(), 0..10u64, 0..60u32).prop_map(|(by_address, can_grow, rest, base)| Limits {
+        base,
+        growth: Growth::EXACT,
+        by_address,
+        can_grow,
+        rest: Duration::from_secs(rest * 100),
     })
 }
 
