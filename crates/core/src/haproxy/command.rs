@@ -1,6 +1,6 @@
 //! Commands of the Runtime API that can only be made from safe values, each on one line (management manual 9.3).
 
-use std::fmt;
+use std::fmt::{self, Display as _};
 
 use serde::{Deserialize, Serialize};
 
@@ -164,10 +164,17 @@ impl fmt::Display for Command {
             Self::ShowStat(StatScope::All) => f.write_str("show stat -1 6 -1"),
             Self::ShowStat(StatScope::Backend(backend)) => write!(f, "show stat {backend} 6 -1"),
             Self::ShowStat(StatScope::Proxy(number)) => write!(f, "show stat {number} 6 -1"),
+            // Of these there are as many as servers.
             Self::SetAddr { server, to } => {
-                write!(f, "set server {server} addr {} port {}", to.ip, to.port)
+                write_set(f, server, " addr ")?;
+                to.ip.fmt(f)?;
+                f.write_str(" port ")?;
+                to.port.fmt(f)
             }
-            Self::SetState { server, to } => write!(f, "set server {server} state {to}"),
+            Self::SetState { server, to } => {
+                write_set(f, server, " state ")?;
+                to.fmt(f)
+            }
             Self::SetWeight { server, to } => write!(f, "set server {server} weight {to}"),
             Self::ResetWeight(server) => write!(f, "set server {server} weight 100%"),
             Self::SetMaxconn { server, to } => write!(f, "set maxconn server {server} {to}"),
@@ -187,9 +194,17 @@ impl fmt::Display for Command {
     }
 }
 
+fn write_set(f: &mut fmt::Formatter<'_>, server: &ServerPath, what: &str) -> fmt::Result {
+    f.write_str("set server ")?;
+    server.fmt(f)?;
+    f.write_str(what)
+}
+
 impl fmt::Display for ServerPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.backend, self.server)
+        f.write_str(self.backend.as_str())?;
+        f.write_str("/")?;
+        f.write_str(self.server.as_str())
     }
 }
 

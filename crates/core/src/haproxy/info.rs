@@ -38,7 +38,7 @@ pub fn parse(text: &str) -> Result<ProcessInfo, ParseError> {
     if !text.starts_with("Name: ") {
         return Err(ParseError::not_an_answer(COMMAND, text));
     }
-    let keys = Keys { text };
+    let keys = Keys { lines: text.lines().collect() };
     Ok(ProcessInfo {
         version: keys.required("Version", |value| value.parse().ok())?,
         pid: keys.required("Pid", |value| value.parse().ok())?,
@@ -54,15 +54,15 @@ pub fn parse(text: &str) -> Result<ProcessInfo, ParseError> {
 }
 
 struct Keys<'t> {
-    text: &'t str,
+    lines: Vec<&'t str>,
 }
 
 impl<'t> Keys<'t> {
     fn find(&self, name: &str) -> Option<(usize, &'t str)> {
-        let pairs = (1_usize..).zip(self.text.lines());
-        let mut values = pairs.filter_map(|(line, pair)| Some((line, pair.split_once(':')?)));
         // The value may be empty, then 2.6 to 3.2 leave the space out as well.
-        values.find(|(_, (key, _))| *key == name).map(|(line, (_, value))| (line, value.trim()))
+        let value = |line: &&'t str| line.strip_prefix(name)?.strip_prefix(':').map(str::trim);
+        let mut values = (1..).zip(self.lines.iter().map(value));
+        values.find_map(|(line, value)| Some((line, value?)))
     }
 
     fn required<T>(&self, name: &'static str, read: impl Fn(&str) -> Option<T>) -> Result<T, ParseError> {

@@ -13,6 +13,9 @@ use crate::address::Endpoint;
 /// How much of an unknown text an error repeats.
 const SHOWN: usize = 300;
 
+/// What is said of an address or port that is as it was.
+const UNCHANGED: [&str; 3] = ["nothing changed", "no need to change the addr", "no need to change the port"];
+
 /// One answer, without the prompt that ends it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Reply(Said);
@@ -153,15 +156,11 @@ fn ends_with(text: &str, success: &str) -> Result<Accepted, Refusal> {
 fn address_change(text: &str, to: Endpoint) -> Result<Accepted, Refusal> {
     let clauses = text.strip_suffix(" by 'stats socket command'").unwrap_or(text);
     let mut accepted = Accepted::Unchanged;
-    for clause in clauses.split(", ") {
-        let new = |what: &str| {
-            let values = clause.strip_prefix(what)?.strip_prefix(" changed from '")?.strip_suffix('\'')?;
-            values.split_once("' to '").map(|(_, new)| new)
-        };
-        let same = match (clause, new("IP"), new("port")) {
-            ("nothing changed" | "no need to change the addr" | "no need to change the port", ..) => continue,
-            (_, Some(ip), _) => ip.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical() == to.ip),
-            (_, _, Some(port)) => port.parse() == Ok(to.port.get()),
+    for clause in clauses.split(',').map(str::trim_start) {
+        let same = match new_value(clause) {
+            Some(("IP", ip)) => ip.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical() == to.ip),
+            Some(("port", port)) => port.parse() == Ok(to.port.get()),
+            None if UNCHANGED.contains(&clause) => continue,
             _ => return Err(Refusal::of(text)),
         };
         if !same {
@@ -170,6 +169,14 @@ fn address_change(text: &str, to: Endpoint) -> Result<Accepted, Refusal> {
         accepted = Accepted::Done;
     }
     Ok(accepted)
+}
+
+/// Of `IP changed from 'a' to 'b'` what changed, and `b`.
+fn new_value(clause: &str) -> Option<(&str, &str)> {
+    let mut parts = clause.split('\'');
+    let what = parts.next()?.strip_suffix(" changed from ")?;
+    let (_old, to, new, end) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    (to == " to " && end.is_empty() && parts.next().is_none()).then_some((what, new))
 }
 
 fn shown(text: &str) -> String {

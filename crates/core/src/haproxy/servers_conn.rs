@@ -43,7 +43,7 @@ impl Columns {
         })
     }
 
-    fn read(&self, row: &Row<'_>) -> Result<ServerConnections, ParseError> {
+    fn read(&self, row: &Row<'_, '_>) -> Result<ServerConnections, ParseError> {
         let pair = |column| {
             let text = row.text(column)?;
             text.split_once('/').ok_or_else(|| row.wrong(column, text))

@@ -4,20 +4,21 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::error::ParseError;
-use super::table::{Column, Header, Row, read_table};
+use super::table::{Column, Header, Row, visit_table};
 use crate::weight::{ServerId, Weight};
 
 const COMMAND: &str = "show servers state";
 
-/// One server as HAProxy shows it. Names are as HAProxy prints them and may be longer than Roster's own.
+/// One server as HAProxy shows it. Names are as HAProxy prints them and may be longer than Roster's own. `S` holds its
+/// texts: a `String`, or a part of the answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ServerState {
+pub struct ServerState<S = String> {
     /// The backend's name.
-    pub backend: String,
+    pub backend: S,
     /// The backend's number; `show stat` finds the backend by it even where a frontend has the same name.
     pub backend_id: u32,
     /// The server's name.
-    pub server: String,
+    pub server: S,
     /// The server's number; none in a disabled backend, which has not numbered its servers.
     pub server_id: Option<ServerId>,
     /// True if the number was written in the configuration or given when the server was added.
@@ -27,7 +28,7 @@ pub struct ServerState {
     /// The port; 0 if the line has none. A port that is an offset (`+3000`) cannot be told from a fixed one.
     pub port: u16,
     /// The host name, if the address comes from one.
-    pub fqdn: Option<String>,
+    pub fqdn: Option<S>,
     /// Whether it takes traffic.
     pub operational: OpState,
     /// What an administrator has said of it.
@@ -153,9 +154,59 @@ impl CheckState {
 
 /// Reads the answer to `show servers state [<backend>]`.
 pub fn parse(text: &str) -> Result<Vec<ServerState>, ParseError> {
-    // The first line is the format's version; 1 is the only one there ever was.
-    let table = text.strip_prefix("1\n").ok_or_else(|| ParseError::not_an_answer(COMMAND, text))?;
-    read_table(COMMAND, table, 2, Columns::find, Columns::read)
+    let mut rows = Vec::new();
+    visit(text, |row| rows.push(row.into_owned()))?;
+    Ok(rows)
+}
+
+/// The same, but each server is only shown to `each`, and nothing of the answer is copied. Where it fails some servers
+/// may have been shown.
+pub fn visit<'t>(text: &'t str, mut each: impl FnMut(ServerState<&'t str>)) -> Result<(), ParseError> {
+    visit_table(COMMAND, table(text)?, 2, Columns::find, |columns, row| {
+        each(columns.read(row)?);
+        Ok(())
+    })
+}
+
+/// Shows only where each server is: its name, its address and its port, as in [`ServerState`].
+pub fn visit_addresses<'t>(
+    text: &'t str,
+    mut each: impl FnMut(&'t str, Option<IpAddr>, u16),
+) -> Result<(), ParseError> {
+    let find = |header: &Header<'_>| {
+        Ok((header.column("srv_name")?, header.column("srv_addr")?, header.column("srv_port")?))
+    };
+    visit_table(COMMAND, table(text)?, 2, find, |(name, address, port), row| {
+        each(row.text(*name)?, row.option(*address, "-")?, row.value(*port)?);
+        Ok(())
+    })
+}
+
+/// The first line is the format's version; 1 is the only one there ever was.
+fn table(text: &str) -> Result<&str, ParseError> {
+    text.strip_prefix("1\n").ok_or_else(|| ParseError::not_an_answer(COMMAND, text))
+}
+
+impl ServerState<&str> {
+    fn into_owned(self) -> ServerState {
+        ServerState {
+            backend: self.backend.to_owned(),
+            backend_id: self.backend_id,
+            server: self.server.to_owned(),
+            server_id: self.server_id,
+            id_is_forced: self.id_is_forced,
+            address: self.address,
+            port: self.port,
+            fqdn: self.fqdn.map(str::to_owned),
+            operational: self.operational,
+            admin: self.admin,
+            weight: self.weight,
+            initial_weight: self.initial_weight,
+            since_change: self.since_change,
+            check: self.check,
+            tls: self.tls,
+        }
+    }
 }
 
 struct Columns {
@@ -203,13 +254,13 @@ impl Columns {
         })
     }
 
-    fn read(&self, row: &Row<'_>) -> Result<ServerState, ParseError> {
+    fn read<'t>(&self, row: &Row<'_, 't>) -> Result<ServerState<&'t str>, ParseError> {
         let flag = |column: Option<Column>| column.map_or(Ok(false), |c| row.text(c).map(|text| text == "1"));
-        let fqdn = self.fqdn.map(|column| row.option(column, "-")).transpose()?.flatten();
+        let fqdn = self.fqdn.map(|column| row.text(column)).transpose()?.filter(|name| *name != "-");
         Ok(ServerState {
-            backend: row.text(self.backend)?.to_owned(),
+            backend: row.text(self.backend)?,
             backend_id: row.value(self.backend_id)?,
-            server: row.text(self.server)?.to_owned(),
+            server: row.text(self.server)?,
             server_id: ServerId::new(row.value(self.server_id)?),
             id_is_forced: flag(self.id_is_forced)?,
             address: row.option(self.address, "-")?,
@@ -232,7 +283,7 @@ impl Columns {
     }
 }
 
-fn operational(row: &Row<'_>, column: Column) -> Result<OpState, ParseError> {
+fn operational(row: &Row<'_, '_>, column: Column) -> Result<OpState, ParseError> {
     match row.text(column)? {
         "0" => Ok(OpState::Stopped),
         "1" => Ok(OpState::Starting),
@@ -242,7 +293,7 @@ fn operational(row: &Row<'_>, column: Column) -> Result<OpState, ParseError> {
     }
 }
 
-fn weight(row: &Row<'_>, column: Column) -> Result<Weight, ParseError> {
+fn weight(row: &Row<'_, '_>, column: Column) -> Result<Weight, ParseError> {
     let text = row.text(column)?;
     text.parse().ok().and_then(|number| Weight::new(number).ok()).ok_or_else(|| row.wrong(column, text))
 }

@@ -1,9 +1,12 @@
 //! `show stat`: traffic, status and, on the backend's own line, balance algorithm and cookie name
 //! (management manual 9.1).
 
+mod fixed;
+
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
+pub use self::fixed::{Fixed, fixed};
 use super::csv::next_record;
 use super::error::ParseError;
 use super::table::{Column, Header, Row};
@@ -128,7 +131,7 @@ impl Columns {
         })
     }
 
-    fn read(&self, row: &Row<'_>) -> Result<StatRow, ParseError> {
+    fn read(&self, row: &Row<'_, '_>) -> Result<StatRow, ParseError> {
         let text = |column: Option<Column>| -> Result<Option<String>, ParseError> {
             let text = column.map(|column| row.text(column)).transpose()?;
             Ok(text.filter(|text| !text.is_empty()).map(str::to_owned))
@@ -156,13 +159,18 @@ impl Columns {
     }
 }
 
-fn kind(row: &Row<'_>, column: Column) -> Result<StatKind, ParseError> {
-    match row.text(column)? {
-        "0" => Ok(StatKind::Frontend),
-        "1" => Ok(StatKind::Backend),
-        "2" => Ok(StatKind::Server),
-        "3" => Ok(StatKind::Listener),
-        other => Err(row.wrong(column, other)),
+fn kind(row: &Row<'_, '_>, column: Column) -> Result<StatKind, ParseError> {
+    let text = row.text(column)?;
+    kind_of(text).ok_or_else(|| row.wrong(column, text))
+}
+
+fn kind_of(text: &str) -> Option<StatKind> {
+    match text {
+        "0" => Some(StatKind::Frontend),
+        "1" => Some(StatKind::Backend),
+        "2" => Some(StatKind::Server),
+        "3" => Some(StatKind::Listener),
+        _ => None,
     }
 }
 

@@ -10,82 +10,150 @@
 //! elsewhere are taken out 1, 2, 4, … at a time, so that a backend of any size is through in a few rounds and never
 //! empty in between.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashMap;
+use std::hash::Hash;
 
 use roster_core::haproxy::{AdminCommand, Command, ServerPath};
 use roster_core::name::BackendName;
 
 /// The places of the commands, round by round. Each stands in exactly one.
 pub(super) fn rounds(commands: &[Command]) -> Vec<Vec<usize>> {
-    let pointed = pointed_last(commands);
+    if commands.is_empty() {
+        return Vec::new();
+    }
+    if !commands.iter().any(is_built_on) {
+        return vec![(0..commands.len()).collect()];
+    }
+    let known = Numbered::new(commands);
     let mut rounds = Vec::new();
-    let mut left: Vec<(usize, &Command)> = commands.iter().enumerate().collect();
+    let mut left: Vec<usize> = (0..commands.len()).collect();
     let mut extra = 0;
     while !left.is_empty() {
-        let mut round = Round::new(&pointed, extra);
-        let (now, later) = left.into_iter().partition(|(place, command)| round.takes(*place, command));
-        rounds.push(places(now));
+        let mut round = Round::new(&known, extra);
+        let takes = |place: &usize| commands.get(*place).is_some_and(|command| round.takes(*place, command));
+        let (now, later) = left.into_iter().partition(takes);
+        rounds.push(now);
         left = later;
         extra = extra * 2 + 1;
     }
     rounds
 }
 
-fn places(commands: Vec<(usize, &Command)>) -> Vec<usize> {
-    commands.into_iter().map(|(place, _)| place).collect()
+/// True if what follows of the same server has to wait for the next round.
+fn is_built_on(command: &Command) -> bool {
+    matches!(command, Command::SetAddr { .. } | Command::AddServer { .. })
 }
 
-/// Where each server gets an address for the last time.
-type Pointed<'c> = BTreeMap<&'c ServerPath, usize>;
+/// The servers and backends of the commands by number, so that a round remembers them without their names.
+struct Numbered {
+    /// The server of each command.
+    of: Vec<Option<usize>>,
+    servers: Vec<Server>,
+    backends: usize,
+}
 
-fn pointed_last(commands: &[Command]) -> Pointed<'_> {
-    let set = commands.iter().enumerate().filter_map(|(place, command)| match command {
-        Command::SetAddr { server, .. } => Some((server, place)),
-        _ => None,
-    });
-    set.collect()
+/// What the commands say of one server.
+struct Server {
+    backend: usize,
+    /// Where it gets an address for the last time.
+    pointed_last: Option<usize>,
+}
+
+impl Numbered {
+    fn new(commands: &[Command]) -> Self {
+        let (mut paths, mut names) = (Numbers::default(), Numbers::default());
+        let mut servers: Vec<Server> = Vec::new();
+        let mut of = Vec::with_capacity(commands.len());
+        for (place, command) in commands.iter().enumerate() {
+            let number = command.server().map(|server: &ServerPath| paths.number(server));
+            of.push(number);
+            let (Some(number), Some(path)) = (number, command.server()) else { continue };
+            if number == servers.len() {
+                let backend = names.number(&path.backend as &BackendName);
+                servers.push(Server { backend, pointed_last: None });
+            }
+            if let (Command::SetAddr { .. }, Some(server)) = (command, servers.get_mut(number)) {
+                server.pointed_last = Some(place);
+            }
+        }
+        Self { of, servers, backends: names.by_name.len() }
+    }
+
+    fn server(&self, place: usize) -> Option<(usize, &Server)> {
+        let number = self.of.get(place).copied().flatten()?;
+        self.servers.get(number).map(|server| (number, server))
+    }
+}
+
+/// Gives out 0, 1, 2, … to names. Commands of one server or backend mostly follow each other.
+struct Numbers<'c, N> {
+    by_name: HashMap<&'c N, usize>,
+    last: Option<(&'c N, usize)>,
+}
+
+impl<N> Default for Numbers<'_, N> {
+    fn default() -> Self {
+        Self { by_name: HashMap::new(), last: None }
+    }
+}
+
+impl<'c, N: Eq + Hash> Numbers<'c, N> {
+    fn number(&mut self, name: &'c N) -> usize {
+        if let Some((_, number)) = self.last.filter(|(last, _)| *last == name) {
+            return number;
+        }
+        let next = self.by_name.len();
+        let number = *self.by_name.entry(name).or_insert(next);
+        self.last = Some((name, number));
+        number
+    }
 }
 
 /// What has been decided in one round.
 struct Round<'c> {
-    pointed: &'c Pointed<'c>,
+    known: &'c Numbered,
     /// How many servers of a backend may be taken out though something of it was put off.
     extra: usize,
-    /// Servers of which nothing more goes out.
-    closed: BTreeSet<&'c ServerPath>,
-    /// Backends of which something was put off, and how many servers were taken out all the same.
-    put_off: BTreeMap<&'c BackendName, usize>,
+    /// Of each server, whether nothing more of it goes out.
+    closed: Vec<bool>,
+    any_closed: bool,
+    /// Of each backend of which something was put off, how many servers were taken out all the same.
+    put_off: Vec<Option<usize>>,
     /// A question was put off, and with it all that comes after.
     fenced: bool,
 }
 
 impl<'c> Round<'c> {
-    fn new(pointed: &'c Pointed<'c>, extra: usize) -> Self {
-        Self { pointed, extra, closed: BTreeSet::new(), put_off: BTreeMap::new(), fenced: false }
+    fn new(known: &'c Numbered, extra: usize) -> Self {
+        let (closed, put_off) = (vec![false; known.servers.len()], vec![None; known.backends]);
+        Self { known, extra, closed, any_closed: false, put_off, fenced: false }
     }
 
-    /// Whether the command goes out in this round.
-    fn takes(&mut self, place: usize, command: &'c Command) -> bool {
-        let Some(server) = command.server() else {
-            self.fenced |= !self.closed.is_empty();
+    /// Whether the command at this place goes out in this round.
+    fn takes(&mut self, place: usize, command: &Command) -> bool {
+        let known = self.known;
+        let Some((number, server)) = known.server(place) else {
+            self.fenced |= self.any_closed;
             return !self.fenced;
         };
-        let goes = !self.fenced && !self.closed.contains(server) && self.may_overtake(place, command, server);
-        if !goes {
-            self.put_off.entry(&server.backend).or_default();
+        let is_closed = self.closed.get(number).copied().unwrap_or(false);
+        let goes = !self.fenced && !is_closed && self.may_overtake(place, command, server);
+        if let (false, Some(put_off)) = (goes, self.put_off.get_mut(server.backend)) {
+            put_off.get_or_insert(0);
         }
-        if !goes || matches!(command, Command::SetAddr { .. } | Command::AddServer { .. }) {
-            self.closed.insert(server);
+        if let (true, Some(closed)) = (!goes || is_built_on(command), self.closed.get_mut(number)) {
+            *closed = true;
+            self.any_closed = true;
         }
         goes
     }
 
-    fn may_overtake(&mut self, place: usize, command: &Command, server: &ServerPath) -> bool {
+    fn may_overtake(&mut self, place: usize, command: &Command, server: &Server) -> bool {
         if takes_nothing_away(command) {
             return true;
         }
-        let Some(taken_out) = self.put_off.get_mut(&server.backend) else { return true };
-        let is_pointed_later = self.pointed.get(server).is_some_and(|last| *last > place);
+        let Some(Some(taken_out)) = self.put_off.get_mut(server.backend) else { return true };
+        let is_pointed_later = server.pointed_last.is_some_and(|last| last > place);
         let goes = is_pointed_later && *taken_out < self.extra;
         *taken_out += usize::from(goes);
         goes

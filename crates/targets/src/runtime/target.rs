@@ -1,27 +1,36 @@
 //! The runtime target: a HAProxy whose servers are kept through its stats socket.
 //!
 //! Servers' states are read per backend at every look. What cannot change while a process lives (a backend's
-//! algorithm, whether a server is a backup) is read once for each process and set of servers.
+//! algorithm, whether a server is a backup) is read once for each process and set of servers, and can be read ahead:
+//! HAProxy works some 4 µs for each server to tell it, which would come before anything is changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod known;
+mod read;
+
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use roster_core::applied::ProcessId;
-use roster_core::haproxy::stat::StatKind;
 use roster_core::haproxy::{
-    Command, ParseError, ProcessInfo, Refusal, Reply, ServerPath, StatScope, servers_conn, servers_state,
-    stat,
+    Command, ParseError, ProcessInfo, Refusal, Reply, ServerPath, backends, servers_conn, stat,
 };
-use roster_core::name::{BackendName, ServerName};
-use roster_core::observed::{BackendLimits, Observed, ObservedBackend, ObservedCheck, ObservedServer};
+use roster_core::name::BackendName;
+use roster_core::observed::Observed;
 use roster_core::plan::{Change, Operation};
 use thiserror::Error;
 use tokio::time::Instant;
 
+use self::known::Known;
+use self::read::ReadBackend;
 use super::batch::Batch;
 use super::session::{Limits, SessionError};
 use super::socket::SocketAddress;
 use crate::{Look, Reading, Receipt, Refused, Target};
+
+/// How many backends are read ahead on one connection.
+const AHEAD: usize = 8;
+/// After so many servers `show stat` goes on over a new connection, so that no HAProxy is asked for all of it at once.
+const PORTION: usize = 1_000;
 
 /// A HAProxy behind a stats socket.
 #[derive(Debug)]
@@ -30,20 +39,6 @@ pub struct RuntimeTarget {
     limits: Limits,
     /// Only ever held for as long as it takes to look something up.
     known: Mutex<Known>,
-}
-
-/// What does not change while a process lives.
-#[derive(Debug, Default)]
-struct Known {
-    process: Option<ProcessId>,
-    backends: BTreeMap<BackendName, KnownBackend>,
-}
-
-#[derive(Debug)]
-struct KnownBackend {
-    limits: BackendLimits,
-    /// Each server that was there, and whether it is a backup.
-    backups: BTreeMap<ServerName, bool>,
 }
 
 /// Why a runtime target could not be read or written.
@@ -110,50 +105,73 @@ impl RuntimeTarget {
         RuntimeError::Answer { socket: self.address.clone(), source }
     }
 
+    fn refused(&self, command: &Command, refusal: Refusal) -> RuntimeError {
+        RuntimeError::Refused { socket: self.address.clone(), command: command.to_string(), refusal }
+    }
+
+    /// Reads the states of these backends' servers. The other ones are missing.
+    async fn read(
+        &self,
+        look: &Look,
+    ) -> Result<(ProcessInfo, Vec<ReadBackend>, BTreeSet<BackendName>), RuntimeError> {
+        let states = look.backends.iter().map(|backend| Command::ShowServersState(Some(backend.clone())));
+        let connections = look.connections.iter().filter(|backend| look.backends.contains(*backend));
+        let counts = connections.clone().map(|backend| Command::ShowServersConn(Some(backend.clone())));
+        let commands: Vec<Command> = states.chain(counts).collect();
+        let mut answers = self.ask(&commands, None).await?;
+        let mut read: Vec<ReadBackend> = Vec::with_capacity(look.backends.len());
+        let mut missing = BTreeSet::new();
+        for (name, command) in look.backends.iter().zip(&commands) {
+            let reply = answers.next();
+            match reply.verdict(command) {
+                Err(Refusal::NoSuchBackend) => {
+                    missing.insert(name.clone());
+                }
+                Err(refusal) => return Err(self.refused(command, refusal)),
+                Ok(_) => {
+                    let backend = ReadBackend::new(name.clone(), reply.text());
+                    read.push(backend.map_err(|source| self.unreadable(source))?);
+                }
+            }
+        }
+        for name in connections {
+            let reply = answers.next();
+            if let Some(backend) = read.iter_mut().find(|read| read.name == *name) {
+                let rows = servers_conn::parse(reply.text()).map_err(|source| self.unreadable(source))?;
+                backend.count(&rows);
+            }
+        }
+        Ok((answers.process, read, missing))
+    }
+
     /// Reads what does not change, for the backends whose servers are not those that are known.
-    async fn learn(&self, process: &ProcessInfo, read: &[ReadBackend]) -> Result<(), RuntimeError> {
-        let id = ProcessId::from(process);
-        let new = self.known().unknown(id, read);
-        if new.is_empty() {
-            return Ok(());
+    async fn learn(&self, process: ProcessId, read: &[ReadBackend]) -> Result<(), RuntimeError> {
+        let new = self.known().unknown(process, read);
+        for portion in portions(&new) {
+            let commands: Vec<Command> = portion.iter().map(|read| read.stat()).collect();
+            let mut answers = self.ask(&commands, Some(process)).await?;
+            for read in portion {
+                let reply = answers.next();
+                let fixed = stat::fixed(reply.text()).map_err(|source| self.unreadable(source))?;
+                self.known().learn(process, read, fixed);
+            }
         }
-        let commands: Vec<Command> = new.iter().map(|read| read.stat()).collect();
-        let mut answers = self.ask(&commands, Some(id)).await?;
-        let mut learnt = Vec::with_capacity(new.len());
-        for read in new {
-            let rows = stat::parse(answers.next().text()).map_err(|source| self.unreadable(source))?;
-            learnt.push((read.name.clone(), read.learn(process, &rows)));
-        }
-        self.ask_if_dynamic(id, &mut learnt).await?;
-        self.known().learn(id, learnt);
         Ok(())
     }
 
     /// Asks about the algorithms whose name does not tell. HAProxy logs the question as an alert, so it is not asked
     /// without need.
-    async fn ask_if_dynamic(
-        &self,
-        process: ProcessId,
-        learnt: &mut [(BackendName, KnownBackend)],
-    ) -> Result<(), RuntimeError> {
-        let mut doubtful = Vec::new();
-        for (name, known) in learnt {
-            match known.limits.algorithm.as_deref() {
-                Some("roundrobin" | "leastconn" | "first" | "random") => known.limits.dynamic = true,
-                Some("static-rr") => known.limits.dynamic = false,
-                // `source`, `uri`, `hdr` and their like are dynamic with `hash-type consistent` only.
-                _ => doubtful.push((&*name, known)),
-            }
-        }
+    async fn ask_if_dynamic(&self, process: ProcessId, read: &[ReadBackend]) -> Result<(), RuntimeError> {
+        let doubtful = self.known().doubtful(read);
         if doubtful.is_empty() {
             return Ok(());
         }
-        let commands: Vec<Command> =
-            doubtful.iter().map(|(name, _)| Command::AskIfDynamic((*name).clone())).collect();
+        let commands: Vec<Command> = doubtful.iter().cloned().map(Command::AskIfDynamic).collect();
         let mut answers = self.ask(&commands, Some(process)).await?;
-        for ((_, known), command) in doubtful.into_iter().zip(&commands) {
+        for (backend, command) in doubtful.iter().zip(&commands) {
             let refused = answers.next().verdict(command).err();
-            known.limits.dynamic = !matches!(refused, Some(Refusal::NotDynamicAlgorithm(_)));
+            let dynamic = !matches!(refused, Some(Refusal::NotDynamicAlgorithm(_)));
+            self.known().settle(process, backend, dynamic);
         }
         Ok(())
     }
@@ -164,41 +182,20 @@ impl RuntimeTarget {
     }
 }
 
-impl Known {
-    /// Those of the backends whose servers are not those that are known of this process.
-    fn unknown<'r>(&mut self, process: ProcessId, read: &'r [ReadBackend]) -> Vec<&'r ReadBackend> {
-        if self.process != Some(process) {
-            *self = Known { process: Some(process), backends: BTreeMap::new() };
+/// Cuts backends where [`PORTION`] servers are reached. Each has one backend at least.
+fn portions<'r>(backends: &[&'r ReadBackend]) -> Vec<Vec<&'r ReadBackend>> {
+    let (mut portions, mut servers) = (Vec::<Vec<_>>::new(), PORTION);
+    for backend in backends {
+        if servers >= PORTION {
+            portions.push(Vec::new());
+            servers = 0;
         }
-        let knows = |read: &ReadBackend| {
-            let known = self.backends.get(&read.name);
-            known.is_some_and(|known| known.backups.keys().eq(read.servers.keys()))
-        };
-        read.iter().filter(|read| !knows(read)).collect()
-    }
-
-    /// Takes in what was learnt, unless another process has taken over since.
-    fn learn(&mut self, process: ProcessId, learnt: Vec<(BackendName, KnownBackend)>) {
-        if self.process == Some(process) {
-            self.backends.extend(learnt);
+        servers += backend.servers.len();
+        if let Some(portion) = portions.last_mut() {
+            portion.push(*backend);
         }
     }
-
-    /// All that is there to know of what was read from this process; nothing if another one has taken over since.
-    fn finish(
-        &self,
-        process: ProcessId,
-        read: Vec<ReadBackend>,
-    ) -> Option<BTreeMap<BackendName, ObservedBackend>> {
-        let finish = |mut read: ReadBackend| {
-            let known = self.backends.get(&read.name)?;
-            for (name, server) in &mut read.servers {
-                server.backup = known.backups.get(name).copied().unwrap_or(false);
-            }
-            Some((read.name, ObservedBackend { limits: known.limits.clone(), servers: read.servers }))
-        };
-        if self.process == Some(process) { read.into_iter().map(finish).collect() } else { None }
-    }
+    portions
 }
 
 struct Answers {
@@ -213,119 +210,45 @@ impl Answers {
     }
 }
 
-/// A backend as far as `show servers state` and `show servers conn` tell.
-#[derive(Debug)]
-struct ReadBackend {
-    name: BackendName,
-    number: Option<u32>,
-    servers: BTreeMap<ServerName, ObservedServer>,
-}
-
-impl ReadBackend {
-    fn new(name: BackendName, rows: Vec<servers_state::ServerState>) -> Self {
-        let number = rows.first().map(|row| row.backend_id);
-        // A name that Roster could not write is nobody it could ever have to name.
-        let named =
-            rows.into_iter().filter_map(|row| Some((ServerName::new(&row.server).ok()?, observed(&row)?)));
-        Self { name, number, servers: named.collect() }
-    }
-
-    fn count(&mut self, rows: &[servers_conn::ServerConnections]) {
-        for row in rows {
-            if let Some(server) = self.servers.get_mut(row.server.as_str()) {
-                server.connections = Some(u32::try_from(row.used).unwrap_or(u32::MAX));
-            }
-        }
-    }
-
-    /// By number where it is known: a frontend may have the backend's name.
-    fn stat(&self) -> Command {
-        let by_name = || StatScope::Backend(self.name.clone());
-        Command::ShowStat(self.number.map_or_else(by_name, StatScope::Proxy))
-    }
-
-    fn learn(&self, process: &ProcessInfo, rows: &[stat::StatRow]) -> KnownBackend {
-        let algorithm =
-            rows.iter().find(|row| row.kind == StatKind::Backend).and_then(|row| row.algorithm.clone());
-        let backups: BTreeSet<&str> = rows
-            .iter()
-            .filter(|row| row.kind == StatKind::Server && row.backup > 0)
-            .map(|row| row.name.as_str())
-            .collect();
-        KnownBackend {
-            limits: BackendLimits { version: process.version, algorithm, dynamic: true },
-            backups: self
-                .servers
-                .keys()
-                .map(|name| (name.clone(), backups.contains(name.as_str())))
-                .collect(),
-        }
-    }
-}
-
-fn observed(row: &servers_state::ServerState) -> Option<ObservedServer> {
-    Some(ObservedServer {
-        id: row.server_id?,
-        ip: row.address,
-        port: row.port,
-        op: row.operational,
-        admin: row.admin,
-        weight: row.weight,
-        initial_weight: row.initial_weight,
-        check: ObservedCheck {
-            configured: row.check.is_configured(),
-            enabled: row.check.is_enabled(),
-            health: row.check.health,
-        },
-        backup: false,
-        connections: None,
-    })
-}
-
 impl Target for RuntimeTarget {
     type Error = RuntimeError;
 
     async fn observe(&self, look: &Look) -> Result<Reading, RuntimeError> {
-        let states = look.backends.iter().map(|backend| Command::ShowServersState(Some(backend.clone())));
-        let connections = look.connections.iter().filter(|backend| look.backends.contains(*backend));
-        let counts = connections.clone().map(|backend| Command::ShowServersConn(Some(backend.clone())));
-        let commands: Vec<Command> = states.chain(counts).collect();
-        let mut answers = self.ask(&commands, None).await?;
-        let mut read: Vec<ReadBackend> = Vec::with_capacity(look.backends.len());
-        let mut missing = BTreeSet::new();
-        for (name, command) in look.backends.iter().zip(&commands) {
-            let reply = answers.next();
-            match reply.verdict(command) {
-                Err(Refusal::NoSuchBackend) => {
-                    missing.insert(name.clone());
-                }
-                Err(refusal) => {
-                    let (socket, command) = (self.address.clone(), command.to_string());
-                    return Err(RuntimeError::Refused { socket, command, refusal });
-                }
-                Ok(_) => {
-                    let rows =
-                        servers_state::parse(reply.text()).map_err(|source| self.unreadable(source))?;
-                    read.push(ReadBackend::new(name.clone(), rows));
-                }
-            }
-        }
-        for name in connections {
-            let reply = answers.next();
-            if let Some(backend) = read.iter_mut().find(|read| read.name == *name) {
-                let rows = servers_conn::parse(reply.text()).map_err(|source| self.unreadable(source))?;
-                backend.count(&rows);
-            }
-        }
-        let process = answers.process;
-        self.learn(&process, &read).await?;
+        let (process, read, missing) = self.read(look).await?;
         let (id, version) = (ProcessId::from(&process), process.version);
+        self.learn(id, &read).await?;
+        self.ask_if_dynamic(id, &read).await?;
         let (found, finished) = {
             let known = self.known();
-            (known.process.unwrap_or(id), known.finish(id, read))
+            (known.process().unwrap_or(id), known.finish(id, version, read))
         };
         let backends = finished.ok_or(SessionError::OtherProcess { expected: id, found })?;
         Ok(Reading { process: id, version, observed: Observed { backends, missing } })
+    }
+
+    async fn backends(&self) -> Result<BTreeSet<BackendName>, RuntimeError> {
+        let command = Command::ShowBackend;
+        let reply = self.ask(std::slice::from_ref(&command), None).await?.next();
+        reply.verdict(&command).map_err(|refusal| self.refused(&command, refusal))?;
+        let names = backends::parse(reply.text()).map_err(|source| self.unreadable(source))?;
+        // A name that Roster could not write is nobody it could ever have to name.
+        Ok(names.iter().filter_map(|name| BackendName::new(name).ok()).collect())
+    }
+
+    async fn prepare(&self, backends: &BTreeSet<BackendName>) -> Result<(), RuntimeError> {
+        let serving = self.identify().await?;
+        let new = {
+            let mut known = self.known();
+            known.enter(serving);
+            known.without(backends)
+        };
+        for few in new.chunks(AHEAD) {
+            let look = Look { backends: few.iter().cloned().collect(), connections: BTreeSet::new() };
+            let (process, read, _) = self.read(&look).await?;
+            // Whether a doubtful algorithm is dynamic is not asked of a backend that may never be Roster's.
+            self.learn(ProcessId::from(&process), &read).await?;
+        }
+        Ok(())
     }
 
     async fn identify(&self) -> Result<ProcessId, RuntimeError> {

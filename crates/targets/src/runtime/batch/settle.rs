@@ -1,11 +1,11 @@
 //! Between two rounds: which servers are what the next round takes them to be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use roster_core::address::Endpoint;
-use roster_core::haproxy::{Command, Reply, ServerPath, ServerState, servers_state};
-use roster_core::name::{BackendName, ServerName};
+use roster_core::haproxy::{Command, Reply, ServerPath, servers_state};
+use roster_core::name::BackendName;
 use tokio::time::{Instant, sleep};
 
 use crate::runtime::session::{Limits, Lines, Progress, Session, SessionError};
@@ -19,7 +19,7 @@ const BREATH: Duration = Duration::from_millis(2);
 pub(super) struct Failed(BTreeMap<ServerPath, String>);
 
 /// Addresses that were set, by backend and by the server's name as HAProxy prints it.
-type Wanted = BTreeMap<BackendName, BTreeMap<String, Endpoint>>;
+type Wanted<'r> = BTreeMap<&'r BackendName, HashMap<&'r str, (&'r ServerPath, Endpoint)>>;
 
 impl Failed {
     /// Why a command has to be kept back.
@@ -37,16 +37,20 @@ impl Failed {
     ) -> Result<(), SessionError> {
         let mut wanted = Wanted::new();
         for (command, reply) in answered {
-            match (command, reply.verdict(command)) {
-                (Command::SetAddr { server, to }, Ok(_)) => {
-                    let servers = wanted.entry(server.backend.clone()).or_default();
-                    servers.insert(server.server.as_str().to_owned(), *to);
-                }
-                (Command::SetAddr { server, .. }, Err(refusal)) => {
-                    self.0.insert(server.clone(), format!("its address was not taken: {refusal}"));
-                }
-                (Command::AddServer { server, .. }, Err(refusal)) => {
-                    self.0.insert(server.clone(), format!("the server was not added: {refusal}"));
+            match command {
+                Command::SetAddr { server, to } => match reply.verdict(command) {
+                    Ok(_) => {
+                        let servers = wanted.entry(&server.backend).or_default();
+                        servers.insert(server.server.as_str(), (server, *to));
+                    }
+                    Err(refusal) => {
+                        self.0.insert(server.clone(), format!("its address was not taken: {refusal}"));
+                    }
+                },
+                Command::AddServer { server, .. } => {
+                    if let Err(refusal) = reply.verdict(command) {
+                        self.0.insert(server.clone(), format!("the server was not added: {refusal}"));
+                    }
                 }
                 _ => {}
             }
@@ -57,7 +61,7 @@ impl Failed {
     async fn read_back(
         &mut self,
         session: &mut Session<'_>,
-        mut wanted: Wanted,
+        mut wanted: Wanted<'_>,
         limits: &Limits,
         progress: Progress,
     ) -> Result<(), SessionError> {
@@ -74,26 +78,22 @@ impl Failed {
                 sleep(BREATH).await;
             }
             let questions: Vec<_> =
-                wanted.keys().map(|name| Command::ShowServersState(Some(name.clone()))).collect();
+                wanted.keys().map(|name| Command::ShowServersState(Some((*name).clone()))).collect();
             let lines = Lines::write(&questions, limits.line)?;
             let replies = session.ask(&lines.all(), &mut progress.clone()).await?;
             for (servers, reply) in wanted.values_mut().zip(&replies) {
-                let rows = servers_state::parse(reply.text()).map_err(|_| session.out_of_step(progress))?;
-                servers.retain(|name, to| !rows.iter().any(|row| row.server == *name && points_to(row, *to)));
+                let shown = servers_state::visit_addresses(reply.text(), |name, ip, port| {
+                    let points_to = |to: &Endpoint| ip == Some(to.ip) && port == to.port.get();
+                    if servers.get(name).is_some_and(|(_, to)| points_to(to)) {
+                        servers.remove(name);
+                    }
+                });
+                shown.map_err(|_| session.out_of_step(progress))?;
             }
         }
-        let late =
-            wanted.iter().flat_map(|(backend, servers)| servers.keys().map(move |name| (backend, name)));
-        for (backend, name) in late {
-            if let Ok(server) = ServerName::new(name) {
-                let server = ServerPath { backend: backend.clone(), server };
-                self.0.insert(server, "HAProxy still shows its old address".to_owned());
-            }
+        for (server, _) in wanted.into_values().flat_map(HashMap::into_values) {
+            self.0.insert(server.clone(), "HAProxy still shows its old address".to_owned());
         }
         Ok(())
     }
-}
-
-fn points_to(row: &ServerState, to: Endpoint) -> bool {
-    row.address == Some(to.ip) && row.port == to.port.get()
 }

@@ -1,6 +1,6 @@
 //! Commands as they are sent.
 
-use std::io::Write as _;
+use std::fmt::Write as _;
 
 use roster_core::haproxy::Command;
 
@@ -9,7 +9,7 @@ use super::error::SessionError;
 /// Each command on a line of its own.
 #[derive(Debug)]
 pub(in crate::runtime) struct Lines {
-    bytes: Vec<u8>,
+    text: String,
     /// Where each line ends, its line break included.
     ends: Vec<usize>,
 }
@@ -17,27 +17,27 @@ pub(in crate::runtime) struct Lines {
 impl Lines {
     /// Writes the commands, unless one of them is longer than `limit` bytes.
     pub(in crate::runtime) fn write(commands: &[Command], limit: usize) -> Result<Self, SessionError> {
-        let mut bytes = Vec::with_capacity(commands.len() * 64);
+        let mut text = String::with_capacity(commands.len() * 64);
         let mut ends = Vec::with_capacity(commands.len());
         for (number, command) in (1..).zip(commands) {
-            let begin = bytes.len();
+            let begin = text.len();
             // Writing to memory cannot fail; were it to, the line is empty and HAProxy says that it is no command.
-            let _written = writeln!(bytes, "{command}");
-            let length = bytes.len().saturating_sub(begin + 1);
+            let _written = writeln!(text, "{command}");
+            let length = text.len().saturating_sub(begin + 1);
             if length > limit {
                 let begins = command.to_string().chars().take(80).collect();
                 return Err(SessionError::LineTooLong { number, length, limit, begins });
             }
-            ends.push(bytes.len());
+            ends.push(text.len());
         }
-        Ok(Self { bytes, ends })
+        Ok(Self { text, ends })
     }
 
     /// The line of the command at this place.
     pub(in crate::runtime) fn line(&self, place: usize) -> &[u8] {
         let end = self.ends.get(place).copied().unwrap_or(0);
         let begin = place.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
-        self.bytes.get(begin..end).unwrap_or_default()
+        self.text.as_bytes().get(begin..end).unwrap_or_default()
     }
 
     /// All lines, in order.

@@ -6,18 +6,26 @@
 
 use std::mem;
 
+use memchr::memmem::Finder;
 use roster_core::haproxy::Reply;
 
 const PROMPT: &[u8] = b"\n> ";
 
 /// Bytes that were received and not yet given out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Splitter {
     buffer: Vec<u8>,
     /// Where the first answer that was not given out begins.
     start: usize,
     /// How far the buffer was searched in vain.
     searched: usize,
+    prompt: Finder<'static>,
+}
+
+impl Default for Splitter {
+    fn default() -> Self {
+        Self { buffer: Vec::new(), start: 0, searched: 0, prompt: Finder::new(PROMPT) }
+    }
 }
 
 impl Splitter {
@@ -37,13 +45,15 @@ impl Splitter {
     /// The next whole answer, in the order in which they came.
     pub(super) fn next_reply(&mut self) -> Option<Reply> {
         let unseen = self.buffer.get(self.searched..)?;
-        let Some(found) = unseen.windows(PROMPT.len()).position(|bytes| bytes == PROMPT) else {
+        // Most answers are the prompt alone.
+        let found = if unseen.starts_with(PROMPT) { Some(0) } else { self.prompt.find(unseen) };
+        let Some(found) = found else {
             // The prompt may have been cut: its last two bytes can be the first of what comes next.
             self.searched = self.buffer.len().saturating_sub(PROMPT.len() - 1).max(self.start);
             return None;
         };
         let end = self.searched + found;
-        let text = self.buffer.get(self.start..end).map(String::from_utf8_lossy)?.into_owned();
+        let text = String::from_utf8_lossy(self.buffer.get(self.start..end)?).into_owned();
         self.start = end + PROMPT.len();
         self.searched = self.start;
         Some(Reply::new(text))

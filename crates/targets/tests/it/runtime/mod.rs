@@ -1,5 +1,6 @@
 //! The Runtime API client.
 
+mod ahead;
 mod gate;
 mod process;
 mod real;
@@ -7,6 +8,7 @@ mod refusals;
 mod script;
 mod scripted;
 mod sockets;
+mod tap;
 mod target;
 
 use std::time::Duration;
