@@ -10,7 +10,7 @@ use super::ListenError;
 use crate::managed::Inherited;
 
 /// The numbers of the standard streams are no place for a socket.
-const FIRST_AFTER_STREAMS: i32 = 3;
+pub(super) const FIRST_AFTER_STREAMS: i32 = 3;
 
 /// Makes every process that this command starts inherit these sockets under their numbers.
 ///
