@@ -190,6 +190,18 @@ impl Pattern {
         Self { text: format!("{prefix}{{slot}}").into(), parts }
     }
 
+    /// Whether it could make this name, as far as the text before its first placeholder and after its last one tells.
+    pub fn could_make(&self, name: &str) -> bool {
+        let fixed = |part: Option<&'_ Part>| match part {
+            Some(Part::Text(text)) => text.clone(),
+            _ => String::new(),
+        };
+        match self.parts.as_slice() {
+            [Part::Text(whole)] => whole == name,
+            parts => name.starts_with(&fixed(parts.first())) && name.ends_with(&fixed(parts.last())),
+        }
+    }
+
     /// How often the placeholder stands in it.
     pub fn count(&self, place: Place) -> usize {
         self.parts.iter().filter(|part| matches!(part, Part::Place(p, _) if *p == place)).count()
@@ -242,6 +254,16 @@ mod tests {
             Place::Slot => Some("3".into()),
             _ => None,
         })
+    }
+
+    #[test]
+    fn a_name_that_it_cannot_make_is_told_by_its_ends() {
+        let pattern: Pattern = "aws-{service}-v2".parse().unwrap();
+        assert!(pattern.could_make("aws-web-v2"));
+        assert!(!pattern.could_make("web-v2") && !pattern.could_make("aws-web"));
+        let (all, one): (Pattern, Pattern) = ("{service}".parse().unwrap(), "web".parse().unwrap());
+        assert!(all.could_make("anything"));
+        assert!(one.could_make("web") && !one.could_make("web2"));
     }
 
     #[test]

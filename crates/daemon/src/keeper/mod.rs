@@ -1,5 +1,6 @@
 //! The keeper of one target: it looks when something changed or is due, and makes a pass.
 
+mod ahead;
 mod awaiting;
 mod orders;
 mod pass;
@@ -33,6 +34,7 @@ use crate::clock;
 use crate::events::{Event, LeftOut, Reporter, TargetBack, TargetLost, VersionLimit, VersionSeen};
 use crate::metrics::PassResult;
 use crate::store::Store;
+use ahead::Ahead;
 use awaiting::Awaiting;
 use probes::Probes;
 use schedule::{Schedule, Step};
@@ -53,6 +55,7 @@ pub(crate) struct Keeper<T> {
     poll: Duration,
     reporter: Reporter,
     awaiting: Awaiting,
+    ahead: Ahead,
     /// The version whose limits were told.
     greeted: Option<Version>,
     status: watch::Sender<TargetStatus>,
@@ -99,6 +102,7 @@ where
             poll,
             reporter,
             awaiting: Awaiting::new(clock::now()),
+            ahead: Ahead::default(),
             greeted: None,
             status,
         }
@@ -127,6 +131,7 @@ where
                 }
                 Step::Wait(until) => until.map_or(Duration::from_secs(3600), clock::until),
             };
+            let process = self.status.borrow().process;
             tokio::select! {
                 () = ears.stop.cancelled() => break,
                 changed = ears.catalog.changed() => match changed {
@@ -139,6 +144,9 @@ where
                     self.identify().await;
                 }
                 Some(order) = ears.orders.recv() => self.obey(order).await,
+                () = ahead::read(&self.target, &self.name, &self.rules), if self.ahead.is_due(process) => {
+                    self.ahead.over(process);
+                }
                 _ = poll.tick() => self.identify().await,
                 () = tokio::time::sleep(wait) => {}
             }
