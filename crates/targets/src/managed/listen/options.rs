@@ -17,7 +17,7 @@ const BACKLOG: NonZeroU16 = match NonZeroU16::new(4096) {
 pub struct ListenOptions {
     /// How many connections wait at most, in the kernel, while HAProxy is away. HAProxy 2.6 sets its own once it runs.
     pub backlog: NonZeroU16,
-    /// Whether an IPv6 socket leaves IPv4 alone; without it `[::]:80` takes both.
+    /// Whether `[::]:80` leaves IPv4 alone; without it, it takes both. Of no effect on other addresses.
     pub v6only: bool,
     /// The permissions of a unix socket's file; connecting needs to write.
     pub mode: u32,

@@ -64,10 +64,11 @@ pub fn verify(fd: impl AsFd, address: &ListenAddress) -> Result<(), ListenError>
     .map_err(|found| ListenError::NotTheSocket { address: address.clone(), found })
 }
 
-/// Whether an IPv6 socket takes IPv6 alone; `None` for other families.
+/// Whether an IPv6 socket of all addresses takes IPv6 alone; `None` for others, where there is nothing to choose: the
+/// kernel turns it on for a single IPv6 address.
 pub(super) fn v6only(fd: impl AsFd, address: &ListenAddress) -> Option<bool> {
     match address.place() {
-        Place::Tcp(SocketAddr::V6(_)) => sockopt::ipv6_v6only(fd).ok(),
+        Place::Tcp(SocketAddr::V6(at)) if at.ip().is_unspecified() => sockopt::ipv6_v6only(fd).ok(),
         _ => None,
     }
 }
@@ -97,12 +98,12 @@ mod tests {
         let path = folder.path().join("s");
         let unix = UnixListener::bind(&path).unwrap();
         assert_eq!(examine(&unix).unwrap(), ListenAddress::unix(&path).unwrap());
-        for at in ["127.0.0.1:0", "[::1]:0"] {
+        for at in ["127.0.0.1:0", "[::1]:0", "[::]:0"] {
             let listener = TcpListener::bind(at).unwrap();
             let address = ListenAddress::tcp(listener.local_addr().unwrap()).unwrap();
             assert_eq!(examine(&listener).unwrap(), address);
             verify(&listener, &address).unwrap();
-            assert_eq!(v6only(&listener, &address).is_some(), at.starts_with('['));
+            assert_eq!(v6only(&listener, &address).is_some(), at == "[::]:0");
         }
     }
 

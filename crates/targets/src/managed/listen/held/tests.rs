@@ -142,6 +142,16 @@ fn ipv6_takes_ipv4_along_unless_it_is_told_not_to() {
     assert_eq!(open(&mut held, &both).added, [v4]);
 }
 
+#[test]
+fn a_single_ipv6_address_has_no_v6only_to_choose() {
+    let one = tcp(Ipv6Addr::LOCALHOST, free_port().unwrap());
+    let mut held = Held::default();
+    for v6only in [false, true, false] {
+        open(&mut held, &Wanted::from([(one.clone(), ListenOptions { v6only, ..ListenOptions::default() })]));
+    }
+    assert!(connects(&one));
+}
+
 fn unix(path: &Path) -> ListenAddress {
     ListenAddress::unix(path).unwrap()
 }

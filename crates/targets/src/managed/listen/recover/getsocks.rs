@@ -56,7 +56,11 @@ fn ask(socket: &Path) -> io::Result<Vec<(Described, OwnedFd)>> {
     let mut sockets = Vec::new();
     while sockets.len() < wanted {
         sockets.extend(message(&stream)?);
-        stream.write_all(&[0; size_of::<i32>()])?;
+        let acknowledged = stream.write_all(&[0; size_of::<i32>()]);
+        // 2.6 closes after the last message, others wait for the acknowledgement of that one too.
+        if sockets.len() < wanted {
+            acknowledged?;
+        }
     }
     Ok(sockets)
 }

@@ -79,6 +79,12 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_right_is_told_with_the_ways_to_get_it() {
+        let text = ListenError::Process { pid: 1, source: Errno::PERM.into() }.to_string();
+        assert!(text.contains("CAP_SYS_PTRACE") && text.contains("FileDescriptorStoreMax="), "{text}");
+    }
+
+    #[test]
     fn a_process_that_is_gone_is_an_error() {
         let mut child = std::process::Command::new("/bin/true").spawn().unwrap();
         child.wait().unwrap();
