@@ -67,7 +67,7 @@ impl<'t> Entries<'t> {
     pub(crate) fn read(self, each: &mut dyn FnMut(&Entry<'_>)) -> Result<bool, NotPlain> {
         let Self { mut plain, column } = self;
         let mut seen = HashSet::new();
-        while plain.goes_on(column, false)? {
+        while plain.goes_on(column, false) {
             let key = plain.entry(column)?;
             let entry = plain.builder.take_entry().ok_or(NotPlain)?;
             if !seen.insert(key) {
@@ -100,14 +100,9 @@ impl<'t> Plain<'t> {
         Ok(plain)
     }
 
-    /// Whether a mapping or a list at this column goes on.
-    fn goes_on(&self, column: usize, list: bool) -> Result<bool, NotPlain> {
-        match self.column() {
-            _ if self.is_done() => Ok(false),
-            // The text above goes on, or nothing is right.
-            deeper if deeper > column => Err(NotPlain),
-            same => Ok(same == column && self.is_item() == list),
-        }
+    /// Whether a mapping or a list at this column goes on. A line that is deeper goes on with nothing, and is left over.
+    fn goes_on(&self, column: usize, list: bool) -> bool {
+        !self.is_done() && self.column() == column && self.is_item() == list
     }
 
     /// Nothing may be left over.
@@ -127,7 +122,7 @@ impl<'t> Plain<'t> {
     fn mapping(&mut self) -> Result<(), NotPlain> {
         let column = self.column();
         self.open()?;
-        while self.goes_on(column, false)? {
+        while self.goes_on(column, false) {
             self.entry(column)?;
         }
         Ok(self.builder.close()?)
@@ -136,7 +131,7 @@ impl<'t> Plain<'t> {
     fn list(&mut self, at: Position) -> Result<(), NotPlain> {
         let column = self.column();
         self.builder.open(Ok(()), Frame::List { at, anchor: 0, items: Vec::new() })?;
-        while self.goes_on(column, true)? {
+        while self.goes_on(column, true) {
             self.next += 1;
             self.spaces();
             match text::plain(self.rest()) {

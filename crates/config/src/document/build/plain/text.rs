@@ -50,14 +50,10 @@ pub(super) fn quoted(rest: &str) -> Option<(&str, ScalarStyle)> {
         _ => return None,
     };
     let text = rest.get(1..)?;
-    let single = quote == b'\'';
-    let ends = |byte: &u8| *byte == quote || *byte == b'\n' || *byte == b'\\' && !single;
+    let ends = |byte: &u8| *byte == quote || *byte == b'\n' || *byte == b'\\' && quote == b'"';
     let end = text.as_bytes().iter().position(ends)?;
-    match text.as_bytes().get(end..)? {
-        [b'\'', b'\'', ..] => None,
-        [first, ..] if *first == quote => Some((text.get(..end)?, style)),
-        _ => None,
-    }
+    // The quote of `'it''s'` is found here too, but nothing can follow it.
+    if text.as_bytes().get(end) == Some(&quote) { Some((text.get(..end)?, style)) } else { None }
 }
 
 /// A word as it may stand between brackets.
