@@ -1,0 +1,125 @@
+//! A line that HAProxy writes to its standard error, with its level (`[ALERT]    (123) : config : …`).
+
+use std::fmt;
+
+use tracing::{debug, error, info, warn};
+
+/// How HAProxy rates a line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Level {
+    /// `[ALERT]` and `[EMERG]`: something does not work.
+    Alert,
+    /// `[WARNING]`.
+    Warning,
+    /// `[NOTICE]`.
+    Notice,
+    /// `[DIAG]`: advice on the configuration, with `-dD`.
+    Diagnostic,
+    /// None: what `log stdout` writes, and the lines after the first of a message.
+    Plain,
+}
+
+/// One line of HAProxy's output.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Line {
+    /// Its level.
+    pub level: Level,
+    /// Which process wrote it, where it says so.
+    pub pid: Option<u32>,
+    /// What stands behind level and process.
+    pub text: String,
+}
+
+impl Line {
+    /// Reads a line. Everything is one; what does not begin as HAProxy's own messages do is [`Level::Plain`].
+    pub fn parse(line: &str) -> Self {
+        Self::message(line).unwrap_or_else(|| Self {
+            level: Level::Plain,
+            pid: None,
+            text: line.trim_end().to_owned(),
+        })
+    }
+
+    fn message(line: &str) -> Option<Self> {
+        let (word, rest) = line.strip_prefix('[')?.split_once(']')?;
+        let level = match word {
+            "ALERT" | "EMERG" => Level::Alert,
+            "WARNING" => Level::Warning,
+            "NOTICE" => Level::Notice,
+            "DIAG" => Level::Diagnostic,
+            _ => return None,
+        };
+        let (pid, text) = rest.trim_start().strip_prefix('(')?.split_once(") : ")?;
+        Some(Self { level, pid: Some(pid.parse().ok()?), text: text.trim_end().to_owned() })
+    }
+
+    /// Writes it to Roster's own log, under the target `haproxy` and with its level.
+    pub(super) fn log(&self) {
+        let (text, pid) = (&self.text, self.pid);
+        match self.level {
+            Level::Alert => error!(target: "haproxy", pid, "{text}"),
+            Level::Warning => warn!(target: "haproxy", pid, "{text}"),
+            Level::Notice | Level::Plain => info!(target: "haproxy", pid, "{text}"),
+            Level::Diagnostic => debug!(target: "haproxy", pid, "{text}"),
+        }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// What an operator has to read of what HAProxy wrote: its alerts, or without any its warnings, or else everything.
+/// Without process numbers, so that the same trouble reads the same.
+pub(super) fn gist(lines: &[Line]) -> String {
+    let of = |level| lines.iter().filter(|line| line.level == level).map(Line::to_string).collect::<Vec<_>>();
+    let chosen = [of(Level::Alert), of(Level::Warning)].into_iter().find(|some| !some.is_empty());
+    chosen.unwrap_or_else(|| lines.iter().map(Line::to_string).collect()).join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REFUSED: &str = "\
+[NOTICE]   (22361) : haproxy version is 2.6.12-1+deb12u4
+[ALERT]    (22361) : config : parsing [/etc/haproxy.cfg:12] : unknown keyword 'nonsense' in 'frontend' section
+[ALERT]    (22361) : config : Fatal errors found in configuration.
+[WARNING]  (22361) : Loading failure!
+";
+
+    fn lines(text: &str) -> Vec<Line> {
+        text.lines().map(Line::parse).collect()
+    }
+
+    #[test]
+    fn level_and_process_are_told_from_the_text() {
+        let line = Line::parse("[WARNING]  (22361) : Former worker (22363) exited with code 0 (Exit)\n");
+        assert_eq!((line.level, line.pid), (Level::Warning, Some(22361)));
+        assert_eq!(line.text, "Former worker (22363) exited with code 0 (Exit)");
+    }
+
+    #[test]
+    fn what_is_no_message_of_haproxy_stays_whole() {
+        for text in
+            ["HAProxy version 3.0.11", "[21/Nov/2026] GET /", "[ALERT] no number", "[NOTICE] (x) : y", ""]
+        {
+            let line = Line::parse(text);
+            assert_eq!((line.level, line.pid, line.text.as_str()), (Level::Plain, None, text));
+        }
+    }
+
+    #[test]
+    fn the_gist_is_the_alerts_and_does_not_change_with_the_process() {
+        let gist_of = |text: &str| gist(&lines(text));
+        let told = gist_of(REFUSED);
+        assert!(
+            told.starts_with("config : parsing [/etc/haproxy.cfg:12]") && !told.contains("Loading"),
+            "{told}"
+        );
+        assert_eq!(told, gist_of(&REFUSED.replace("22361", "9")));
+        assert_eq!(gist_of("[NOTICE]   (1) : a\nb"), "a; b");
+    }
+}

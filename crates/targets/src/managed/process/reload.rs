@@ -1,0 +1,102 @@
+//! A reload through the master, and what came of it.
+
+use std::fmt;
+
+use super::ProcessError;
+use super::life::{Input, Phase};
+use super::line::{Line, gist};
+use super::master::Outcome;
+use super::supervisor::Supervisor;
+use std::time::Instant;
+
+/// What came of a reload or a replacement.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Reload {
+    /// HAProxy serves what its file says now.
+    Reloaded {
+        /// The process that has the new connections; unknown where only a command's exit code tells.
+        worker: Option<u32>,
+        /// How many workers finish what they have, at this moment.
+        old_workers: usize,
+    },
+    /// HAProxy refused the file, and serves what it served before, or does not run, as before.
+    Refused {
+        /// What it wrote.
+        text: String,
+    },
+}
+
+impl Supervisor {
+    /// Makes HAProxy take its file as it is now. One that does not run is started at once.
+    ///
+    /// # Errors
+    /// The outcome is not known: HAProxy ended meanwhile, or its master gave no answer in time.
+    pub async fn reload(&mut self) -> Result<Reload, ProcessError> {
+        if let Some(started) = self.start_if_down().await {
+            return Ok(started);
+        }
+        let mark = self.output.mark();
+        let Self { program, process, .. } = self;
+        let Some(process) = process else { return Ok(Reload::nothing_runs()) };
+        let pid = process.pid();
+        let outcome = tokio::select! {
+            biased;
+            ended = process.ended() => return Err(ProcessError::Ended { pid, ended }),
+            outcome = program.master().reload(program.limits.reload) => outcome?,
+        };
+        self.output.read();
+        Ok(Reload::from_outcome(&outcome, &self.output.since(mark)))
+    }
+
+    /// Does nothing while HAProxy serves. Otherwise makes sure that it was started after this call, and tells what came
+    /// of that.
+    pub(super) async fn start_if_down(&mut self) -> Option<Reload> {
+        let mut is_of_now = false;
+        loop {
+            match self.life.phase() {
+                Phase::Serving { .. } if is_of_now => {
+                    let worker = self.processes().await.ok().and_then(|all| all.worker());
+                    return Some(Reload::Reloaded { worker, old_workers: 0 });
+                }
+                Phase::Serving { .. } => return None,
+                Phase::Pausing { .. } if is_of_now => {
+                    return Some(Reload::Refused { text: self.life.trouble().to_owned() });
+                }
+                Phase::Pausing { .. } => {
+                    self.life.step(Input::Hurry, Instant::now());
+                    is_of_now = true;
+                    self.advance().await;
+                }
+                Phase::Starting { .. } => self.advance().await,
+            }
+        }
+    }
+}
+
+impl Reload {
+    /// What HAProxy said comes with the answer, or on 2.6 stands only in its output.
+    pub(super) fn from_outcome(outcome: &Outcome, written: &[Line]) -> Self {
+        if outcome.is_good {
+            let (worker, old_workers) = (outcome.after.worker(), outcome.after.old_workers().count());
+            return Self::Reloaded { worker, old_workers };
+        }
+        let said: Vec<Line> = outcome.said.lines().map(Line::parse).collect();
+        Self::Refused { text: gist(if said.is_empty() { written } else { &said }) }
+    }
+
+    pub(super) fn nothing_runs() -> Self {
+        Self::Refused { text: "HAProxy does not run".to_owned() }
+    }
+}
+
+impl fmt::Display for Reload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reloaded { old_workers: 0, .. } => f.write_str("reloaded"),
+            Self::Reloaded { old_workers, .. } => {
+                write!(f, "reloaded; old workers that finish: {old_workers}")
+            }
+            Self::Refused { text } => write!(f, "refused: {text}"),
+        }
+    }
+}
