@@ -1,4 +1,4 @@
-//! What roster-core writes, read by real HAProxys.
+//! What roster-core writes, read by every real HAProxy.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -116,25 +116,41 @@ fn get(addr: SocketAddr, host: &str, path: &str) -> String {
 }
 
 /// A HAProxy that runs on what is rendered.
-fn routed(bin: &HaproxyBin) -> (Haproxy, SocketAddr) {
+fn running(bin: &HaproxyBin, sections: impl FnOnce(&str) -> Vec<Section>) -> Haproxy {
     let mut haproxy =
         Haproxy::builder(bin).config("listen before\n    bind 127.0.0.1:{port:before}\n").start().or_fail();
-    let folder = text(haproxy.dir()).to_owned();
-    let addr = SocketAddr::from(([127, 0, 0, 1], free_port().or_fail()));
-    let front = Frontend {
+    let folder = text(haproxy.dir());
+    let rendered = render(&documents::document(folder, sections(folder)), version(bin)).unwrap();
+    assert_eq!(rendered.left_out, []);
+    write(&rendered, haproxy.dir());
+    haproxy.reload().or_fail();
+    haproxy
+}
+
+fn front(addr: SocketAddr) -> Frontend {
+    Frontend {
         name: FrontendName::new("http-in").unwrap(),
         mode: Mode::Http,
         binds: vec![documents::bind(&addr.to_string())],
         lines: Vec::new(),
-        routing: Some(documents::routing(&folder)),
+        routing: None,
         default_backend: Some(documents::backend_name("other")),
-    };
-    let api = Backend { strip_prefix: PathPrefix::new("/api").ok(), ..mirror("api") };
-    let mut sections = vec![Section::Frontend(front), Section::Backend(api)];
-    sections.extend(["shop", "api-v2", "other"].map(|name| Section::Backend(mirror(name))));
-    let rendered = render(&documents::document(&folder, sections), version(bin)).unwrap();
-    write(&rendered, haproxy.dir());
-    haproxy.reload().or_fail();
+    }
+}
+
+fn free_addr() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], free_port().or_fail()))
+}
+
+fn routed(bin: &HaproxyBin) -> (Haproxy, SocketAddr) {
+    let addr = free_addr();
+    let haproxy = running(bin, |folder| {
+        let front = Frontend { routing: Some(documents::routing(folder)), ..front(addr) };
+        let api = Backend { strip_prefix: PathPrefix::new("/api").ok(), ..mirror("api") };
+        let mut sections = vec![Section::Frontend(front), Section::Backend(api)];
+        sections.extend(["shop", "api-v2", "other"].map(|name| Section::Backend(mirror(name))));
+        sections
+    });
     (haproxy, addr)
 }
 
@@ -193,5 +209,70 @@ fn the_servers_state_is_loaded_though_the_operators_defaults_do_not_ask_for_it()
         let row = rows.lines().find(|line| line.contains(" srv1 ")).unwrap_or_else(|| panic!("{rows}"));
         // srv_op_state 0 and srv_admin_state 1: in maintenance, forced.
         assert_eq!(row.split(' ').skip(5).take(2).collect::<Vec<_>>(), ["0", "1"], "{bin}: {rows}");
+    }
+}
+
+/// Each word as a registry may write it, and as HAProxy has to read it.
+const WORDS: &[(&str, &str)] = &[
+    ("plain", "plain"),
+    (r#""two words""#, "two words"),
+    (r"two\ words", "two words"),
+    (r#"'it is "so"'"#, r#"it is "so""#),
+    (r#""it's so""#, "it's so"),
+    (r#"'a'"'"'b'"#, "a'b"),
+    (r"\#not-a-comment", "#not-a-comment"),
+    (r#""\$HOME""#, "$HOME"),
+    ("'${HOME}'", "${HOME}"),
+    ("$HOME", "$HOME"),
+    (r"\1\\2", r"\1\2"),
+    (r#""a\tb""#, "a\tb"),
+    (r"a\r\nbackend\ evil\r\n", "a\r\nbackend evil\r\n"),
+    (r"it\'s\\\n", "it's\\\n"),
+    (r"\x01\x7f\x22", "\u{1}\u{7f}\""),
+    (";|&<>()[]{}*?!~`", ";|&<>()[]{}*?!~`"),
+    ("é世界", "é世界"),
+];
+
+#[test]
+fn haproxy_reads_exactly_the_words_of_a_raw_line() {
+    for bin in HaproxyBin::all().or_fail() {
+        let addr = free_addr();
+        let lines = WORDS.iter().enumerate().map(|(number, (given, _))| {
+            let line = format!(
+                "http-request return status 200 content-type text/plain string {given} if {{ path /{number} }} # x"
+            );
+            RawLine::new(Place::Frontend, &line).unwrap()
+        });
+        let front = Frontend { lines: lines.collect(), ..front(addr) };
+        let _haproxy = running(&bin, |_| vec![Section::Frontend(front), Section::Backend(mirror("other"))]);
+        for (number, (given, read)) in WORDS.iter().enumerate() {
+            assert_eq!(get(addr, "x", &format!("/{number}")), *read, "{bin}: {given}");
+        }
+    }
+}
+
+#[test]
+fn haproxy_takes_live_what_needs_no_reload_by_the_structure() {
+    for bin in HaproxyBin::all().or_fail() {
+        let sections = |folder: &str| {
+            documents::all(folder).into_iter().find(|(name, _)| *name == "balances").unwrap().1.sections
+        };
+        let haproxy = running(&bin, sections);
+        for section in sections(text(haproxy.dir())) {
+            let Section::Backend(backend) = section else { panic!("not a backend") };
+            let (name, live) = (&backend.name, backend.pool.balance.takes_servers_live());
+            let added =
+                haproxy.cli(&format!("add server {name}/new 127.0.0.1:1 id 9 weight 3 check")).or_fail();
+            assert_eq!(added.contains("New server registered"), live, "{bin} {name}: {added}");
+            let weighed = haproxy.cli(&format!("set server {name}/srv1 weight 33")).or_fail();
+            assert_eq!(weighed.trim().is_empty(), live, "{bin} {name}: {weighed}");
+            let stopped = haproxy.cli(&format!("set server {name}/srv1 weight 0")).or_fail();
+            assert_eq!(stopped.trim(), "", "{bin} {name}");
+            let moved = haproxy.cli(&format!("set server {name}/srv1 addr 10.9.9.9 port 99")).or_fail();
+            assert!(moved.contains("changed from"), "{bin} {name}: {moved}");
+        }
+        let with_cookie = "add server roundrobin/cookie 127.0.0.1:1 cookie c";
+        let added = haproxy.cli(with_cookie).or_fail().contains("New server registered");
+        assert_eq!(added, version(&bin).takes_cookie_live(), "{bin}");
     }
 }
