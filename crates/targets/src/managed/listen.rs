@@ -5,7 +5,8 @@
 //!
 //! The numbers outlive Roster: keep [`Held::record`] whenever it changed, before HAProxy is given the sockets. A port is
 //! added by a new HAProxy with `-sf OLDMASTER` that is handed all sockets, never by a master's reload: the old master
-//! does not have the new one (2.6 dies of that, 3.x refuse).
+//! does not have the new one (2.6 dies of that, 3.x refuse). A master that is starting executes itself anew once its worker
+//! is up, and forgets the signal of `-sf` that comes before: its own CLI must have answered first.
 
 mod address;
 mod bind;

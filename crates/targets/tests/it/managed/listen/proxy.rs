@@ -114,6 +114,9 @@ impl<'a> Proxy<'a> {
         if let Err(late) = up {
             panic!("{late}\n{}", fs::read_to_string(self.path("log")).unwrap_or_default());
         }
+        // A master executes itself anew once its worker is up, and forgets a signal that comes before it is done.
+        let master = self.path("master.sock");
+        wait_until_or_fail(CAP, "an answer of the master", || cli_at(&master, "show proc"));
     }
 }
 
