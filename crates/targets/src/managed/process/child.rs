@@ -153,10 +153,10 @@ impl Process {
 
     /// Kills it and what it started that stayed in its group.
     pub(super) fn kill(&self) {
-        if self.ended.is_some() {
+        // Stopped first, so that its number stays its own until the group gets the signal.
+        if self.ended.is_some() || pidfd_send_signal(self.pidfd.as_fd(), Signal::STOP).is_err() {
             return;
         }
-        // While its end has not been seen nobody else can lead a group of its number.
         if getpgid(Some(self.pid)) == Ok(self.pid) {
             kill_process_group(self.pid, Signal::KILL).ok();
         }

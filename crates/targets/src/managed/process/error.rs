@@ -106,7 +106,7 @@ pub enum ProcessError {
         /// How.
         ended: Ended,
     },
-    /// It runs and does not serve. It was killed.
+    /// It runs and does not serve. If it was to be started it was killed; if it was to be adopted it was left alone.
     #[error("HAProxy did not serve within {after:?}: {}; if its configuration is that large, raise the limit", gist(.said))]
     NotReady {
         /// The limit.

@@ -111,8 +111,18 @@ impl Master<'_> {
     pub(super) async fn reload(self, limit: Duration) -> Result<Outcome, MasterError> {
         let deadline = Instant::now() + limit;
         let before = self.show_proc().await?;
-        // 2.6 gives no answer and resets the connection, so that is no failure.
-        let said = self.ask("reload", deadline).await.unwrap_or_default();
+        let said = loop {
+            match self.ask("reload", deadline).await {
+                // Nobody has got it: somebody else reloads at the same time.
+                Err(MasterError::Io { source, .. })
+                    if source.kind() == io::ErrorKind::ConnectionRefused && Instant::now() < deadline =>
+                {
+                    sleep(INTERVAL).await;
+                }
+                // 2.6 gives no answer and resets the connection, so that is no failure.
+                other => break other.unwrap_or_default(),
+            }
+        };
         let (verdict, said) = verdict(&said);
         loop {
             let after = self.show_proc().await;

@@ -81,7 +81,10 @@ impl Reload {
             return Self::Reloaded { worker, old_workers };
         }
         let said: Vec<Line> = outcome.said.lines().map(Line::parse).collect();
-        Self::Refused { text: gist(if said.is_empty() { written } else { &said }) }
+        let text = gist(if said.is_empty() { written } else { &said });
+        // 2.6 with an output that is not ours.
+        let unknown = || "it gives no reason here; read its log".to_owned();
+        Self::Refused { text: Some(text).filter(|text| !text.is_empty()).unwrap_or_else(unknown) }
     }
 
     pub(super) fn nothing_runs() -> Self {

@@ -11,7 +11,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout};
 
 use super::ProcessError;
 use super::child::{Ended, Process};
@@ -107,9 +107,9 @@ impl Supervisor {
             let socket = program.master_socket;
             return Err(ProcessError::OtherMaster { socket, pid, found: all.master });
         }
-        let Some(worker) = all.worker() else {
-            return Err(ProcessError::NotReady { after: Duration::ZERO, said: Vec::new() });
-        };
+        let after = program.limits.start;
+        let serving = timeout(after, program.master().until_serving(pid));
+        let worker = serving.await.map_err(|_| ProcessError::NotReady { after, said: Vec::new() })?;
         let mut new = Self::new(program)?;
         new.process = Some(process);
         new.life.step(Input::Started, Instant::now());

@@ -1,35 +1,45 @@
 //! What HAProxy writes.
 
+use std::cell::RefCell;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
 
 use roster_targets::managed::process::{Patience, Supervisor};
 use roster_testkit::OrFail;
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::site::{on_each, serving};
 
-/// Roster's log of one test.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// Roster's log of one test, which runs in one thread.
+    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Log;
 
 impl Log {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    /// Begins an empty one. There is one subscriber for the whole process, because one for each thread would miss lines
+    /// whenever another thread decides at the same moment whether anybody wants them.
+    fn begin() {
+        let subscriber =
+            tracing_subscriber::fmt().with_writer(|| Log).with_ansi(false).without_time().finish();
+        tracing::subscriber::set_global_default(subscriber).ok();
+        LOG.take();
+    }
+
+    fn text() -> String {
+        LOG.with_borrow(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 
     /// How many lines of HAProxy's have this level and text.
-    fn count(&self, level: &str, text: &str) -> usize {
-        let text_of = self.text();
-        let of_level =
-            text_of.lines().filter(|line| line.trim_start().starts_with(&format!("{level} haproxy:")));
+    fn count(level: &str, text: &str) -> usize {
+        let all = Self::text();
+        let of_level = all.lines().filter(|line| line.trim_start().starts_with(&format!("{level} haproxy:")));
         of_level.filter(|line| line.contains(text)).count()
     }
 }
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        LOG.with_borrow_mut(|log| log.write(bytes))
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -37,37 +47,27 @@ impl Write for Log {
     }
 }
 
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test]
 async fn it_comes_into_rosters_log_with_its_own_level_and_the_file_stays_short() {
     on_each(async |site| {
-        let log = Log::default();
-        let subscriber =
-            tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).without_time().finish();
-        let _here = tracing::subscriber::set_default(subscriber);
+        Log::begin();
         let mut program = site.program();
         program.limits.output = 2_000;
         let mut supervisor = Supervisor::start(program).await.or_fail();
         serving(&mut supervisor).await;
-        assert_eq!(log.count("INFO", "Loading success."), 1, "{}", log.text());
+        assert_eq!(Log::count("INFO", "Loading success."), 1, "{}", Log::text());
         for n in 1..=10 {
             supervisor.reload().await.or_fail();
-            assert_eq!(log.count("INFO", "Loading success."), 1 + n, "{}", log.text());
+            assert_eq!(Log::count("INFO", "Loading success."), 1 + n, "{}", Log::text());
             let length = std::fs::metadata(site.path("output")).or_fail().len();
             assert!(length <= 4_000, "{length} bytes after {n} reloads");
         }
         site.serve("two", "    nonsense here");
         supervisor.reload().await.or_fail();
-        assert_eq!(log.count("ERROR", "unknown keyword 'nonsense'"), 1, "{}", log.text());
+        assert_eq!(Log::count("ERROR", "unknown keyword 'nonsense'"), 1, "{}", Log::text());
         supervisor.stop(Patience::default()).await;
-        assert!(log.count("WARN", "Former worker") >= 9, "{}", log.text());
-        assert_eq!(log.count("WARN", "All workers exited"), 1, "{}", log.text());
+        assert!(Log::count("WARN", "Former worker") >= 9, "{}", Log::text());
+        assert_eq!(Log::count("WARN", "All workers exited"), 1, "{}", Log::text());
     })
     .await;
 }
