@@ -3,12 +3,12 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use roster_targets::managed::process::{Event, ProcessError, Reload, Supervisor};
+use roster_targets::managed::process::{Event, ProcessError, Processes, Reload, Supervisor};
 use roster_testkit::{OrFail, free_port};
 use rustix::process::Signal;
 
 use super::CAP;
-use super::site::{Site, next, on_each, send, serving, until};
+use super::site::{Site, next, on_each, send, serving};
 
 async fn reload(supervisor: &mut Supervisor) -> Reload {
     supervisor.reload().await.or_fail()
@@ -22,6 +22,19 @@ async fn goes_on(site: &Site, supervisor: &mut Supervisor, worker: u32) {
     site.serve("two", "");
     assert!(matches!(reload(supervisor).await, Reload::Reloaded { .. }));
     site.until_it_answers("two").await;
+}
+
+/// What the master shows once no old worker is left.
+async fn without_old_workers(supervisor: &Supervisor) -> Processes {
+    let deadline = tokio::time::Instant::now() + CAP;
+    loop {
+        let all = supervisor.processes().await.or_fail();
+        if all.old_workers().count() == 0 {
+            return all;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "still there after {CAP:?}: {all:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]
@@ -80,8 +93,8 @@ async fn an_old_worker_is_counted_until_its_client_leaves() {
         let old: Vec<u32> = supervisor.processes().await.or_fail().old_workers().collect();
         assert_eq!(old, [before]);
         drop(client);
-        until("the old worker's end", || (!site.processes().contains(&before)).then_some(())).await;
-        assert_eq!(supervisor.processes().await.or_fail().old_workers().count(), 0);
+        without_old_workers(&supervisor).await;
+        assert!(!site.processes().contains(&before));
     })
     .await;
 }
@@ -98,9 +111,8 @@ async fn after_twenty_reloads_no_old_worker_outlives_hard_stop_after() {
             assert!(matches!(reload(&mut supervisor).await, Reload::Reloaded { .. }));
         }
         site.until_it_answers("file19").await;
-        until("the end of all old workers", || (site.processes().len() == 2).then_some(())).await;
-        let all = supervisor.processes().await.or_fail();
-        assert_eq!((all.reloads, all.old_workers().count()), (20, 0));
+        let all = without_old_workers(&supervisor).await;
+        assert_eq!((all.reloads, site.processes().len()), (20, 2));
         // 2 s of `hard-stop-after` are over, and the worker that serves is still the last one's.
         assert_eq!(all.worker(), site.worker());
     })
