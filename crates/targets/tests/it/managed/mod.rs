@@ -1,5 +1,6 @@
-//! The managed target on real HAProxys.
+//! The managed target, on real HAProxy.
 
+mod file;
 mod listen;
 mod process;
 mod render;

@@ -1,0 +1,44 @@
+//! Which HAProxy a binary is.
+
+use std::io;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use roster_core::haproxy::Version;
+
+use super::FileError;
+use super::run::{Finished, RunError, run};
+
+/// Asks a binary for its version (`-v`), within this time.
+///
+/// # Errors
+/// It is missing, does not run or end, is not HAProxy, or is older than [`Version::OLDEST`].
+pub fn haproxy_version(binary: &Path, limit: Duration) -> Result<Version, FileError> {
+    let finished = run_haproxy(Command::new(binary).arg("-v"), binary, limit)?;
+    let said = finished.output.trim_start();
+    let is_named = ["HAProxy version ", "HA-Proxy version "].iter().any(|name| said.starts_with(name));
+    match said.parse::<Version>() {
+        Ok(found) if is_named && found >= Version::OLDEST => Ok(found),
+        Ok(found) if is_named => Err(FileError::TooOld { binary: binary.to_owned(), found }),
+        _ => {
+            let said = said.lines().next().unwrap_or_default().chars().take(80).collect();
+            Err(FileError::NotHaproxy { binary: binary.to_owned(), said })
+        }
+    }
+}
+
+pub(super) fn run_haproxy(
+    command: &mut Command,
+    binary: &Path,
+    after: Duration,
+) -> Result<Finished, FileError> {
+    let binary = || binary.to_owned();
+    run(command, after).map_err(|error| match error {
+        RunError::TimedOut => FileError::TimedOut { binary: binary(), after },
+        RunError::Io(source) if source.kind() == io::ErrorKind::NotFound => {
+            FileError::BinaryMissing(binary())
+        }
+        RunError::Io(source) => FileError::CannotRun { binary: binary(), source },
+    })
+}
