@@ -6,4 +6,5 @@ pub(crate) mod cold;
 pub(crate) mod house;
 pub(crate) mod load;
 pub(crate) mod planning;
+pub(crate) mod rendering;
 pub(crate) mod rest;

@@ -21,6 +21,7 @@ use roster_core::weight::{ServerId, Weight};
 
 use crate::Bench;
 use crate::fleet::{address, service};
+use crate::parts::rendering;
 use crate::report::Row;
 use crate::sample::Sample;
 
@@ -59,6 +60,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         rows.push(row("agenda and plans, nothing to do", times.verify));
         rows.push(row("agenda and one changed backend's plan", times.change));
     }
+    rows.push(rendering::measure(bench.scale.runs)?);
     Ok(rows)
 }
 
@@ -103,6 +105,7 @@ impl World {
             select: Selector::default(),
             fallback: None,
             policy: Policy { bring_up: Some(BringUp::Registry), ..Policy::default() },
+            layout: std::sync::Arc::default(),
         };
         let catalog = Catalog::new([source.clone()]);
         let mut seen = BTreeMap::new();

@@ -13,11 +13,15 @@ use roster_core::address::{self, Port};
 use roster_core::haproxy::keywords;
 use roster_core::name;
 use roster_core::pattern::{InvalidPattern, Pattern, Place};
+use roster_core::render::{self, RawLine};
 use roster_core::slots::NameScheme;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::native;
 use crate::value;
+
+/// The longest path of a socket that HAProxy makes, in bytes.
+const MADE_SOCKET: usize = 90;
 
 /// A name in a schema, and what it means.
 #[derive(Clone, Copy)]
@@ -46,6 +50,34 @@ pub(crate) fn socket_path(text: &str) -> Result<(), String> {
         1..=107 => Ok(()),
         length => Err(format!("the path has {length} bytes; a Unix socket's has at most 107")),
     }
+}
+
+/// HAProxy makes a socket beside the path first, with more bytes at its end, and then moves it there.
+pub(crate) fn made_socket(text: &str) -> Result<(), String> {
+    match text.len() {
+        ..=MADE_SOCKET => Ok(()),
+        length => Err(format!(
+            "{text} has {length} bytes; a socket that HAProxy makes has at most {MADE_SOCKET}: take a shorter path"
+        )),
+    }
+}
+
+fn bind_address(text: &str) -> Result<(), String> {
+    match text.parse::<render::BindAddress>() {
+        Ok(render::BindAddress::Ip(..)) => Ok(()),
+        Ok(render::BindAddress::Unix(path)) => made_socket(path.as_str()),
+        Ok(render::BindAddress::Inherited(_)) => Err(format!(
+            "{text:?} is a number that Roster itself gives where the target says `listen: held`; write the address, such \
+             as *:80"
+        )),
+        Err(_) => Err(format!(
+            "{text:?} is no address to listen on; write *:80, 10.0.0.1:80, [::]:80 or /run/web.sock"
+        )),
+    }
+}
+
+fn backend_line(text: &str) -> Result<(), String> {
+    RawLine::new(render::Place::Backend, text).map(drop).map_err(|error| error.to_string())
 }
 
 fn listen_address(text: &str) -> Result<(), String> {
@@ -157,6 +189,18 @@ formats! {
     CaFile = "ca-file", "a file of certificate authorities", ca_file;
     /// The path of a Unix socket.
     SocketPath = "socket-path", "a path such as /run/haproxy/admin.sock", socket_path;
+    /// [`render::Balance`].
+    Balance = "balance", "a balance algorithm such as roundrobin", parses::<render::Balance>;
+    /// A [`RawLine`] of a backend.
+    BackendLine = "backend-line", "a line of a backend section such as option forwardfor", backend_line;
+    /// A [`render::BindAddress`] that the operator can choose.
+    BindAddress = "bind-address", "an address to listen on such as *:80", bind_address;
+    /// [`render::BindName`].
+    BindName = "bind-name", "a bind's name", parses::<render::BindName>;
+    /// [`render::FieldName`].
+    FieldName = "field-name", "a name of letters, digits, _ and -", parses::<render::FieldName>;
+    /// [`render::RequestPath`].
+    RequestPath = "request-path", "a path such as /health", parses::<render::RequestPath>;
     /// A port written as text.
     PortText = "port", "a port such as 8080", parses::<Port>;
 }
@@ -210,6 +254,8 @@ numbers! {
     PortNumber = { "type": "integer", "minimum": 1, "maximum": 65535 };
     /// A number of checks.
     Count = { "type": "integer", "minimum": 1, "maximum": 65535 };
+    /// The status code of an HTTP answer.
+    Status = { "type": "integer", "minimum": 100, "maximum": 599 };
     /// A number of connections.
     MaxConn = { "type": "integer", "minimum": 1, "maximum": 2_147_483_647 };
     /// A factor of [`roster_core::slots::Growth::Linear`].

@@ -170,6 +170,7 @@ mod tests {
             slots: SlotScheme::default(),
             select: Selector::default(),
             fallback: None,
+            layout: Arc::default(),
             policy: Policy::default(),
         }
     }

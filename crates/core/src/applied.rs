@@ -186,6 +186,7 @@ impl AppliedBackend {
             slots: scheme,
             select: Selector::default(),
             policy: Policy { drain, guard: Guards::OFF, ..Policy::default() },
+            layout: None,
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::haproxy::ServerKeywords;
 use crate::name::{BackendName, Label, ServiceKey, SourceName, TargetName};
 use crate::pattern::Pattern;
+use crate::render::{Balance, Bind, FieldName, HttpCheck, Mode, RawLine};
 use crate::slots::{NameScheme, SlotNames, SlotScheme};
 use crate::weight::Weight;
 
@@ -32,8 +34,27 @@ pub struct Rule {
     pub select: Selector,
     /// Where the others go.
     pub fallback: Option<FallbackRule>,
+    /// How the backend is written where Roster writes HAProxy's file.
+    pub layout: Arc<Layout>,
     /// All the rest.
     pub policy: Policy,
+}
+
+/// How a backend is written where Roster writes HAProxy's file. Elsewhere it does not count.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Layout {
+    /// What it understands.
+    pub mode: Mode,
+    /// How it chooses a server.
+    pub balance: Balance,
+    /// More lines.
+    pub lines: Vec<RawLine>,
+    /// What health checks ask; without it a connection is enough.
+    pub check: Option<HttpCheck>,
+    /// The cookie that keeps a client at its server.
+    pub cookie: Option<FieldName>,
+    /// Where the frontend in front of it listens; there is none without.
+    pub binds: Vec<Bind>,
 }
 
 /// Which services a rule is about.
@@ -216,6 +237,8 @@ pub struct Exposure {
     pub select: Selector,
     /// How it treats its servers.
     pub policy: Policy,
+    /// How the backend is written; unknown where the service is gone and only the record tells of it.
+    pub layout: Option<Arc<Layout>>,
 }
 
 /// What an exposure's servers are called, everything but the slot filled in.

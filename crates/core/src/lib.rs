@@ -11,6 +11,7 @@ pub mod exposure;
 pub mod guard;
 pub mod haproxy;
 pub mod instance;
+pub mod layout;
 pub mod name;
 pub mod observed;
 pub mod pattern;

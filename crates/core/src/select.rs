@@ -156,6 +156,7 @@ fn make(
         slots,
         select,
         policy: rule.policy.clone(),
+        layout: Some(rule.layout.clone()),
     })
 }
 

@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Release(ReleaseArgs),
     /// Take a server back that somebody changed by hand
     Adopt(AdoptArgs),
+    /// Forget a target while no roster runs: HAProxy, its file and its servers stay as they are
+    Detach(DetachArgs),
     /// See it work: a HAProxy, a few servers and a file to edit, all on this machine
     Demo(DemoArgs),
     /// Print the JSON Schema of the configuration
@@ -100,6 +102,15 @@ pub(crate) struct PlanArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DetachArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// The target, if there are several
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) target: Option<TargetName>,
 }
 
 #[derive(Args, Debug)]

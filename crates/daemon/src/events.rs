@@ -1,6 +1,7 @@
 //! What is worth telling: one struct for each fact, told and counted in one place.
 
 mod fact;
+mod own;
 mod reporter;
 mod source;
 mod target;
@@ -9,6 +10,9 @@ use crate::clock;
 use crate::metrics::Metrics;
 
 pub(crate) use fact::{About, Fact, Level};
+pub(crate) use own::{
+    FileForeign, OwnTrouble, ProcessEnded, ProcessServes, ReloadRefused, Reloaded, ReloadsSpent, StartFailed,
+};
 pub(crate) use reporter::Reporter;
 pub(crate) use source::{AnswerTooOld, Answered, Rejected, SourceLost, StateTrouble};
 pub(crate) use target::{

@@ -13,6 +13,7 @@ mod metrics;
 mod names;
 mod orders;
 mod overview;
+mod own;
 mod planned;
 mod store;
 mod telemetry;
@@ -85,6 +86,7 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
             telemetry::start(quiet, args.common.log_format);
             runtime.block_on(commands::adopt::adopt(&args))
         }
+        Command::Detach(args) => commands::detach::detach(&args),
         Command::Demo(args) => runtime.block_on(demo::demo(&args)),
         Command::Schema => text(
             &(serde_json::to_string_pretty(&roster_config::native::schema()).map_err(anyhow::Error::from)?

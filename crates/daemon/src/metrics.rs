@@ -85,6 +85,8 @@ pub(crate) struct Metrics {
     passes: Series<OfPass, Counter>,
     reloads: Series<OfReload, Counter>,
     process_replaced: Series<OfTarget, Counter>,
+    process_ended: Series<OfTarget, Counter>,
+    files_refused: Series<OfTarget, Counter>,
     convergence: Series<OfTarget, Histogram>,
     state_errors: Counter,
     config_good: Gauge,
@@ -103,6 +105,8 @@ impl Default for Metrics {
             passes: Series::new(Counter::default),
             reloads: Series::new(Counter::default),
             process_replaced: Series::new(Counter::default),
+            process_ended: Series::new(Counter::default),
+            files_refused: Series::new(Counter::default),
             convergence: Series::new(|| Histogram::new(BUCKETS)),
             state_errors: Counter::default(),
             config_good: Gauge::default(),
@@ -120,6 +124,8 @@ impl Metrics {
         self.commands.register(to, "commands", "Operations on servers, by what HAProxy said to them");
         self.passes.register(to, "passes", "Passes over a target, by how they ended");
         self.reloads.register(to, "reloads", "Reloads of HAProxy that Roster asked for");
+        self.process_ended.register(to, "process_ended", "Times that a HAProxy ended which Roster owns");
+        self.files_refused.register(to, "files_refused", "Files and reloads that HAProxy refused");
         self.process_replaced.register(
             to,
             "process_replaced",
@@ -157,14 +163,18 @@ impl Metrics {
         self.commands.retain(|labels| targets.contains(labels.target.as_str()));
         self.passes.retain(|labels| targets.contains(labels.target.as_str()));
         self.reloads.retain(|labels| targets.contains(labels.target.as_str()));
-        self.process_replaced.retain(|labels| targets.contains(labels.target.as_str()));
+        for series in [&self.process_replaced, &self.process_ended, &self.files_refused] {
+            series.retain(|labels| targets.contains(labels.target.as_str()));
+        }
         self.convergence.retain(|labels| targets.contains(labels.target.as_str()));
         for source in sources {
             self.source_errors.of(OfSource { source: source.to_owned() });
         }
         for target in targets {
             let of = || OfTarget { target: target.to_owned() };
-            self.process_replaced.of(of());
+            for series in [&self.process_replaced, &self.process_ended, &self.files_refused] {
+                series.of(of());
+            }
             self.convergence.of(of());
             // A target behind a runtime socket is never reloaded; its nought says so.
             self.reloads.of(OfReload { target: target.to_owned(), reason: "structure" });
@@ -188,6 +198,18 @@ impl Metrics {
 
     pub(crate) fn process_replaced(&self, target: &TargetName) {
         self.process_replaced.of(OfTarget { target: target.to_string() }).inc();
+    }
+
+    pub(crate) fn process_ended(&self, target: &TargetName) {
+        self.process_ended.of(OfTarget { target: target.to_string() }).inc();
+    }
+
+    pub(crate) fn file_refused(&self, target: &TargetName) {
+        self.files_refused.of(OfTarget { target: target.to_string() }).inc();
+    }
+
+    pub(crate) fn reloaded(&self, target: &TargetName, reason: &'static str) {
+        self.reloads.of(OfReload { target: target.to_string(), reason }).inc();
     }
 
     pub(crate) fn converged(&self, target: &TargetName, took: Duration) {

@@ -21,6 +21,8 @@ pub(crate) struct Planned {
 pub(crate) struct PlannedTarget {
     target: TargetName,
     operations: Vec<PlannedOperation>,
+    /// Why HAProxy would be started or reloaded, once for all of these; only where Roster owns it.
+    reloads: Vec<String>,
     backends_missing: Vec<BackendName>,
     held: Vec<Held>,
     notes: Vec<String>,
@@ -66,6 +68,7 @@ impl PlannedTarget {
         target: &TargetName,
         agenda: &Agenda,
         passed: &Passed,
+        reloads: Vec<String>,
         lines: impl Fn(&Operation) -> Vec<String>,
     ) -> Self {
         let held = passed.plans.iter().filter_map(|(backend, plan)| {
@@ -83,6 +86,7 @@ impl PlannedTarget {
         Self {
             target: target.clone(),
             operations: operations(passed).map(operation).collect(),
+            reloads,
             backends_missing: passed.missing.iter().cloned().collect(),
             held: held.collect(),
             notes: notes(agenda, passed),
@@ -95,6 +99,7 @@ impl PlannedTarget {
         Self {
             target: target.clone(),
             operations: Vec::new(),
+            reloads: Vec::new(),
             backends_missing: Vec::new(),
             held: Vec::new(),
             notes: Vec::new(),

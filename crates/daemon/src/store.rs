@@ -16,6 +16,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::own::Book;
+
 /// The version of what is written here. A file of another one is not read.
 const VERSION: u32 = 1;
 
@@ -157,6 +159,26 @@ impl Store {
         match fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StoreError::Io { path, source }),
             _ => Ok(()),
+        }
+    }
+
+    /// What is remembered of a HAProxy that Roster owns.
+    pub(crate) fn own(&self, target: &TargetName) -> Result<Option<Book>, StoreError> {
+        self.target(target).map_or(Ok(None), |folder| read(&folder.join("own.state")))
+    }
+
+    /// Keeps what is to be remembered of it.
+    pub(crate) fn keep_own(&self, target: &TargetName, book: &Book) -> Result<(), StoreError> {
+        self.target(target).map_or(Ok(()), |folder| write(&folder, "own.state", book))
+    }
+
+    /// Forgets everything about a target.
+    pub(crate) fn forget(&self, target: &TargetName) -> Result<bool, StoreError> {
+        let Some(path) = self.target(target) else { return Ok(false) };
+        match fs::remove_dir_all(&path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(StoreError::Io { path, source }),
         }
     }
 

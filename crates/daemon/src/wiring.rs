@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use roster_config::env::ProcessEnv;
-use roster_config::native::{Address, Config, LastGood, Reach, RuntimeReach};
+use roster_config::native::{Address, Config, LastGood, ManagedReach, Reach, RuntimeReach};
 use roster_core::catalog::Catalog;
+use roster_core::haproxy::Version;
 use roster_core::instance::{Snapshot, SourceError, SourceEvent};
 use roster_core::name::{SourceName, TargetName};
 use roster_sources::{AnySource, Source};
@@ -18,6 +19,27 @@ use crate::clock;
 use crate::events::{AnswerTooOld, Event, Reporter, SourceLost, StateTrouble};
 use crate::exit::Failure;
 use crate::store::{Store, StoreError};
+
+/// How long `haproxy -v` may take.
+const VERSION_WITHIN: Duration = Duration::from_secs(10);
+
+/// A target that can be kept.
+pub(crate) struct Reached {
+    /// Its servers.
+    pub target: RuntimeTarget,
+    /// How often it is asked which process serves.
+    pub poll: Duration,
+    /// The HAProxy itself, where Roster owns it.
+    pub owned: Option<Owned>,
+}
+
+/// A HAProxy that Roster owns.
+pub(crate) struct Owned {
+    /// Where everything is.
+    pub reach: ManagedReach,
+    /// The program's version.
+    pub version: Version,
+}
 
 /// The configuration of this file.
 pub(crate) fn load(path: &Path) -> Result<Config, Failure> {
@@ -44,9 +66,7 @@ pub(crate) fn sources(config: &Config) -> Vec<(SourceName, AnySource)> {
 }
 
 /// Every target of the configuration, ready to be kept.
-pub(crate) async fn targets(
-    config: &Config,
-) -> Result<BTreeMap<TargetName, (RuntimeTarget, Duration)>, anyhow::Error> {
+pub(crate) async fn targets(config: &Config) -> Result<BTreeMap<TargetName, Reached>, anyhow::Error> {
     let mut targets = BTreeMap::new();
     for (name, reach) in &config.targets {
         targets.insert(name.clone(), target(name, reach).await?);
@@ -55,19 +75,37 @@ pub(crate) async fn targets(
 }
 
 /// A target of the configuration.
-pub(crate) async fn target(
-    name: &TargetName,
-    reach: &Reach,
-) -> Result<(RuntimeTarget, Duration), anyhow::Error> {
-    let Reach::Runtime(reach) = reach;
-    let address = address(reach).await.with_context(|| format!("target {name}"))?;
+pub(crate) async fn target(name: &TargetName, reach: &Reach) -> Result<Reached, anyhow::Error> {
+    let wrong = || format!("target {name}");
+    let (address, timeout, poll, owned) = match reach {
+        Reach::Runtime(reach) => (address(reach).await.with_context(wrong)?, reach.timeout, reach.poll, None),
+        Reach::Managed(reach) => {
+            let version = version(&reach.haproxy).await.with_context(wrong)?;
+            let address = SocketAddress::Unix(Path::new(reach.stats_socket.as_str()).to_owned());
+            (address, reach.timeout, reach.poll, Some(Owned { reach: reach.as_ref().clone(), version }))
+        }
+    };
     let limits = session::Limits {
-        connect: reach.timeout,
-        progress: reach.timeout,
-        total: (reach.timeout * 12).max(Duration::from_secs(60)),
+        connect: timeout,
+        progress: timeout,
+        total: (timeout * 12).max(Duration::from_secs(60)),
         ..session::Limits::default()
     };
-    Ok((RuntimeTarget::new(address, limits), reach.poll))
+    Ok(Reached { target: RuntimeTarget::new(address, limits), poll, owned })
+}
+
+/// The version of this program.
+async fn version(haproxy: &Path) -> Result<Version, anyhow::Error> {
+    let shown = haproxy.display();
+    let asked = tokio::process::Command::new(haproxy).arg("-v").kill_on_drop(true).output();
+    let output = tokio::time::timeout(VERSION_WITHIN, asked).await;
+    let output = output.with_context(|| format!("{shown} -v did not end; check the key `haproxy`"))?;
+    let output = output.with_context(|| {
+        format!("{shown} cannot be run; install HAProxy, or say with the key `haproxy` where it is")
+    })?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let version = text.parse().ok().filter(|_| text.starts_with("HA"));
+    version.with_context(|| format!("{shown} is no HAProxy; check the key `haproxy`"))
 }
 
 async fn address(reach: &RuntimeReach) -> Result<SocketAddress, anyhow::Error> {

@@ -8,9 +8,9 @@ use roster_core::exposure::Rule;
 use roster_core::name::{SourceName, TargetName};
 use thiserror::Error;
 
-use super::expose;
 use super::resolve::Resolve;
 use super::{File, LastGood, Listen, Log, Reach, Source};
+use super::{expose, target};
 use crate::document::{self, Document};
 use crate::env::Env;
 use crate::problem::Problems;
@@ -73,7 +73,7 @@ impl Config {
         Ok(Self::parse(&path.to_string_lossy(), &text, folder, env)?)
     }
 
-    /// The same for a text. `file` stands in errors.
+    /// The same for a text. `file` stands in errors. Files with text for HAProxy's file (`{ file: … }`) are read.
     pub fn parse(file: &str, text: &str, folder: &Path, env: &dyn Env) -> Result<Self, Problems> {
         let document = Document::parse(file, text, env)?;
         resolve(&document, &document.decode()?, folder)
@@ -103,9 +103,10 @@ fn resolve(document: &Document, file: &File, folder: &Path) -> Result<Config, Pr
     let rules = rules(&mut cx, file);
     let targets = file.targets.iter().filter_map(|(name, target)| {
         let at = document::Path::from(["targets", name.as_str()]);
-        Some((name.clone(), target.resolve(&mut cx, &at)?))
+        Some((name.clone(), target.resolve(&mut cx, &at, name)?))
     });
     let targets: BTreeMap<_, _> = targets.collect();
+    target::clashes(&mut cx, &targets);
     let sources = file.sources.iter().map(|(name, source)| {
         let at = document::Path::from(["sources", name.as_str()]);
         (name.clone(), source.resolve(&mut cx, &at))
@@ -125,6 +126,6 @@ fn rules(cx: &mut Resolve<'_>, file: &File) -> Vec<Rule> {
     let rules: Vec<Option<Rule>> = numbered
         .map(|(index, entry)| expose::rule(cx, &document::Path::from(["expose"]).join(index), file, entry))
         .collect();
-    expose::overlaps(cx, &rules);
+    expose::overlaps(cx, file, &rules);
     rules.into_iter().flatten().collect()
 }

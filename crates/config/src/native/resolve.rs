@@ -5,10 +5,17 @@ use std::path;
 use std::str::FromStr;
 
 use roster_core::haproxy::keywords::Millis;
+use roster_core::render::FilePath;
 
 use crate::document::{Document, Path, hint, not_usable};
+use crate::format;
 use crate::problem::Problem;
 use crate::value::Duration;
+
+/// Where an item of a list, or the value that is short for the list, stands.
+pub(crate) fn item_of(list: &Path, item: Option<usize>) -> Path {
+    item.map_or_else(|| list.clone(), |index| list.join(index))
+}
 
 pub(crate) struct Resolve<'d> {
     document: &'d Document,
@@ -77,5 +84,24 @@ impl<'d> Resolve<'d> {
 
     pub(crate) fn absolute(&self, path: &path::Path) -> path::PathBuf {
         self.folder.join(path)
+    }
+
+    /// A program: a name alone is looked up in `PATH` when it is started, anything else is a path.
+    pub(crate) fn program(&self, program: &path::Path) -> path::PathBuf {
+        let is_name = !program.as_os_str().as_encoded_bytes().contains(&b'/');
+        if is_name { program.to_owned() } else { self.absolute(program) }
+    }
+
+    /// A path that HAProxy's file names, made absolute.
+    pub(crate) fn file_path(&mut self, at: &Path, path: &path::Path) -> Option<FilePath> {
+        let path = self.absolute(path);
+        self.sound(at, FilePath::new(&path.to_string_lossy()))
+    }
+
+    /// The same for a socket that HAProxy makes.
+    pub(crate) fn socket(&mut self, at: &Path, path: &path::Path) -> Option<FilePath> {
+        let path = self.file_path(at, path)?;
+        self.sound(at, format::made_socket(path.as_str()))?;
+        Some(path)
     }
 }

@@ -33,6 +33,11 @@ impl Duration {
         Self(std::time::Duration::from_secs(seconds))
     }
 
+    /// So many milliseconds.
+    pub const fn millis(millis: u64) -> Self {
+        Self(std::time::Duration::from_millis(millis))
+    }
+
     /// The same for the standard library.
     pub const fn get(self) -> std::time::Duration {
         self.0

@@ -9,7 +9,7 @@ mod secret;
 
 pub use duration::{Duration, InvalidDuration};
 pub use host_port::{HostPort, InvalidHostPort};
-pub use off::Off;
+pub use off::{Off, OffOr};
 pub use one_or_many::OneOrMany;
 pub use percent::{InvalidPercent, Percent};
 pub use secret::{Secret, SecretError, SecretFile, SecretText};

@@ -178,7 +178,7 @@ fn a_rule_comes_to_what_it_says() {
 #[test]
 fn each_word_comes_to_what_it_says() {
     let config = parse(COMPLETE).unwrap();
-    let [_, second, third, _] = config.rules.as_slice() else { panic!("{:?}", config.rules) };
+    let [_, second, third, ..] = config.rules.as_slice() else { panic!("{:?}", config.rules) };
     assert_eq!(second.slots.names, NameScheme::Address);
     assert_eq!(second.slots.growth, Growth::exponential(2.0).unwrap());
     assert_eq!((second.policy.bring_up, second.policy.guard), (Some(BringUp::Probe), Guards::OFF));
@@ -249,10 +249,21 @@ fn the_defaults_that_are_documented_are_those_that_hold() {
         "backend": {}, "slots": {}, "probe": {}, "drain": {}, "guard": {}, "server": { "ssl": { "verify": "none" } },
         "zone": { "local": "a" }, "slow_start": { "over": "60s" },
         "select": { "zone": "a" }, "fallback": { "backend": "fb-{service}" },
+    }, {
+        "service": "fleet/web", "on": "own",
+        "backend": { "name": "w", "http_check": {}, "bind": [{ "at": "*:80" }] }, "server": { "check": true },
     }]);
+    given["targets"]["own"] = json!({ "managed": {
+        "config": "haproxy.cfg", "settle": {}, "max_reloads": {}, "on_exit": "stop", "stop": {},
+    } });
+    given["targets"]["unit"] = json!({ "managed": {
+        "config": "unit.cfg", "process": { "reload": { "command": ["true"] } },
+    } });
     let mut filled = given.clone();
     fill(&mut filled, &schema(), &schema());
     assert_eq!(filled.pointer("/expose/0/guard/hold_for"), Some(&json!("5m")));
+    assert_eq!(filled.pointer("/targets/own/managed/max_reloads/count"), Some(&json!(30)));
+    assert_eq!(filled.pointer("/targets/unit/managed/process/reload/timeout"), Some(&json!("30s")));
     assert_eq!(unnamed(parse(&filled.to_string()).unwrap()), unnamed(parse(&given.to_string()).unwrap()));
 }
 

@@ -1,10 +1,17 @@
 //! The configuration as an operator meets it: files, errors, schema, reference page.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic, also in its helpers")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by a panic, also in its helpers"
+)]
 
 mod complete;
 mod errors;
 mod load;
+mod managed;
 mod reference;
 
 use std::collections::BTreeMap;

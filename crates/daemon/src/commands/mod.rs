@@ -3,6 +3,7 @@
 pub(crate) mod adopt;
 pub(crate) mod ask;
 pub(crate) mod check;
+pub(crate) mod detach;
 pub(crate) mod explain;
 pub(crate) mod once;
 mod order;
@@ -22,13 +23,16 @@ use roster_core::applied::Applied;
 use roster_core::catalog::Catalog;
 use roster_core::name::{BackendName, TargetName};
 use roster_core::plan::ProbeResults;
-use roster_targets::runtime::RuntimeTarget;
+use roster_targets::runtime::session::SessionError;
+use roster_targets::runtime::{RuntimeError, RuntimeTarget};
+use tokio_util::task::TaskTracker;
 
 use crate::clock;
 use crate::events::Reporter;
 use crate::keeper::{Bench, Passed};
+use crate::own::Own;
 use crate::store::Store;
-use crate::wiring;
+use crate::wiring::{self, Reached};
 
 /// A target as a single look finds it.
 pub(crate) struct Looked {
@@ -36,6 +40,8 @@ pub(crate) struct Looked {
     pub(crate) target: RuntimeTarget,
     pub(crate) agenda: Agenda,
     pub(crate) passed: Passed,
+    /// Why HAProxy would be started or reloaded; only where Roster owns it.
+    pub(crate) reloads: Vec<String>,
 }
 
 /// Looks at every target once and changes nothing.
@@ -61,7 +67,7 @@ pub(crate) async fn look_at(
     to: &Reporter,
 ) -> Result<Looked, anyhow::Error> {
     let reach = config.targets.get(name).with_context(|| format!("there is no target {name}"))?;
-    let (target, _) = wiring::target(name, reach).await?;
+    let Reached { target, owned, .. } = wiring::target(name, reach).await?;
     let mut applied = recorded(store, name, to);
     let agenda = Agenda::new(catalog, &config.rules, name, &applied, clock::now());
     let backends: BTreeSet<BackendName> = agenda.items.keys().cloned().collect();
@@ -73,10 +79,20 @@ pub(crate) async fn look_at(
         store: &Store::default(),
         probes: &ProbeResults::new(),
         reporter: to,
+        owned: owned.is_some(),
     };
-    let passed = bench.look(&backends).await;
-    let passed = passed.map_err(|error| anyhow::Error::new(error).context(format!("target {name}")))?;
-    Ok(Looked { name: name.clone(), target, agenda, passed })
+    let looked = bench.look(&backends).await;
+    let unreachable = matches!(&looked, Err(RuntimeError::Session(SessionError::Connect(_))));
+    let is_down = owned.is_some() && unreachable;
+    let mut passed = if is_down {
+        Passed { missing: backends, ..Passed::default() }
+    } else {
+        looked.map_err(|error| anyhow::Error::new(error).context(format!("target {name}")))?
+    };
+    let tasks = TaskTracker::new();
+    let own = owned.map(|owned| Own::new(name, owned, store, to, &tasks));
+    let reloads = own.map(|own| own.preview(&agenda, &mut passed, !is_down)).unwrap_or_default();
+    Ok(Looked { name: name.clone(), target, agenda, passed, reloads })
 }
 
 /// What was last written to a target.

@@ -5,13 +5,15 @@ use std::time::Duration;
 use roster_core::plan::Status;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::{print, recorded, rules};
 use crate::cli::OnceArgs;
 use crate::events::Reporter;
 use crate::exit::{Exit, Failure};
 use crate::keeper::{BackendStatus, Ears, Keeper, TargetStatus};
-use crate::wiring;
+use crate::own::Own;
+use crate::wiring::{self, Reached};
 
 /// Brings every target to what is wanted and waits until HAProxy shows it, drained servers and fresh ones included.
 pub(crate) async fn once(args: &OnceArgs) -> Result<Exit, Failure> {
@@ -29,21 +31,24 @@ pub(crate) async fn once(args: &OnceArgs) -> Result<Exit, Failure> {
     let limit = Duration::from_secs(args.timeout);
     let mut exit = if lost.is_empty() { Exit::Done } else { Exit::Failed };
     for (name, reach) in &config.targets {
-        let (target, poll) = wiring::target(name, reach).await?;
+        let Reached { target, poll, owned } = wiring::target(name, reach).await?;
+        let (tasks, is_owned) = (TaskTracker::new(), owned.is_some());
+        let own = owned.map(|owned| Own::new(name, owned, &store, &to, &tasks));
         let applied = recorded(&store, name, &to);
         let keeper =
             Keeper::new(name.clone(), target, rules(&config), store.clone(), applied, poll, to.clone());
+        let keeper = keeper.with(own);
         let mut status = keeper.status();
         let stop = CancellationToken::new();
         let (_silent, socket) = mpsc::channel(1);
         let (_nobody, orders) = mpsc::channel(1);
         let ears = Ears { catalog: catalog.clone(), socket, orders, stop: stop.clone() };
         let keeping = tokio::spawn(keeper.run(ears));
-        let waited = tokio::time::timeout(limit, status.wait_for(is_over)).await;
+        let waited = tokio::time::timeout(limit, status.wait_for(|status| is_over(status, is_owned))).await;
         let last = waited.ok().and_then(Result::ok).map(|status| status.clone());
         let last = last.unwrap_or_else(|| status.borrow().clone());
         stop.cancel();
-        keeping.await.map_err(anyhow::Error::from)?;
+        keeping.await.map_err(anyhow::Error::from)?.let_go(false).await;
         if !tell(name.as_str(), &last) {
             exit = Exit::Failed;
         }
@@ -51,11 +56,10 @@ pub(crate) async fn once(args: &OnceArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// Whether nothing more will change by itself.
-fn is_over(status: &TargetStatus) -> bool {
-    status.trouble.is_some()
-        || status.stuck
-        || (status.synced && status.backends.values().all(|backend| !is_moving(backend)))
+/// Whether nothing more will change by itself. Where Roster owns HAProxy, what is missing comes by a reload.
+fn is_over(status: &TargetStatus, owned: bool) -> bool {
+    let moves = |backend: &BackendStatus| is_moving(backend) || (owned && backend.missing);
+    status.trouble.is_some() || status.stuck || (status.synced && !status.backends.values().any(moves))
 }
 
 fn is_moving(backend: &BackendStatus) -> bool {

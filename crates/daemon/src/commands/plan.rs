@@ -37,11 +37,12 @@ pub(crate) async fn plan(args: &PlanArgs) -> Result<Exit, Failure> {
 }
 
 fn changes(looked: &[Looked]) -> usize {
-    looked.iter().flat_map(|one| operations(&one.passed)).count()
+    let reloads = looked.iter().filter(|one| !one.reloads.is_empty()).count();
+    reloads + looked.iter().flat_map(|one| operations(&one.passed)).count()
 }
 
 fn json(looked: &Looked) -> PlannedTarget {
-    PlannedTarget::new(&looked.name, &looked.agenda, &looked.passed, |operation| {
+    PlannedTarget::new(&looked.name, &looked.agenda, &looked.passed, looked.reloads.clone(), |operation| {
         looked.target.lines(operation)
     })
 }
@@ -75,6 +76,14 @@ fn target(text: &mut String, looked: &Looked, verbose: bool) -> std::fmt::Result
         }
         if let Some(hold) = hold {
             writeln!(text, "  held back: {hold}; `roster release {backend}` lets it through")?;
+        }
+    }
+    for (place, reason) in looked.reloads.iter().enumerate() {
+        let name = &looked.name;
+        match place {
+            0 if reason.contains("does not run") => writeln!(text, "{name}: {reason}; it is started")?,
+            0 => writeln!(text, "{name}: one reload: {reason}")?,
+            _ => writeln!(text, "{name}:   with it: {reason}")?,
         }
     }
     for backend in &looked.passed.missing {

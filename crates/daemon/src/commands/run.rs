@@ -9,6 +9,7 @@ use roster_core::applied::Applied;
 use roster_core::catalog::Catalog;
 use roster_core::instance::{Snapshot, SourceEvent};
 use roster_core::name::{SourceName, TargetName};
+use roster_targets::managed::process::{GRACE, is_first_process, reap_orphans};
 use roster_targets::runtime::RuntimeTarget;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -23,7 +24,9 @@ use crate::cli::RunArgs;
 use crate::events::Reporter;
 use crate::exit::{Exit, Failure};
 use crate::keeper::{Ears, Keeper};
+use crate::own::Own;
 use crate::store::Store;
+use crate::wiring::Reached;
 use crate::{clock, hub, wiring};
 
 /// The longest that a pass may take to finish once Roster is told to stop.
@@ -48,7 +51,7 @@ struct Carry {
     targets: BTreeMap<TargetName, (Reach, Applied)>,
 }
 
-type Targets = BTreeMap<TargetName, (RuntimeTarget, Duration)>;
+type Targets = BTreeMap<TargetName, Reached>;
 
 struct Signals {
     terminate: Signal,
@@ -86,6 +89,10 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let log = crate::telemetry::start(config.log, args.common.log_format);
     let over = CancellationToken::new();
     let writing = tokio::spawn(log.serve(over.clone()));
+    if is_first_process() {
+        // In a container whoever loses its parent becomes Roster's child.
+        tokio::spawn(reap_orphans(GRACE, over.clone()));
+    }
     let kept = keep(args, config, signals).await;
     over.cancel();
     // What it had still to write it writes however it ends.
@@ -113,7 +120,7 @@ async fn keep(args: &RunArgs, config: Config, mut signals: Signals) -> Result<Ex
             Told::Stop => break,
             Told::Reload => match read_again(args, &admin).await {
                 Ok((config, targets, bound)) => {
-                    let carry = generation.stop().await;
+                    let carry = generation.stop(false).await;
                     admin.listen(bound);
                     generation = Generation::start(config, targets, &store, &carry, &reporter, &admin);
                     info!("the configuration was read again");
@@ -125,8 +132,8 @@ async fn keep(args: &RunArgs, config: Config, mut signals: Signals) -> Result<Ex
             },
         }
     }
-    info!("stopping; HAProxy stays as it is");
-    generation.stop().await;
+    info!("stopping");
+    generation.stop(true).await;
     admin.stop().await;
     Ok(Exit::Done)
 }
@@ -155,7 +162,7 @@ impl Generation {
         let catalog = hub::start(wiring::sources(&config), known, store, reporter, &tasks, &stop);
         let mut keepers = BTreeMap::new();
         let mut live = Live { catalog: catalog.clone(), targets: BTreeMap::new() };
-        for (name, (target, poll)) in targets {
+        for (name, Reached { target, poll, owned }) in targets {
             let applied = match carry.targets.get(&name) {
                 Some((before, applied)) if config.targets.get(&name) == Some(before) => applied.clone(),
                 _ => recorded(store, &name, reporter),
@@ -165,7 +172,9 @@ impl Generation {
             let (give, orders) = mpsc::channel(ORDERS);
             let ears = Ears { catalog: catalog.clone(), socket, orders, stop: stop.clone() };
             let (rules, store) = (rules(&config), store.clone());
+            let own = owned.map(|owned| Own::new(&name, owned, &store, reporter, &tasks));
             let keeper = Keeper::new(name.clone(), target, rules, store, applied, poll, reporter.clone());
+            let keeper = keeper.with(own);
             live.targets.insert(name.clone(), Kept { status: keeper.status(), orders: give });
             let kept = tasks.track_future(async move {
                 let _watching = watching;
@@ -184,19 +193,22 @@ impl Generation {
         Self { config, tasks, stop, keepers, catalog }
     }
 
-    /// Ends everything; a pass that was begun is finished.
-    async fn stop(self) -> Carry {
+    /// Ends everything; a pass that was begun is finished. `for_good` where no other configuration follows.
+    async fn stop(self, for_good: bool) -> Carry {
         self.stop.cancel();
-        if tokio::time::timeout(STOP_WITHIN, self.tasks.wait()).await.is_err() {
-            warn!("a target did not answer in time; what was begun there is finished at the next start");
-        }
-        let mut carry = Carry::default();
-        for (name, keeping) in self.keepers {
-            if !keeping.is_finished() {
+        let (mut carry, config) = (Carry::default(), &self.config);
+        let ending = self.keepers.into_iter().map(|(name, mut keeping)| async move {
+            let Ok(kept) = tokio::time::timeout(STOP_WITHIN, &mut keeping).await else {
+                warn!(target = %name, "did not answer in time; what was begun there is finished at the next start");
                 keeping.abort();
-            } else if let (Ok(keeper), Some(reach)) = (keeping.await, self.config.targets.get(&name)) {
-                carry.targets.insert(name, (reach.clone(), keeper.applied().clone()));
-            }
+                return None;
+            };
+            let applied = kept.ok()?.let_go(for_good).await;
+            Some((name.clone(), (config.targets.get(&name)?.clone(), applied)))
+        });
+        carry.targets.extend(futures_util::future::join_all(ending).await.into_iter().flatten());
+        if tokio::time::timeout(STOP_WITHIN, self.tasks.wait()).await.is_err() {
+            warn!("not everything ended in time");
         }
         let catalog = self.catalog.borrow().clone();
         for (name, source) in self.config.sources {

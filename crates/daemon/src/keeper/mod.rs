@@ -3,6 +3,7 @@
 mod ahead;
 mod awaiting;
 mod orders;
+mod owned;
 mod pass;
 mod probes;
 mod schedule;
@@ -33,14 +34,19 @@ pub(crate) use takeover::Takeover;
 use crate::clock;
 use crate::events::{Event, LeftOut, Reporter, TargetBack, TargetLost, VersionLimit, VersionSeen};
 use crate::metrics::PassResult;
+use crate::own::Own;
 use crate::store::Store;
 use ahead::Ahead;
 use awaiting::Awaiting;
+use owned::own_changed;
 use probes::Probes;
 use schedule::{Schedule, Step};
 
 /// How often each backend is looked at though nothing changed.
 const DRIFT: Duration = Duration::from_secs(60);
+
+/// How long to wait for nothing in particular.
+const LONG: Duration = Duration::from_secs(3600);
 
 /// What a keeper keeps, and by what.
 pub(crate) struct Keeper<T> {
@@ -56,6 +62,8 @@ pub(crate) struct Keeper<T> {
     reporter: Reporter,
     awaiting: Awaiting,
     ahead: Ahead,
+    /// The HAProxy itself, where Roster owns it.
+    own: Option<Own>,
     /// The version whose limits were told.
     greeted: Option<Version>,
     status: watch::Sender<TargetStatus>,
@@ -103,9 +111,23 @@ where
             reporter,
             awaiting: Awaiting::new(clock::now()),
             ahead: Ahead::default(),
+            own: None,
             greeted: None,
             status,
         }
+    }
+
+    /// The same for a HAProxy that Roster owns.
+    pub(crate) fn with(self, own: Option<Own>) -> Self {
+        Self { own, ..self }
+    }
+
+    /// Lets go of the HAProxy itself, as its configuration says. `for_good` where Roster ends.
+    pub(crate) async fn let_go(self, for_good: bool) -> Applied {
+        if let Some(own) = self.own {
+            own.end(&self.agenda, for_good).await;
+        }
+        self.applied
     }
 
     /// Where to see how it is doing.
@@ -113,24 +135,28 @@ where
         self.status.subscribe()
     }
 
-    /// What was last written.
-    pub(crate) fn applied(&self) -> &Applied {
-        &self.applied
-    }
-
     /// Keeps the target until stopped. A pass that was begun is finished.
     pub(crate) async fn run(mut self, mut ears: Ears) -> Self {
         let mut poll = tokio::time::interval(self.poll);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        if let Some(own) = &mut self.own {
+            own.begin().await;
+        }
         self.hear(&ears.catalog.borrow_and_update().clone());
         while !ears.stop.is_cancelled() {
-            let wait = match self.schedule.step(clock::now()) {
-                Step::Pass(backends) => {
+            let step = self.schedule.step(clock::now());
+            if self.see_to_own().await {
+                continue;
+            }
+            let wait = match step {
+                Step::Pass(backends) if self.is_up() => {
                     self.pass(&backends).await;
                     continue;
                 }
-                Step::Wait(until) => until.map_or(Duration::from_secs(3600), clock::until),
+                Step::Pass(_) => LONG,
+                Step::Wait(until) => until.map_or(LONG, clock::until),
             };
+            let wait = self.own.as_ref().and_then(Own::wake).map_or(wait, |at| clock::until(at).min(wait));
             let process = self.status.borrow().process;
             tokio::select! {
                 () = ears.stop.cancelled() => break,
@@ -147,7 +173,8 @@ where
                 () = ahead::read(&self.target, &self.name, &self.rules), if self.ahead.is_due(process) => {
                     self.ahead.over(process);
                 }
-                _ = poll.tick() => self.identify().await,
+                _ = poll.tick(), if self.is_up() => self.identify().await,
+                serves = own_changed(&mut self.own) => self.own_changed(serves),
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -171,6 +198,9 @@ where
         self.schedule.add(changed.iter().chain(&held));
         self.schedule.retain(|backend| self.agenda.items.contains_key(backend));
         self.status.send_modify(|status| status.keep_only(&self.agenda, catalog.is_complete(), clock::now()));
+        if let Some(own) = &mut self.own {
+            own.hear(&self.agenda, catalog.is_complete(), clock::now());
+        }
     }
 
     /// Asks which process serves; another one than before has to be filled anew.
@@ -232,10 +262,12 @@ where
             store: &self.store,
             probes: &self.probes.results,
             reporter: &self.reporter,
+            owned: self.own.is_some(),
         }
     }
 
     fn passed(&mut self, mut passed: Passed) {
+        self.ran(&mut passed);
         if self.schedule.is_troubled() {
             TargetBack { target: &self.name }.emit(&self.reporter);
         }
@@ -259,7 +291,9 @@ where
             self.schedule.add(wakes.keys());
             self.schedule.failed(now);
         }
-        self.status.send_modify(|status| status.take(&self.name, &self.agenda, passed, now, &self.reporter));
+        let owned = self.own.is_some();
+        self.status
+            .send_modify(|status| status.take(&self.name, &self.agenda, passed, now, owned, &self.reporter));
         self.part();
     }
 

@@ -5,6 +5,7 @@ use roster_targets::Target;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Keeper, Takeover};
+use crate::clock;
 use crate::events::{Event, Ordered, StateTrouble, chain};
 use crate::orders::{Done, Refused, Want};
 use crate::planned::PlannedTarget;
@@ -62,9 +63,13 @@ where
     async fn planned(&mut self) -> PlannedTarget {
         let backends = self.agenda.items.keys().map(BackendName::clone).collect();
         match self.bench().look(&backends).await {
-            Ok(passed) => PlannedTarget::new(&self.name, &self.agenda, &passed, |operation| {
-                self.target.lines(operation)
-            }),
+            Ok(passed) => {
+                let reasons = self.own.as_ref().map(|own| own.reasons(&self.agenda, clock::now()));
+                let reloads = reasons.iter().flatten().map(ToString::to_string).collect();
+                PlannedTarget::new(&self.name, &self.agenda, &passed, reloads, |operation| {
+                    self.target.lines(operation)
+                })
+            }
             Err(error) => PlannedTarget::failed(&self.name, chain(&error)),
         }
     }

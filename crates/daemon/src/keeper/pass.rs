@@ -14,6 +14,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use roster_core::agenda::Agenda;
 use roster_core::applied::{Applied, ProcessId};
 use roster_core::haproxy::{Refusal, Version};
+use roster_core::layout::Lines;
 use roster_core::name::{BackendName, TargetName};
 use roster_core::plan::{BackendPlan, Operation, ProbeResults};
 use roster_targets::Target;
@@ -38,6 +39,8 @@ pub(crate) struct Bench<'a, T> {
     pub store: &'a Store,
     pub probes: &'a ProbeResults,
     pub reporter: &'a Reporter,
+    /// Whether Roster writes HAProxy's file.
+    pub owned: bool,
 }
 
 /// What a pass came to.
@@ -51,6 +54,8 @@ pub(crate) struct Passed {
     pub plans: BTreeMap<BackendName, BackendPlan>,
     /// Backends that are wanted and not there.
     pub missing: BTreeSet<BackendName>,
+    /// The servers of each backend that came to rest, as they stand in HAProxy's file; only where Roster writes that.
+    pub lines: Lines,
     /// What was carried out.
     pub done: Vec<Operation>,
     /// What was refused, the last time it was.
@@ -157,6 +162,7 @@ where
             store: self.store,
             probes: self.probes,
             reporter: self.reporter,
+            owned: self.owned,
             known: self.applied.process,
             announced: AtomicBool::new(false),
         }
@@ -177,6 +183,7 @@ impl Passed {
         self.version = other.version.or(self.version);
         self.plans.extend(other.plans);
         self.missing.extend(other.missing);
+        self.lines.extend(other.lines);
         self.done.extend(other.done);
         self.refused.extend(other.refused);
         self.settled &= other.settled;

@@ -131,6 +131,7 @@ impl TargetStatus {
         agenda: &Agenda,
         passed: Passed,
         now: Timestamp,
+        owned: bool,
         to: &Reporter,
     ) {
         self.process = passed.process;
@@ -145,7 +146,8 @@ impl TargetStatus {
         for backend in passed.missing {
             let Some(item) = agenda.items.get(&backend) else { continue };
             let service = &item.exposure.service;
-            if self.backends.get(&backend).is_none_or(|before| !before.missing) {
+            // Where Roster owns HAProxy it makes the backend itself.
+            if !owned && self.backends.get(&backend).is_none_or(|before| !before.missing) {
                 BackendMissing { target, backend: &backend, service }.emit(to);
             }
             self.backends.insert(backend, BackendStatus::missing(service.clone()));

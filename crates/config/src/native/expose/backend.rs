@@ -1,9 +1,12 @@
 //! The backend of a rule, and the second one.
 
+use roster_core::render::{Balance, FieldName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{BindRule, HttpCheck, Mode};
 use crate::format;
+use crate::value::OneOrMany;
 
 /// A backend: its name alone, or a mapping.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -13,10 +16,11 @@ pub enum BackendRule {
     /// The name.
     Name(#[schemars(with = "format::BackendPattern")] String),
     /// All of it.
-    Full(Backend),
+    Full(Box<Backend>),
 }
 
-/// A backend's name, and what of it is Roster's.
+/// A backend's name, and what of it is Roster's. All other keys are for a managed target, whose file Roster writes; a
+/// runtime target's file says the like itself.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Backend {
@@ -25,6 +29,31 @@ pub struct Backend {
     pub name: String,
     /// What of the backend is Roster's. Whatever is not, it leaves alone.
     pub own: Own,
+    /// Managed target: what the backend understands of its traffic; `http` if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// Managed target: how a server is chosen, `roundrobin` if not given. One of `roundrobin`, `static-rr`, `leastconn`,
+    /// `first`, `source`, `uri`, `random`, `hdr(NAME)`, `url_param NAME` and `rdp-cookie(NAME)`. What hashes does so
+    /// consistently. Past the slots `static-rr` wants a reload for each server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<format::Balance>")]
+    pub balance: Option<Balance>,
+    /// Managed target: more lines of the section, such as `option forwardfor` or `timeout server 5s`. What reads files,
+    /// runs programs or works against what Roster writes is not taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<OneOrMany<format::BackendLine>>")]
+    pub lines: Option<OneOrMany<String>>,
+    /// Managed target: what HAProxy's checks ask, where `server` says `check: true`; without it a connection is enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_check: Option<HttpCheck>,
+    /// Managed target: the name of the cookie that keeps a client at its server, where `server` says `cookie: true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<format::FieldName>")]
+    pub cookie: Option<FieldName>,
+    /// Managed target: where to listen for this backend. With it Roster writes a frontend of the backend's name; without
+    /// it, write one in the target's `sections`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bind: Option<OneOrMany<BindRule>>,
 }
 
 /// What of a backend is Roster's.
@@ -56,7 +85,16 @@ pub struct Fallback {
 
 impl Default for Backend {
     fn default() -> Self {
-        Self { name: "{service}".to_owned(), own: Own::default() }
+        Self {
+            name: "{service}".to_owned(),
+            own: Own::default(),
+            mode: None,
+            balance: None,
+            lines: None,
+            http_check: None,
+            cookie: None,
+            bind: None,
+        }
     }
 }
 
@@ -80,7 +118,7 @@ impl BackendRule {
 
 impl Default for BackendRule {
     fn default() -> Self {
-        BackendRule::Full(Backend::default())
+        BackendRule::Full(Box::default())
     }
 }
 

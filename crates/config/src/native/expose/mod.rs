@@ -1,7 +1,9 @@
 //! Which services go to which backends, and how.
 
 mod backend;
+mod bind;
 mod guard;
+mod layout;
 mod overlap;
 mod pace;
 mod resolve;
@@ -17,7 +19,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use backend::{Backend, BackendRule, Fallback, Own};
+pub use bind::{Bind, BindRule, TlsVersion};
 pub use guard::{Guard, GuardRule};
+pub use layout::{CheckMethod, HttpCheck, Mode};
 pub(crate) use overlap::overlaps;
 pub use pace::{BringUp, Drain, Probe, SlowStart};
 pub(crate) use resolve::{everything, rule};

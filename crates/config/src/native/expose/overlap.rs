@@ -1,19 +1,23 @@
-//! Rules that could never both hold: one service twice on one backend, several services on one.
+//! Rules that could never both hold: one service twice on one backend, several services on one, two that listen at one
+//! address.
 //!
 //! Only what the file alone shows is found here; what depends on the sources' answers is left out of the plan and
 //! reported there.
 
 use roster_core::exposure::{Rule, Services};
+use roster_core::name::TargetName;
 use roster_core::pattern::Pattern;
 
 use crate::document::Path;
 use crate::native::resolve::Resolve;
+use crate::native::{File, Target};
 
 /// Puts down what cannot hold. `rules` has none where an entry itself is wrong.
-pub(crate) fn overlaps(cx: &mut Resolve<'_>, rules: &[Option<Rule>]) {
+pub(crate) fn overlaps(cx: &mut Resolve<'_>, file: &File, rules: &[Option<Rule>]) {
     for (index, rule) in rules.iter().enumerate() {
         let Some(rule) = rule else { continue };
         crowded(cx, index, rule);
+        same_port(cx, file, index, rule, rules);
         let at = Path::from(["expose"]).join(index);
         let hidden = cx.hidden(&at.join("service"));
         let earlier = rules.iter().take(index).enumerate();
@@ -43,6 +47,34 @@ fn crowded(cx: &mut Resolve<'_>, index: usize, rule: &Rule) {
     check(&rule.backend, at.join("backend").join("name"));
     if let Some(fallback) = &rule.fallback {
         check(&fallback.backend, at.join("fallback").join("backend"));
+    }
+    if several && !rule.layout.binds.is_empty() {
+        let message = "several services would listen at one address; give each an exposure of its own";
+        cx.key_problem(&at.join("backend").join("bind"), message);
+    }
+}
+
+/// An address that an earlier rule listens at, on the same target.
+fn same_port(cx: &mut Resolve<'_>, file: &File, index: usize, rule: &Rule, rules: &[Option<Rule>]) {
+    let at = Path::from(["expose"]).join(index).join("backend").join("bind");
+    let managed = |name: &&TargetName| file.targets.get(*name).is_some_and(Target::is_managed);
+    for (number, earlier) in rules.iter().take(index).enumerate() {
+        let Some(earlier) = earlier else { continue };
+        let Some(target) = rule.targets.intersection(&earlier.targets).find(managed) else { continue };
+        let mut both = rule
+            .layout
+            .binds
+            .iter()
+            .filter(|bind| earlier.layout.binds.iter().any(|other| other.at == bind.at));
+        let Some(bind) = both.next() else { continue };
+        let bind = if cx.hidden(&at) { "an address".to_owned() } else { format!("`{}`", bind.at) };
+        let message = format!(
+            "exposure {} listens at {bind} on `{target}`, as exposure {} does already; take another port, or write one \
+             frontend for both in `sections`",
+            index + 1,
+            number + 1
+        );
+        cx.key_problem(&at, message);
     }
 }
 

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use roster_core::exposure::{FallbackRule, Policy, Rule, Services};
+use roster_core::exposure::{FallbackRule, Layout, Policy, Rule, Services};
 use roster_core::name::{SourceName, TargetName};
 use roster_core::slots::{NameScheme, SlotScheme};
 
 use super::{BackendRule, Expose, GuardRule};
 use crate::document::Path;
 use crate::native::File;
-use crate::native::resolve::Resolve;
+use crate::native::resolve::{Resolve, item_of};
 use crate::value::OneOrMany;
 
 /// How long a freed slot rests where servers have cookies and the file says nothing.
@@ -32,6 +32,7 @@ pub(crate) fn rule(cx: &mut Resolve<'_>, at: &Path, file: &File, expose: &Expose
         None => Some(SlotScheme::default()),
     };
     let fallback = fallback(cx, at, expose, slots.as_ref());
+    let layout = layout(cx, at, file, expose, &targets);
     let policy = policy(cx, at, expose);
     Some(Rule {
         services: services?,
@@ -41,6 +42,7 @@ pub(crate) fn rule(cx: &mut Resolve<'_>, at: &Path, file: &File, expose: &Expose
         slots: slots?,
         select: expose.select.as_ref().map(super::Select::selector).unwrap_or_default(),
         fallback,
+        layout: layout?.into(),
         policy,
     })
 }
@@ -71,10 +73,6 @@ fn services(cx: &mut Resolve<'_>, at: &Path, file: &File, expose: &Expose) -> Op
             Some(Services::Listed(services.values().map(|service| service.key().clone()).collect()))
         }
     }
-}
-
-fn item_of(list: &Path, item: Option<usize>) -> Path {
-    item.map_or_else(|| list.clone(), |index| list.join(index))
 }
 
 fn targets(
@@ -115,6 +113,28 @@ fn fallback(
         None => slots.map(|slots| slots.names.clone()),
     };
     Some(FallbackRule { backend: backend?, names: names?, all: fallback.all })
+}
+
+fn layout(
+    cx: &mut Resolve<'_>,
+    at: &Path,
+    file: &File,
+    expose: &Expose,
+    targets: &BTreeSet<TargetName>,
+) -> Option<Layout> {
+    let Some(BackendRule::Full(backend)) = &expose.backend else { return Some(Layout::default()) };
+    let at = at.join("backend");
+    // A name that is not known has been told of.
+    if targets.iter().all(|name| file.targets.get(name).is_some_and(|target| !target.is_managed())) {
+        for key in backend.for_managed() {
+            let message = format!(
+                "`{key}` is written by a managed target only, and this exposure reaches none; say it in HAProxy's own \
+                 file, or let `on` name a managed target"
+            );
+            cx.key_problem(&at.join(key), message);
+        }
+    }
+    backend.layout(cx, &at, expose.server.as_ref())
 }
 
 fn policy(cx: &mut Resolve<'_>, at: &Path, expose: &Expose) -> Policy {

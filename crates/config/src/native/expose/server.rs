@@ -116,7 +116,7 @@ pub enum Verify {
     None,
 }
 
-/// Protocols offered to a server.
+/// Protocols that are offered.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum Alpn {
     /// HTTP/1.1 alone.
@@ -238,7 +238,7 @@ impl Ssl {
 }
 
 impl Alpn {
-    fn keyword(self) -> keywords::Alpn {
+    pub(super) fn keyword(self) -> keywords::Alpn {
         match self {
             Alpn::Http1 => keywords::Alpn::Http1,
             Alpn::H2 => keywords::Alpn::H2,

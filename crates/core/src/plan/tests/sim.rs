@@ -68,6 +68,7 @@ pub(super) fn exposure() -> Exposure {
         slots: SlotScheme::default(),
         select: Selector::default(),
         policy,
+        layout: None,
     }
 }
 

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use roster_core::agenda::{Agenda, Item, Moment};
 use roster_core::applied::{AppliedBackend, Phase, ProcessId};
 use roster_core::haproxy::Refusal;
+use roster_core::layout::{self, Lines};
 use roster_core::name::{BackendName, TargetName};
-use roster_core::plan::{BackendPlan, Operation, ProbeResults};
+use roster_core::plan::{BackendPlan, Note, Operation, ProbeResults};
 use roster_targets::{Look, Reading, Target};
 
 use super::Passed;
@@ -33,6 +34,8 @@ pub(super) struct Scene<'a, T> {
     pub store: &'a Store,
     pub probes: &'a ProbeResults,
     pub reporter: &'a Reporter,
+    /// Whether Roster writes HAProxy's file.
+    pub owned: bool,
     /// The process that was last seen to serve.
     pub known: Option<ProcessId>,
     /// Whether one part has told that another process serves now.
@@ -112,8 +115,9 @@ where
             if whole.settled {
                 break;
             }
-            let operations: Vec<Operation> =
-                whole.plans.values().flat_map(|plan| plan.operations.iter().cloned()).collect();
+            let count = whole.plans.values().map(|plan| plan.operations.len()).sum();
+            let mut operations: Vec<Operation> = Vec::with_capacity(count);
+            whole.plans.values().for_each(|plan| operations.extend_from_slice(&plan.operations));
             self.scene.record(&mut self.records, &whole.plans);
             // What was refused once is not repeated for ever; it stays on the plan and is tried at a later look.
             let stuck = round > 0 && operations.iter().all(|op| refused.iter().any(|(was, _)| was == op));
@@ -162,15 +166,33 @@ where
         });
         let plans: BTreeMap<BackendName, BackendPlan> = plans.collect();
         let settled = plans.values().all(|plan| plan.operations.is_empty());
+        let lines = if self.scene.owned { self.lines(reading, &plans, now) } else { Lines::new() };
         Passed {
             process: Some(reading.process),
             version: Some(reading.version),
             plans,
             missing: reading.observed.missing.clone(),
+            lines,
             done: Vec::new(),
             refused: Vec::new(),
             settled,
         }
+    }
+
+    /// The servers of backends that came to rest, and those that only a reload can give them.
+    fn lines(&self, reading: &Reading, plans: &BTreeMap<BackendName, BackendPlan>, now: Timestamp) -> Lines {
+        let resting = plans.iter().filter(|(_, plan)| plan.operations.is_empty());
+        let lines = resting.filter_map(|(backend, plan)| {
+            let (item, seen) =
+                (self.scene.agenda.items.get(backend)?, reading.observed.backends.get(backend)?);
+            let mut lines = layout::lines(&item.exposure, seen, Some(&plan.applied));
+            let short = plan.notes.iter().any(|note| matches!(note, Note::Unplaced(_)));
+            if short && !seen.limits.dynamic {
+                lines.extend(layout::missing(item, reading.version, Some(seen), now));
+            }
+            Some((backend.clone(), lines))
+        });
+        lines.collect()
     }
 
     async fn write(

@@ -1,0 +1,46 @@
+//! `roster detach`: forget a target and leave it as it is.
+
+use anyhow::anyhow;
+
+use super::print;
+use crate::cli::DetachArgs;
+use crate::exit::{Exit, Failure};
+use crate::orders::meant;
+use crate::store::StoreError;
+use crate::wiring;
+
+/// Drops what is kept of a target. Exit code 1 if nothing was.
+pub(crate) fn detach(args: &DetachArgs) -> Result<Exit, Failure> {
+    let config = wiring::load(&args.common.config)?;
+    let store = wiring::store(args.common.state_dir.as_deref())?;
+    if !store.is_kept() {
+        return Err(Failure::Usage(
+            "no state folder: say which with --state-dir, the same that `roster run` has".into(),
+        ));
+    }
+    let _held = match store.hold() {
+        Err(StoreError::InUse(folder)) => {
+            let folder = folder.display();
+            return Err(anyhow!("a roster has {folder} and would go on keeping; stop it first").into());
+        }
+        other => other.map_err(anyhow::Error::from)?,
+    };
+    let targets = match meant(args.target.as_ref(), config.targets.keys()) {
+        Ok(targets) => targets,
+        Err(refused) => {
+            print::err(&refused.to_string());
+            return Ok(Exit::Failed);
+        }
+    };
+    let mut exit = Exit::Done;
+    for target in targets {
+        if store.forget(&target).map_err(anyhow::Error::from)? {
+            let text = format!("{target}: forgotten; HAProxy, its file and its servers stay as they are\n");
+            print::out(&text).map_err(anyhow::Error::from)?;
+        } else {
+            print::err(&format!("{target}: nothing is kept of it"));
+            exit = Exit::Failed;
+        }
+    }
+    Ok(exit)
+}

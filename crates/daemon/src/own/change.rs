@@ -1,0 +1,224 @@
+//! One structural change: written, checked, taken in, or put back.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use roster_config::native::{ManagedProcess, ReloadBy};
+use roster_core::agenda::Agenda;
+use roster_core::haproxy::Command;
+use roster_core::render::{ReloadReason, Rendered, SectionKey, render};
+use roster_targets::managed::process::{External, Limits, ProcessError, Program, Reload};
+use roster_targets::runtime::session;
+use roster_targets::runtime::socket::SocketAddress;
+
+use super::{Own, TRY_AGAIN, numbers};
+use crate::clock;
+use crate::events::{Event, ReloadRefused, Reloaded, ReloadsSpent, StartFailed, chain};
+
+/// How many services that HAProxy refuses are left out, one after the other, before the change is given up for now.
+const TRIES: usize = 8;
+
+/// What came of looking after a HAProxy.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Changed {
+    /// The process is the same.
+    Nothing,
+    /// It was started.
+    Started,
+    /// Another process serves, which has taken over the servers' state.
+    Reloaded,
+}
+
+impl Own {
+    /// Does what is due.
+    pub(crate) async fn see_to(&mut self, agenda: &Agenda, now: Timestamp) -> Changed {
+        let changed = if self.due.is_some_and(|due| due.at <= now) {
+            self.due = None;
+            self.change(agenda, now).await
+        } else {
+            Changed::Nothing
+        };
+        if self.file_due.is_some_and(|at| at <= now) {
+            self.write_file(agenda, now).await;
+        }
+        self.release().await;
+        changed
+    }
+
+    async fn change(&mut self, agenda: &Agenda, now: Timestamp) -> Changed {
+        if self.is_up()
+            && let Err(spent) = self.budget.check(now)
+        {
+            if !self.budget.told {
+                self.budget.told = true;
+                let again = clock::until(spent.until);
+                let (count, per) = (spent.count, spent.per);
+                ReloadsSpent { target: &self.name, count, per, again }.emit(&self.reporter);
+            }
+            self.due = Some(super::Due { since: now, at: spent.until });
+            return Changed::Nothing;
+        }
+        let replace = self.open(agenda);
+        for _ in 0..TRIES {
+            let reasons = self.reasons(agenda, now);
+            let Some(rendered) = self.rendered(agenda, now) else { return Changed::Nothing };
+            if reasons.is_empty() && self.is_up() && !replace {
+                return Changed::Nothing;
+            }
+            match self.write_checked(&rendered).await {
+                Ok(()) => return self.take_in(&rendered, &reasons, replace, now).await,
+                Err(lines) => {
+                    if !self.leave_out(agenda, &rendered, &lines, now) {
+                        return Changed::Nothing;
+                    }
+                }
+            }
+        }
+        Changed::Nothing
+    }
+
+    pub(super) fn rendered(&self, agenda: &Agenda, now: Timestamp) -> Option<Rendered> {
+        match render(&self.document(agenda, now)?, self.version) {
+            Ok(rendered) => {
+                for left in &rendered.left_out {
+                    self.trouble(&left.to_string());
+                }
+                Some(rendered)
+            }
+            Err(errors) => {
+                for error in &errors {
+                    self.trouble(&format!("HAProxy's file cannot be written: {error}"));
+                }
+                None
+            }
+        }
+    }
+
+    /// Leaves out the services whose sections HAProxy complains of. Answers whether there were any.
+    fn leave_out(&mut self, agenda: &Agenda, rendered: &Rendered, lines: &[usize], now: Timestamp) -> bool {
+        let Some(document) = self.document(agenda, now) else { return false };
+        let mut found = false;
+        for key in lines.iter().filter_map(|line| rendered.section_at(*line)) {
+            let name = match key {
+                SectionKey::Backend(name) | SectionKey::Listen(name) => name.as_str(),
+                SectionKey::Frontend(name) => name.as_str(),
+            };
+            let Some((backend, _)) = agenda.items.get_key_value(name) else { continue };
+            let its = document.sections.iter().filter(|section| section.key().name() == name);
+            self.refused.insert(backend.clone(), its.cloned().collect());
+            self.trouble(&format!("backend {backend} is left out: HAProxy refuses it; change its `lines`"));
+            found = true;
+        }
+        found
+    }
+
+    async fn take_in(
+        &mut self,
+        rendered: &Rendered,
+        reasons: &[ReloadReason],
+        replace: bool,
+        now: Timestamp,
+    ) -> Changed {
+        let started = Instant::now();
+        let was_up = self.is_up();
+        if was_up {
+            self.dump_state().await;
+        }
+        let outcome = match &self.reach.process {
+            ManagedProcess::External { reload, timeout } => self.reload_external(reload, *timeout).await,
+            ManagedProcess::Own { .. } => match self.program() {
+                Some(program) if !was_up => return self.start(program, rendered).await,
+                Some(program) if replace => self.steward.replace(program).await,
+                _ => self.steward.reload().await,
+            },
+        };
+        self.budget.made(now);
+        match outcome {
+            Ok(Reload::Reloaded { old_workers, .. }) => {
+                let took = started.elapsed();
+                let target = &self.name;
+                Reloaded { target, reasons, replaced: replace, old_workers, took }.emit(&self.reporter);
+                self.taken_in(rendered);
+                self.settle().await;
+                Changed::Reloaded
+            }
+            Ok(Reload::Refused { text }) => {
+                self.put_back().await;
+                ReloadRefused { target: &self.name, why: &text }.emit(&self.reporter);
+                Changed::Nothing
+            }
+            Err(error) => {
+                // Nobody knows which file it took in: the next change is made against none.
+                self.book.structure = None;
+                self.keep_book();
+                ReloadRefused { target: &self.name, why: &chain(&error) }.emit(&self.reporter);
+                Changed::Nothing
+            }
+        }
+    }
+
+    async fn start(&mut self, program: Program, rendered: &Rendered) -> Changed {
+        match self.steward.begin(program, self.book.master).await {
+            Ok(super::Began::Started) => {
+                self.taken_in(rendered);
+                self.settle().await;
+                Changed::Started
+            }
+            Ok(super::Began::Adopted) => Changed::Started,
+            Err(error) => {
+                let retry_in = Some(TRY_AGAIN);
+                StartFailed { target: &self.name, error: &error, retry_in }.emit(&self.reporter);
+                let now = clock::now();
+                let at = now.checked_add(jiff::SignedDuration::try_from(TRY_AGAIN).unwrap_or_default());
+                self.due = at.ok().map(|at| super::Due { since: now, at });
+                Changed::Nothing
+            }
+        }
+    }
+
+    /// The process has this file.
+    fn taken_in(&mut self, rendered: &Rendered) {
+        self.book.structure = Some(rendered.structure.clone());
+        self.book.inherited = numbers(&self.held);
+        if let Some(master) = self.steward.running().master {
+            self.book.master = Some(master);
+        }
+        self.keep_book();
+    }
+
+    async fn reload_external(&self, by: &ReloadBy, timeout: Duration) -> Result<Reload, ProcessError> {
+        let external = match by {
+            ReloadBy::Master(socket) => External::Master(socket.clone()),
+            ReloadBy::Command { program, arguments } => {
+                let (program, arguments) = (program.clone(), arguments.clone());
+                External::Command { program, arguments, limit: timeout }
+            }
+        };
+        let socket = SocketAddress::Unix(self.stats_socket());
+        let serving = || async {
+            let limits = session_limits(self.reach.timeout);
+            let replies = session::run(&socket, &limits, &[Command::ShowInfo]).await.ok()?;
+            let info = roster_core::haproxy::info::parse(replies.first()?.text()).ok()?;
+            Some(info.pid)
+        };
+        external.reload(&Limits { reload: timeout, ..Limits::default() }, serving).await
+    }
+
+    /// Keeps the servers' state for the process that is about to take over.
+    async fn dump_state(&self) {
+        let socket = SocketAddress::Unix(self.stats_socket());
+        let commands = [Command::ShowServersState(None)];
+        let said = session::run(&socket, &session_limits(self.reach.timeout), &commands).await;
+        let text = match &said {
+            Ok(replies) => replies.first().map(|reply| reply.text().to_owned()).unwrap_or_default(),
+            Err(error) => {
+                return self.trouble(&format!("the servers' state could not be kept over a reload: {error}"));
+            }
+        };
+        self.write_state(text).await;
+    }
+}
+
+fn session_limits(timeout: Duration) -> session::Limits {
+    session::Limits { connect: timeout, progress: timeout, ..session::Limits::default() }
+}

@@ -1,0 +1,121 @@
+//! Writing the file of a HAProxy that Roster owns.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use roster_core::agenda::Agenda;
+use roster_core::render::Rendered;
+use roster_targets::managed::file::{ConfigFiles, FileError, Foreign, Record, Written, dump_state};
+
+use super::Own;
+use crate::events::{Event, FileForeign, ReloadRefused, chain};
+
+impl Own {
+    /// Writes a structural change. What HAProxy complains of are lines of the file; none where it is something else.
+    pub(super) async fn write_checked(&mut self, rendered: &Rendered) -> Result<(), Vec<usize>> {
+        let (rendered, files) = (rendered.clone(), self.files());
+        // HAProxy 2.6 warns of a state file that is not there.
+        if !PathBuf::from(self.reach.state_file.as_str()).exists() {
+            self.write_state("1\n".to_owned()).await;
+        }
+        match self.blocking(move |record| files.write_checked(&rendered, record)).await {
+            Ok(written) => {
+                self.told(&written);
+                Ok(())
+            }
+            Err(FileError::Refused { text, lines, kept, .. }) => {
+                let kept = kept.map(|kept| format!(" (see {})", kept.display())).unwrap_or_default();
+                let why = format!("HAProxy refuses the file{kept}: {}", text.replace('\n', "; "));
+                ReloadRefused { target: &self.name, why: &why }.emit(&self.reporter);
+                Err(lines)
+            }
+            Err(error) => {
+                self.trouble(&chain(&error));
+                Err(Vec::new())
+            }
+        }
+    }
+
+    /// Writes where the servers are now, unless something else waits for a reload.
+    pub(crate) async fn write_file(&mut self, agenda: &Agenda, now: Timestamp) {
+        self.file_due = None;
+        let Some(runs) = self.book.structure.clone() else { return };
+        let Some(rendered) = self.rendered(agenda, now) else { return };
+        let reasons = runs.reload_reasons(&rendered.structure);
+        if reasons.iter().any(|reason| reason.word() != "backend_removed") {
+            return;
+        }
+        let files = self.files();
+        match self.blocking(move |record| files.write_quietly(&rendered, record)).await {
+            Ok(written) => self.told(&written),
+            Err(error) => self.trouble(&chain(&error)),
+        }
+    }
+
+    /// HAProxy has taken the file.
+    pub(super) async fn settle(&mut self) {
+        let files = self.files();
+        if let Err(error) = self.blocking(move |record| files.settle(record)).await {
+            self.trouble(&chain(&error));
+        }
+    }
+
+    /// HAProxy has refused the file though its check had not.
+    pub(super) async fn put_back(&mut self) {
+        let files = self.files();
+        match self.blocking(move |record| files.put_back(record)).await {
+            Ok(back) => self.tell_foreign(&back.foreign),
+            Err(error) => self.trouble(&chain(&error)),
+        }
+    }
+
+    pub(super) async fn write_state(&self, text: String) {
+        let path = PathBuf::from(self.reach.state_file.as_str());
+        let done = tokio::task::spawn_blocking(move || dump_state(&text, &path)).await;
+        if let Ok(Err(error)) = done {
+            self.trouble(&format!("the servers' state is not kept over a reload: {}", chain(&error)));
+        }
+    }
+
+    fn files(&self) -> ConfigFiles {
+        let mut files = ConfigFiles::new(&self.reach.config, &self.reach.haproxy);
+        files.inherited = self.held.inherited();
+        files
+    }
+
+    /// On a thread that may wait for a disk.
+    async fn blocking<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Record) -> Result<T, FileError> + Send + 'static,
+    ) -> Result<T, FileError> {
+        let mut record = self.book.file.clone().unwrap_or_default();
+        let done = tokio::task::spawn_blocking(move || {
+            let result = work(&mut record);
+            (result, record)
+        });
+        let (result, record) = match done.await {
+            Ok(done) => done,
+            // The work is only ever dropped together with the runtime.
+            Err(_gone) => return std::future::pending().await,
+        };
+        if self.book.file.as_ref() != Some(&record) {
+            self.book.file = Some(record);
+            self.keep_book();
+        }
+        result
+    }
+
+    fn told(&self, written: &Written) {
+        if let Written::New { foreign, .. } = written {
+            self.tell_foreign(foreign);
+        }
+    }
+
+    fn tell_foreign(&self, foreign: &[Foreign]) {
+        for Foreign { path, kept, .. } in foreign {
+            if let Some(kept) = kept {
+                FileForeign { target: &self.name, path, kept }.emit(&self.reporter);
+            }
+        }
+    }
+}

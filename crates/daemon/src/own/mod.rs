@@ -1,0 +1,322 @@
+//! A HAProxy that Roster owns: its file, its process and, where wanted, its listening sockets.
+//!
+//! The keeper goes on keeping servers through the runtime socket. What only a reload brings is done here: changes are
+//! gathered for a moment, written, checked, and taken in by one reload. Invariants:
+//! - The file on disk is what runs. What HAProxy refuses is put aside, and what ran goes on.
+//! - HAProxy is not started, and its file not touched, before every source has spoken; but a file that Roster wrote is
+//!   started from at once.
+//! - Over a reload of ours nothing of the servers' state is lost: it goes through a state file.
+
+mod book;
+mod budget;
+mod change;
+mod file;
+mod sockets;
+mod steward;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use roster_config::native::{AtExit, ManagedProcess, ManagedReach};
+use roster_core::agenda::Agenda;
+use roster_core::exposure::Layout;
+use roster_core::haproxy::Version;
+use roster_core::layout::{Lines, missing, sections};
+use roster_core::name::{BackendName, TargetName};
+use roster_core::render::{Document, ReloadReason, Section, render};
+use roster_targets::managed::file::Record;
+use roster_targets::managed::listen::Held;
+use roster_targets::managed::process::{Patience, Program};
+use tokio_util::task::TaskTracker;
+
+pub(crate) use book::Book;
+use budget::Budget;
+pub(crate) use change::Changed;
+use steward::{Began, Steward};
+
+use crate::clock;
+use crate::events::{Event, OwnTrouble, Reporter, StartFailed};
+use crate::keeper::Passed;
+use crate::store::Store;
+use crate::wiring::Owned;
+
+/// How long after a change of servers the file follows; a crash before that starts with what was there a moment ago.
+const FILE_AFTER: Duration = Duration::from_millis(300);
+/// How long a HAProxy waits that could not be started, before it is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// One HAProxy that Roster owns.
+#[derive(Debug)]
+pub(crate) struct Own {
+    name: TargetName,
+    reach: ManagedReach,
+    store: Store,
+    reporter: Reporter,
+    steward: Steward,
+    book: Book,
+    version: Version,
+    held: Held,
+    /// The servers of each backend as they last ran.
+    lines: Lines,
+    /// How each backend is written, also while its service leaves.
+    layouts: BTreeMap<BackendName, Arc<Layout>>,
+    /// Sections that HAProxy refused, as they were; they are left out until they change.
+    refused: BTreeMap<BackendName, Vec<Section>>,
+    budget: Budget,
+    /// What waits for a reload, and until when.
+    due: Option<Due>,
+    file_due: Option<Timestamp>,
+    heard: bool,
+    seen_times: u64,
+}
+
+/// Changes that wait for one another.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    since: Timestamp,
+    at: Timestamp,
+}
+
+impl Own {
+    /// Nothing is started yet.
+    pub(crate) fn new(
+        name: &TargetName,
+        owned: Owned,
+        store: &Store,
+        reporter: &Reporter,
+        tasks: &TaskTracker,
+    ) -> Self {
+        let book = store.own(name).unwrap_or_else(|error| {
+            crate::wiring::told(&error, reporter);
+            None
+        });
+        let Owned { reach, version } = owned;
+        let budget = Budget::new(reach.max_reloads);
+        let mut book = book.unwrap_or_default();
+        if book.file.as_ref().is_some_and(Record::is_unsettled) {
+            // Roster ended before it knew which file HAProxy took in.
+            book.structure = None;
+        }
+        Self {
+            name: name.clone(),
+            steward: Steward::start(name.clone(), reporter.clone(), tasks),
+            reach,
+            store: store.clone(),
+            reporter: reporter.clone(),
+            book,
+            version,
+            held: Held::default(),
+            lines: Lines::new(),
+            layouts: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            budget,
+            due: None,
+            file_due: None,
+            heard: false,
+            seen_times: 0,
+        }
+    }
+
+    /// Adopts the HAProxy that runs, or starts one from the file that Roster wrote last.
+    pub(crate) async fn begin(&mut self) {
+        let folder = &self.reach.run_dir;
+        if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(folder) {
+            self.trouble(&format!("{}: {error}; make it, or name another `run_dir`", folder.display()));
+        }
+        self.recover().await;
+        let Some(program) = self.program() else { return };
+        let ours = self.book.structure.is_some() && self.reach.config.exists();
+        if self.book.master.is_none() && !ours {
+            return;
+        }
+        match self.steward.begin(program, self.book.master).await {
+            Ok(Began::Adopted) => tracing::info!(target = %self.name, "HAProxy runs already and goes on"),
+            Ok(Began::Started) => {}
+            Err(error) => {
+                StartFailed { target: &self.name, error: &error, retry_in: Some(TRY_AGAIN) }
+                    .emit(&self.reporter);
+            }
+        }
+    }
+
+    /// Whether there is a HAProxy to speak to.
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(self.reach.process, ManagedProcess::External { .. })
+            || self.steward.running().master.is_some()
+    }
+
+    /// Waits until the process began to serve or ended. Answers whether it serves.
+    pub(crate) async fn changed(&mut self) -> bool {
+        loop {
+            self.steward.changed().await;
+            let running = self.steward.running();
+            if running.master.is_some() && running.master != self.book.master {
+                self.book.master = running.master;
+                self.keep_book();
+            }
+            if running.times != self.seen_times || running.master.is_none() {
+                self.seen_times = running.times;
+                return running.master.is_some();
+            }
+        }
+    }
+
+    /// Takes in what is wanted. `complete` says whether every source has spoken.
+    pub(crate) fn hear(&mut self, agenda: &Agenda, complete: bool, now: Timestamp) {
+        self.heard |= complete;
+        for (backend, item) in &agenda.items {
+            if let Some(layout) = &item.exposure.layout {
+                self.layouts.insert(backend.clone(), layout.clone());
+            }
+        }
+        self.layouts.retain(|backend, _| agenda.items.contains_key(backend));
+        self.lines.retain(|backend, _| agenda.items.contains_key(backend));
+        self.look(agenda, now);
+    }
+
+    /// Looks whether what is wanted needs a reload, and says when that is to be.
+    pub(crate) fn look(&mut self, agenda: &Agenda, now: Timestamp) {
+        let wanted = self.heard && (!self.is_up() || !self.reasons(agenda, now).is_empty());
+        let after = |by: Duration| now.checked_add(SignedDuration::try_from(by).unwrap_or_default());
+        if !wanted {
+            self.due = None;
+            return;
+        }
+        let since = self.due.map_or(now, |due| due.since);
+        let ceiling = since
+            .checked_add(SignedDuration::try_from(self.reach.at_most).unwrap_or_default())
+            .unwrap_or(now);
+        let quiet = if self.is_up() { after(self.reach.quiet).unwrap_or(now) } else { now };
+        self.due = Some(Due { since, at: quiet.min(ceiling) });
+    }
+
+    /// When there is something to do.
+    pub(crate) fn wake(&self) -> Option<Timestamp> {
+        self.due.map(|due| due.at).into_iter().chain(self.file_due).min()
+    }
+
+    /// Why HAProxy would have to reload, as things are.
+    pub(crate) fn reasons(&self, agenda: &Agenda, now: Timestamp) -> Vec<ReloadReason> {
+        let Some(document) = self.document(agenda, now) else { return Vec::new() };
+        let Ok(rendered) = render(&document, self.version) else { return Vec::new() };
+        let runs = self.book.structure.clone().unwrap_or_default();
+        let mut reasons = runs.reload_reasons(&rendered.structure);
+        // A backend that is no longer wanted does no harm; it goes with the next change.
+        let only_gone = reasons.iter().all(|reason| reason.word() == "backend_removed");
+        if only_gone && self.book.structure.is_some() {
+            reasons.clear();
+        }
+        reasons
+    }
+
+    /// What a pass would do besides: why HAProxy would be started or reloaded. What a reload brings is not missing.
+    pub(crate) fn preview(mut self, agenda: &Agenda, passed: &mut Passed, is_up: bool) -> Vec<String> {
+        let now = clock::now();
+        self.ran(std::mem::take(&mut passed.lines), now);
+        self.hear(agenda, true, now);
+        passed.missing.clear();
+        if is_up {
+            self.reasons(agenda, now).iter().map(ToString::to_string).collect()
+        } else {
+            vec!["HAProxy does not run".to_owned()]
+        }
+    }
+
+    /// Takes in what the servers of these backends are now.
+    pub(crate) fn ran(&mut self, lines: Lines, now: Timestamp) {
+        let differs = lines.iter().any(|(backend, lines)| self.lines.get(backend) != Some(lines));
+        if differs {
+            self.lines.extend(lines);
+            let after = SignedDuration::try_from(FILE_AFTER).unwrap_or_default();
+            self.file_due = self.file_due.or_else(|| now.checked_add(after).ok());
+        }
+    }
+
+    /// The whole file, unless a backend is leaving of which nobody knows how it is written.
+    fn document(&self, agenda: &Agenda, now: Timestamp) -> Option<Document> {
+        let mut all = Vec::new();
+        for (backend, item) in &agenda.items {
+            let layout = self.layouts.get(backend)?;
+            let servers = match self.lines.get(backend) {
+                Some(lines) => lines.clone(),
+                None => missing(item, self.version, None, now),
+            };
+            let mut made = sections(backend, layout, servers);
+            self.inherit(&mut made);
+            if self.refused.get(backend).is_none_or(|refused| !alike(refused, &made)) {
+                all.extend(made);
+            }
+        }
+        Some(Document {
+            user: self.reach.user.clone(),
+            ours: self.reach.ours(),
+            sections: all,
+            crt_lists: Vec::new(),
+        })
+    }
+
+    /// How HAProxy is started, where Roster starts it.
+    fn program(&self) -> Option<Program> {
+        let ManagedProcess::Own { master_socket, output, .. } = &self.reach.process else { return None };
+        let (binary, config) = (&self.reach.haproxy, &self.reach.config);
+        let mut program = Program::new(binary, config, master_socket.as_str(), output);
+        program.stats_sockets = vec![self.stats_socket()];
+        program.inherited = self.held.inherited();
+        Some(program)
+    }
+
+    fn stats_socket(&self) -> PathBuf {
+        Path::new(self.reach.stats_socket.as_str()).to_owned()
+    }
+
+    fn keep_book(&self) {
+        if let Err(error) = self.store.keep_own(&self.name, &self.book) {
+            crate::wiring::told(&error, &self.reporter);
+        }
+    }
+
+    fn trouble(&self, what: &str) {
+        OwnTrouble { target: &self.name, what }.emit(&self.reporter);
+    }
+
+    /// Lets go of HAProxy, or ends it, as the configuration says. Over a reading of the configuration it goes on.
+    pub(crate) async fn end(mut self, agenda: &Agenda, for_good: bool) {
+        if self.file_due.is_some() {
+            self.write_file(agenda, clock::now()).await;
+        }
+        let at_exit = match &self.reach.process {
+            ManagedProcess::Own { at_exit, .. } => *at_exit,
+            ManagedProcess::External { .. } => AtExit::Keep,
+        };
+        if let (true, AtExit::Stop { graceful }) = (for_good, at_exit) {
+            let stopped = self.steward.stop(Patience { graceful, ..Patience::default() }).await;
+            tracing::info!(target = %self.name, ?stopped, "HAProxy was ended");
+            self.book.master = None;
+            self.keep_book();
+        }
+    }
+}
+
+/// Whether two versions of a backend differ in nothing but their servers.
+fn alike(a: &[Section], b: &[Section]) -> bool {
+    let bare = |sections: &[Section]| -> Vec<Section> {
+        let mut sections = sections.to_vec();
+        for section in &mut sections {
+            if let Section::Backend(backend) = section {
+                backend.pool.servers.clear();
+            }
+        }
+        sections
+    };
+    bare(a) == bare(b)
+}
+
+/// The numbers of the sockets that a HAProxy inherits.
+fn numbers(held: &Held) -> BTreeSet<i32> {
+    held.inherited().iter().map(|inherited| inherited.number).collect()
+}

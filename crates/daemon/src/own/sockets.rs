@@ -1,0 +1,117 @@
+//! The listening sockets of a HAProxy that Roster owns, where Roster holds them itself.
+
+use std::net::SocketAddr;
+
+use roster_config::env::{Env, ProcessEnv};
+use roster_config::native::{Listeners, ManagedProcess};
+use roster_core::agenda::Agenda;
+use roster_core::render::{Bind, BindAddress, Section};
+use roster_targets::managed::listen::recover::{FdStore, Ways, passed};
+use roster_targets::managed::listen::{HeldSocket, ListenAddress, ListenOptions, Wanted, recover};
+
+use super::{Own, numbers};
+
+impl Own {
+    fn holds(&self) -> bool {
+        matches!(self.reach.process, ManagedProcess::Own { listen: Listeners::Held, .. })
+    }
+
+    /// Gets back what the Roster before held.
+    pub(super) async fn recover(&mut self) {
+        let Some(record) = self.book.sockets.clone().filter(|_| self.holds()) else { return };
+        let ways = Ways {
+            passed: passed().unwrap_or_default(),
+            stats_socket: Some(self.stats_socket()),
+            process: self.book.master.map(|master| master.pid),
+        };
+        // What is wanted is not known before the sources speak; until then everything stays that was held.
+        let wanted: Wanted = record
+            .sockets()
+            .iter()
+            .filter(|(_, recorded)| !recorded.leaving)
+            .map(|(address, _)| (address.clone(), ListenOptions::default()))
+            .collect();
+        let recovered = tokio::task::spawn_blocking(move || recover(&record, &wanted, ways)).await;
+        match recovered {
+            Ok(recovered) => {
+                for (address, way) in &recovered.came {
+                    tracing::info!(target = %self.name, %address, ?way, "a listening socket is held again");
+                }
+                for error in recovered.failed.iter().chain(&recovered.blocked) {
+                    self.trouble(&crate::events::chain(error));
+                }
+                self.held = recovered.held;
+            }
+            Err(error) => self.trouble(&format!("the listening sockets could not be got back: {error}")),
+        }
+    }
+
+    /// Opens the sockets that are wanted. Answers whether HAProxy has to be replaced to get, or lose, one.
+    pub(super) fn open(&mut self, agenda: &Agenda) -> bool {
+        if !self.holds() {
+            return false;
+        }
+        let layouts = agenda.items.keys().filter_map(|backend| self.layouts.get(backend));
+        let binds = layouts.flat_map(|layout| &layout.binds);
+        let wanted: Wanted = binds.filter_map(|bind| Some((address(bind)?, options(bind)))).collect();
+        let changes = self.held.open(&wanted);
+        for error in &changes.failed {
+            self.trouble(&crate::events::chain(error));
+        }
+        if let Some(store) = ProcessEnv.get("NOTIFY_SOCKET").and_then(|socket| FdStore::new(&socket)) {
+            for socket in self.held.inherited() {
+                if let Err(error) = store.keep(&socket) {
+                    self.trouble(&crate::events::chain(&error));
+                }
+            }
+        }
+        self.book.sockets = Some(self.held.record());
+        numbers(&self.held) != self.book.inherited
+    }
+
+    /// Closes what no HAProxy has any more.
+    pub(super) async fn release(&mut self) {
+        let leaving: Vec<ListenAddress> = self.held.leaving().cloned().collect();
+        if leaving.is_empty() || self.steward.old_ones().await != Some(0) {
+            return;
+        }
+        for address in leaving {
+            match self.held.release(&address) {
+                Ok(_) => tracing::info!(target = %self.name, %address, "is closed"),
+                Err(error) => self.trouble(&crate::events::chain(&error)),
+            }
+        }
+        self.book.sockets = Some(self.held.record());
+        self.keep_book();
+    }
+
+    /// Names the sockets that HAProxy inherits by their numbers.
+    pub(super) fn inherit(&self, sections: &mut [Section]) {
+        if !self.holds() {
+            return;
+        }
+        for section in sections {
+            let Section::Frontend(frontend) = section else { continue };
+            for bind in &mut frontend.binds {
+                let held =
+                    address(bind).and_then(|address| self.held.get(&address).map(HeldSocket::inherited));
+                if let Some(number) = held.and_then(|inherited| u16::try_from(inherited.number).ok()) {
+                    bind.at = BindAddress::Inherited(number);
+                    bind.both_families = false;
+                }
+            }
+        }
+    }
+}
+
+fn address(bind: &Bind) -> Option<ListenAddress> {
+    match &bind.at {
+        BindAddress::Ip(ip, port) => ListenAddress::tcp(SocketAddr::new(*ip, port.get())),
+        BindAddress::Unix(path) => ListenAddress::unix(path.as_str().as_ref()).ok(),
+        BindAddress::Inherited(_) => None,
+    }
+}
+
+fn options(bind: &Bind) -> ListenOptions {
+    ListenOptions { v6only: !bind.both_families, ..ListenOptions::default() }
+}

@@ -1,0 +1,213 @@
+//! The task that has HAProxy's process: it follows it, and does with it what the keeper asks for.
+//!
+//! It ends nothing by ending: HAProxy goes on unless it was told to stop.
+
+use roster_core::name::TargetName;
+use roster_targets::managed::process::{
+    Adoptable, Event as ProcessEvent, Patience, ProcessError, Program, Reload, Stopped, Supervisor,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::task::TaskTracker;
+
+use crate::events::{Event, ProcessEnded, ProcessServes, Reporter, StartFailed};
+
+/// How many orders may wait; there is one who gives them.
+const WAITING: usize = 4;
+
+/// Whom the keeper speaks to.
+#[derive(Debug)]
+pub(crate) struct Steward {
+    orders: mpsc::Sender<Order>,
+    running: watch::Receiver<Running>,
+}
+
+/// What is known of the process.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Running {
+    /// The master; none while none serves.
+    pub master: Option<Adoptable>,
+    /// How often it came to serve.
+    pub times: u64,
+}
+
+#[derive(Debug)]
+enum Order {
+    Start(Box<Program>, Option<Adoptable>, oneshot::Sender<Result<Began, ProcessError>>),
+    Reload(oneshot::Sender<Result<Reload, ProcessError>>),
+    Replace(Box<Program>, oneshot::Sender<Result<Reload, ProcessError>>),
+    OldOnes(oneshot::Sender<Option<usize>>),
+    Stop(Patience, oneshot::Sender<Stopped>),
+}
+
+/// How it came to have a process.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Began {
+    /// One that ran already.
+    Adopted,
+    /// A new one.
+    Started,
+}
+
+struct Task {
+    target: TargetName,
+    kept: Option<Supervisor>,
+    running: watch::Sender<Running>,
+    reporter: Reporter,
+}
+
+impl Steward {
+    /// Starts the task. It has no process yet, and ends when what is returned is dropped.
+    pub(crate) fn start(target: TargetName, reporter: Reporter, tasks: &TaskTracker) -> Self {
+        let (orders, mut asked) = mpsc::channel(WAITING);
+        let (tell, running) = watch::channel(Running::default());
+        let mut task = Task { target, kept: None, running: tell, reporter };
+        tasks.spawn(async move {
+            loop {
+                tokio::select! {
+                    order = asked.recv() => match order {
+                        Some(order) => task.obey(order).await,
+                        None => break,
+                    },
+                    event = next(&mut task.kept) => task.take(event),
+                }
+            }
+        });
+        Self { orders, running }
+    }
+
+    /// What is known of the process.
+    pub(crate) fn running(&self) -> Running {
+        self.running.borrow().clone()
+    }
+
+    /// Waits until something else is known of it.
+    pub(crate) async fn changed(&mut self) {
+        if self.running.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Adopts the process that is known, or starts one.
+    pub(crate) async fn begin(
+        &self,
+        program: Program,
+        known: Option<Adoptable>,
+    ) -> Result<Began, ProcessError> {
+        self.ask(|reply| Order::Start(Box::new(program), known, reply)).await
+    }
+
+    /// Makes HAProxy take its file as it is now.
+    pub(crate) async fn reload(&self) -> Result<Reload, ProcessError> {
+        self.ask(Order::Reload).await
+    }
+
+    /// Puts a new master in the place of the old one.
+    pub(crate) async fn replace(&self, program: Program) -> Result<Reload, ProcessError> {
+        self.ask(|reply| Order::Replace(Box::new(program), reply)).await
+    }
+
+    /// How many processes finish what they have; unknown while nobody says.
+    pub(crate) async fn old_ones(&self) -> Option<usize> {
+        self.ask(Order::OldOnes).await
+    }
+
+    /// Ends HAProxy.
+    pub(crate) async fn stop(&self, patience: Patience) -> Stopped {
+        self.ask(|reply| Order::Stop(patience, reply)).await
+    }
+
+    async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> T {
+        let (reply, answer) = oneshot::channel();
+        self.orders.send(order(reply)).await.ok();
+        match answer.await {
+            Ok(answer) => answer,
+            // The task only ends after its keeper, or with the whole of Roster.
+            Err(_gone) => std::future::pending().await,
+        }
+    }
+}
+
+impl Task {
+    async fn obey(&mut self, order: Order) {
+        match order {
+            Order::Start(program, known, reply) => {
+                let began = self.begin(*program, known).await;
+                reply.send(began).ok();
+            }
+            Order::Reload(reply) => {
+                if let Some(kept) = &mut self.kept {
+                    reply.send(kept.reload().await).ok();
+                }
+            }
+            Order::Replace(program, reply) => {
+                if let Some(kept) = &mut self.kept {
+                    reply.send(kept.replace(*program).await).ok();
+                }
+            }
+            Order::OldOnes(reply) => {
+                let old = match &self.kept {
+                    Some(kept) => {
+                        let all = kept.processes().await.ok();
+                        all.map(|all| all.old_workers().count() + kept.former_masters())
+                    }
+                    None => None,
+                };
+                reply.send(old).ok();
+            }
+            Order::Stop(patience, reply) => {
+                let stopped = match self.kept.take() {
+                    Some(kept) => kept.stop(patience).await,
+                    None => Stopped::NotRunning,
+                };
+                reply.send(stopped).ok();
+            }
+        }
+    }
+
+    async fn begin(&mut self, program: Program, known: Option<Adoptable>) -> Result<Began, ProcessError> {
+        let known = match known {
+            Some(known) => Some(known),
+            None => program.running().await,
+        };
+        if let Some(known) = known {
+            match Supervisor::adopt(program.clone(), known).await {
+                Ok(kept) => {
+                    self.kept = Some(kept);
+                    return Ok(Began::Adopted);
+                }
+                Err(ProcessError::Gone { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.kept = Some(Supervisor::start(program).await?);
+        Ok(Began::Started)
+    }
+
+    fn take(&mut self, event: ProcessEvent) {
+        let target = &self.target;
+        match event {
+            ProcessEvent::Serving { master, worker } => {
+                ProcessServes { target, master: master.pid, worker }.emit(&self.reporter);
+                self.running.send_modify(|running| {
+                    running.master = Some(master);
+                    running.times += 1;
+                });
+            }
+            ProcessEvent::Ended { pid, ended, lived, restart_in, said } => {
+                ProcessEnded { target, pid, ended, lived, restart_in, said: &said }.emit(&self.reporter);
+                self.running.send_modify(|running| running.master = None);
+            }
+            ProcessEvent::NotStarted { error, retry_in } => {
+                StartFailed { target, error: &error, retry_in: Some(retry_in) }.emit(&self.reporter);
+                self.running.send_modify(|running| running.master = None);
+            }
+        }
+    }
+}
+
+async fn next(kept: &mut Option<Supervisor>) -> ProcessEvent {
+    match kept {
+        Some(kept) => kept.next().await,
+        None => std::future::pending().await,
+    }
+}
