@@ -18,6 +18,7 @@ mod balance;
 mod bind;
 mod left_out;
 mod line;
+mod lost;
 mod proxy;
 mod route;
 mod structure;
@@ -151,6 +152,13 @@ pub enum RenderError {
         /// The path.
         path: FilePath,
     },
+}
+
+impl Document {
+    /// The sections whose stick-tables start empty after a reload, since no peers section hands them on.
+    pub fn tables_lost(&self) -> Vec<String> {
+        lost::stick_tables(self)
+    }
 }
 
 /// Writes the files for such a HAProxy, or tells everything that is wrong at once.

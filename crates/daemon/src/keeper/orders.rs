@@ -64,8 +64,8 @@ where
         let backends = self.agenda.items.keys().map(BackendName::clone).collect();
         match self.bench().look(&backends).await {
             Ok(passed) => {
-                let reasons = self.own.as_ref().map(|own| own.reasons(&self.agenda, clock::now()));
-                let reloads = reasons.iter().flatten().map(ToString::to_string).collect();
+                let words = self.own.as_ref().map(|own| own.reload_words(&self.agenda, clock::now()));
+                let reloads = words.unwrap_or_default();
                 PlannedTarget::new(&self.name, &self.agenda, &passed, reloads, |operation| {
                     self.target.lines(operation)
                 })

@@ -214,17 +214,24 @@ impl Own {
         reasons
     }
 
+    /// The same in words, with what a reload would lose.
+    pub(crate) fn reload_words(&self, agenda: &Agenda, now: Timestamp) -> Vec<String> {
+        let mut words: Vec<String> = self.reasons(agenda, now).iter().map(ToString::to_string).collect();
+        let lost =
+            self.document(agenda, now).filter(|_| !words.is_empty()).map(|document| document.tables_lost());
+        words.extend(lost.into_iter().flatten().map(|section| {
+            format!("the stick-table of {section} starts empty; a `peers` section with a local peer keeps it")
+        }));
+        words
+    }
+
     /// What a pass would do besides: why HAProxy would be started or reloaded. What a reload brings is not missing.
     pub(crate) fn preview(mut self, agenda: &Agenda, passed: &mut Passed, is_up: bool) -> Vec<String> {
         let now = clock::now();
         self.ran(std::mem::take(&mut passed.lines), now);
         self.hear(agenda, true, now);
         passed.missing.clear();
-        if is_up {
-            self.reasons(agenda, now).iter().map(ToString::to_string).collect()
-        } else {
-            vec!["HAProxy does not run".to_owned()]
-        }
+        if is_up { self.reload_words(agenda, now) } else { vec!["HAProxy does not run".to_owned()] }
     }
 
     /// Takes in what the servers of these backends are now.
