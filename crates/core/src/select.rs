@@ -1,10 +1,11 @@
 //! From rules and services to exposures, and from a service's instances to those that an exposure wants.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::exposure::{Exposure, Names, OtherZones, Policy, Role, Rule, Selector, Services};
+use crate::exposure::{Exposure, Layout, Names, OtherZones, Policy, Role, Rule, Selector, Services};
 use crate::guard::Wish;
 use crate::instance::{Health, Instance, Lifecycle};
 use crate::name::{BackendName, InvalidName, Label, ServiceKey, TargetName};
@@ -124,7 +125,10 @@ fn fallback(rule: &Rule, service: &ServiceView<'_>) -> Result<Option<Exposure>, 
     let Some(fallback) = &rule.fallback else { return Ok(None) };
     let select =
         if fallback.all { Selector::default() } else { Selector { inverted: true, ..rule.select.clone() } };
-    make(rule, service, &fallback.backend, &fallback.names, Role::Fallback, select).map(Some)
+    let mut exposure = make(rule, service, &fallback.backend, &fallback.names, Role::Fallback, select)?;
+    // Clients come in by the first backend's frontend; a second one could not listen at the same place.
+    exposure.layout = Some(Arc::new(Layout { binds: Vec::new(), ..Layout::clone(&rule.layout) }));
+    Ok(Some(exposure))
 }
 
 fn make(
@@ -226,4 +230,41 @@ pub fn weight(policy: &Policy, instance: &Instance) -> Option<Weight> {
         _ => None,
     };
     far.or(instance.weight).or(policy.weight)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exposure::{FallbackRule, Own};
+    use crate::render::{Bind, BindAddress};
+    use crate::slots::SlotScheme;
+
+    #[test]
+    fn only_the_first_backend_of_a_rule_has_a_frontend() {
+        let target: TargetName = "own".parse().unwrap();
+        let at: BindAddress = "127.0.0.1:80".parse().unwrap();
+        let fallback = FallbackRule {
+            backend: "{service}-far".parse().unwrap(),
+            names: SlotScheme::default().names,
+            all: true,
+        };
+        let rule = Rule {
+            services: Services::All,
+            targets: [target.clone()].into(),
+            backend: "{service}".parse().unwrap(),
+            own: Own::default(),
+            slots: SlotScheme::default(),
+            select: Selector::default(),
+            fallback: Some(fallback),
+            layout: Arc::new(Layout { binds: vec![Bind::plain(at)], ..Layout::default() }),
+            policy: Policy::default(),
+        };
+        let key = ServiceKey { source: "fleet".parse().unwrap(), service: "web".parse().unwrap() };
+        let exposed = expose(&[rule], &target, &[ServiceView { key: &key, instances: &[] }]);
+        let binds = |name: &str| {
+            let exposure = exposed.exposures.iter().find(|(backend, _)| backend.as_str() == name);
+            exposure.unwrap().1.layout.as_ref().unwrap().binds.len()
+        };
+        assert_eq!((binds("web"), binds("web-far")), (1, 0));
+    }
 }

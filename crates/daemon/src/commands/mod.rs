@@ -90,7 +90,7 @@ pub(crate) async fn look_at(
         looked.map_err(|error| anyhow::Error::new(error).context(format!("target {name}")))?
     };
     let tasks = TaskTracker::new();
-    let own = owned.map(|owned| Own::new(name, owned, store, to, &tasks));
+    let own = owned.map(|owned| Own::new(name, owned, None, store, to, &tasks));
     let reloads = own.map(|own| own.preview(&agenda, &mut passed, !is_down)).unwrap_or_default();
     Ok(Looked { name: name.clone(), target, agenda, passed, reloads })
 }

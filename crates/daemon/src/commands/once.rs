@@ -33,7 +33,7 @@ pub(crate) async fn once(args: &OnceArgs) -> Result<Exit, Failure> {
     for (name, reach) in &config.targets {
         let Reached { target, poll, owned } = wiring::target(name, reach).await?;
         let (tasks, is_owned) = (TaskTracker::new(), owned.is_some());
-        let own = owned.map(|owned| Own::new(name, owned, &store, &to, &tasks));
+        let own = owned.map(|owned| Own::new(name, owned, None, &store, &to, &tasks));
         let applied = recorded(&store, name, &to);
         let keeper =
             Keeper::new(name.clone(), target, rules(&config), store.clone(), applied, poll, to.clone());

@@ -24,7 +24,7 @@ use crate::cli::RunArgs;
 use crate::events::Reporter;
 use crate::exit::{Exit, Failure};
 use crate::keeper::{Ears, Keeper};
-use crate::own::Own;
+use crate::own::{Book, Own};
 use crate::store::Store;
 use crate::wiring::Reached;
 use crate::{clock, hub, wiring};
@@ -49,6 +49,8 @@ struct Generation {
 struct Carry {
     sources: BTreeMap<SourceName, (Source, Arc<Snapshot>)>,
     targets: BTreeMap<TargetName, (Reach, Applied)>,
+    /// What is known of a HAProxy that Roster owns, whatever else changes.
+    books: BTreeMap<TargetName, Book>,
 }
 
 type Targets = BTreeMap<TargetName, Reached>;
@@ -172,7 +174,8 @@ impl Generation {
             let (give, orders) = mpsc::channel(ORDERS);
             let ears = Ears { catalog: catalog.clone(), socket, orders, stop: stop.clone() };
             let (rules, store) = (rules(&config), store.clone());
-            let own = owned.map(|owned| Own::new(&name, owned, &store, reporter, &tasks));
+            let book = carry.books.get(&name).cloned();
+            let own = owned.map(|owned| Own::new(&name, owned, book, &store, reporter, &tasks));
             let keeper = Keeper::new(name.clone(), target, rules, store, applied, poll, reporter.clone());
             let keeper = keeper.with(own);
             live.targets.insert(name.clone(), Kept { status: keeper.status(), orders: give });
@@ -203,10 +206,15 @@ impl Generation {
                 keeping.abort();
                 return None;
             };
-            let applied = kept.ok()?.let_go(for_good).await;
-            Some((name.clone(), (config.targets.get(&name)?.clone(), applied)))
+            let (applied, book) = kept.ok()?.let_go(for_good).await;
+            let reach = config.targets.get(&name)?.clone();
+            Some((name, reach, applied, book))
         });
-        carry.targets.extend(futures_util::future::join_all(ending).await.into_iter().flatten());
+        for (name, reach, applied, book) in futures_util::future::join_all(ending).await.into_iter().flatten()
+        {
+            carry.books.extend(book.map(|book| (name.clone(), book)));
+            carry.targets.insert(name, (reach, applied));
+        }
         if tokio::time::timeout(STOP_WITHIN, self.tasks.wait()).await.is_err() {
             warn!("not everything ended in time");
         }

@@ -12,6 +12,7 @@ use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::keeper::{BackendStatus, TargetStatus};
 use crate::overview::{Overview, SourceStatus};
+use crate::own::OwnStatus;
 use crate::wiring;
 
 /// Shows how everything is doing. Exit code 1 if a source or a target does not answer.
@@ -64,7 +65,22 @@ fn write_target(text: &mut String, name: &str, target: &TargetStatus) -> std::fm
     if let Some(trouble) = &target.trouble {
         writeln!(text, "  {trouble}")?;
     }
+    if let Some(own) = &target.own {
+        write_own(text, own)?;
+    }
     target.backends.iter().try_for_each(|(backend, status)| write_backend(text, backend.as_str(), status))
+}
+
+fn write_own(text: &mut String, own: &OwnStatus) -> std::fmt::Result {
+    match own.master {
+        Some(master) => writeln!(text, "  Roster's own HAProxy, master {master}")?,
+        None => writeln!(text, "  Roster's own HAProxy does not run")?,
+    }
+    for reason in &own.waiting {
+        let due = own.due.map(|due| format!(" at {due:.0}")).unwrap_or_default();
+        writeln!(text, "  waits for a reload{due}: {reason}")?;
+    }
+    own.troubles.iter().try_for_each(|trouble| writeln!(text, "  {trouble}"))
 }
 
 fn write_backend(text: &mut String, backend: &str, status: &BackendStatus) -> std::fmt::Result {

@@ -34,7 +34,7 @@ pub(crate) use takeover::Takeover;
 use crate::clock;
 use crate::events::{Event, LeftOut, Reporter, TargetBack, TargetLost, VersionLimit, VersionSeen};
 use crate::metrics::PassResult;
-use crate::own::Own;
+use crate::own::{Book, Own};
 use crate::store::Store;
 use ahead::Ahead;
 use awaiting::Awaiting;
@@ -123,11 +123,12 @@ where
     }
 
     /// Lets go of the HAProxy itself, as its configuration says. `for_good` where Roster ends.
-    pub(crate) async fn let_go(self, for_good: bool) -> Applied {
-        if let Some(own) = self.own {
-            own.end(&self.agenda, for_good).await;
-        }
-        self.applied
+    pub(crate) async fn let_go(self, for_good: bool) -> (Applied, Option<Book>) {
+        let book = match self.own {
+            Some(own) => Some(own.end(&self.agenda, for_good).await),
+            None => None,
+        };
+        (self.applied, book)
     }
 
     /// Where to see how it is doing.
@@ -201,6 +202,7 @@ where
         if let Some(own) = &mut self.own {
             own.hear(&self.agenda, catalog.is_complete(), clock::now());
         }
+        self.show_own();
     }
 
     /// Asks which process serves; another one than before has to be filled anew.

@@ -29,7 +29,19 @@ where
             Changed::Started => self.schedule.add(self.agenda.items.keys()),
             Changed::Reloaded => self.follow(before).await,
         }
+        self.show_own();
         true
+    }
+
+    /// Shows how the HAProxy itself is doing.
+    pub(super) fn show_own(&self) {
+        let now = clock::now();
+        let Some(shown) = self.own.as_ref().map(|own| own.status(&self.agenda, now)) else { return };
+        self.status.send_if_modified(|status| {
+            let new = status.own.as_ref() != Some(&shown);
+            status.own = Some(shown);
+            new
+        });
     }
 
     /// HAProxy reloaded because Roster said so: what was true of the process before is true of the new one, to which the
@@ -64,6 +76,7 @@ where
         if let Some(own) = &mut self.own {
             own.look(&self.agenda, clock::now());
         }
+        self.show_own();
     }
 
     /// The file follows what runs.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Passed;
 use crate::events::{BackendMissing, ChangesHeld, Event, HoldEnded, Noted, Reporter};
+use crate::own::OwnStatus;
 
 /// How a target is doing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub(crate) struct TargetStatus {
     pub settled_at: Option<Timestamp>,
     /// Why it cannot be read or written.
     pub trouble: Option<String>,
+    /// The HAProxy itself; only where Roster owns it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<OwnStatus>,
     /// Each backend.
     pub backends: BTreeMap<BackendName, BackendStatus>,
 }
@@ -120,6 +124,7 @@ impl TargetStatus {
             stuck: false,
             settled_at: passed.settled.then_some(now),
             trouble: None,
+            own: None,
             backends: backends.chain(missing).collect(),
         }
     }

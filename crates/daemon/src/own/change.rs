@@ -11,9 +11,9 @@ use roster_targets::managed::process::{External, Limits, ProcessError, Program, 
 use roster_targets::runtime::session;
 use roster_targets::runtime::socket::SocketAddress;
 
-use super::{Own, TRY_AGAIN, numbers};
+use super::{Own, numbers};
 use crate::clock;
-use crate::events::{Event, ReloadRefused, Reloaded, ReloadsSpent, StartFailed, chain};
+use crate::events::{Event, ReloadRefused, Reloaded, ReloadsSpent, chain};
 
 /// How many services that HAProxy refuses are left out, one after the other, before the change is given up for now.
 const TRIES: usize = 8;
@@ -61,19 +61,20 @@ impl Own {
         let replace = self.open(agenda);
         for _ in 0..TRIES {
             let reasons = self.reasons(agenda, now);
-            let Some(rendered) = self.rendered(agenda, now) else { return Changed::Nothing };
-            if reasons.is_empty() && self.is_up() && !replace {
+            let Some(rendered) = self.rendered(agenda, now) else { break };
+            if reasons.is_empty() && !self.is_to_start() && !replace {
                 return Changed::Nothing;
             }
             match self.write_checked(&rendered).await {
                 Ok(()) => return self.take_in(&rendered, &reasons, replace, now).await,
                 Err(lines) => {
                     if !self.leave_out(agenda, &rendered, &lines, now) {
-                        return Changed::Nothing;
+                        break;
                     }
                 }
             }
         }
+        self.failed(now);
         Changed::Nothing
     }
 
@@ -105,7 +106,7 @@ impl Own {
             };
             let Some((backend, _)) = agenda.items.get_key_value(name) else { continue };
             let its = document.sections.iter().filter(|section| section.key().name() == name);
-            self.refused.insert(backend.clone(), its.cloned().collect());
+            self.left_out.insert(backend.clone(), its.cloned().collect());
             self.trouble(&format!("backend {backend} is left out: HAProxy refuses it; change its `lines`"));
             found = true;
         }
@@ -120,14 +121,13 @@ impl Own {
         now: Timestamp,
     ) -> Changed {
         let started = Instant::now();
-        let was_up = self.is_up();
-        if was_up {
+        if self.is_up() {
             self.dump_state().await;
         }
         let outcome = match &self.reach.process {
             ManagedProcess::External { reload, timeout } => self.reload_external(reload, *timeout).await,
             ManagedProcess::Own { .. } => match self.program() {
-                Some(program) if !was_up => return self.start(program, rendered).await,
+                Some(program) if !self.followed => return self.start(program, rendered, now).await,
                 Some(program) if replace => self.steward.replace(program).await,
                 _ => self.steward.reload().await,
             },
@@ -144,33 +144,42 @@ impl Own {
             }
             Ok(Reload::Refused { text }) => {
                 self.put_back().await;
-                ReloadRefused { target: &self.name, why: &text }.emit(&self.reporter);
+                self.failed(now);
+                self.refused(&text);
                 Changed::Nothing
             }
             Err(error) => {
                 // Nobody knows which file it took in: the next change is made against none.
                 self.book.structure = None;
                 self.keep_book();
-                ReloadRefused { target: &self.name, why: &chain(&error) }.emit(&self.reporter);
+                self.failed(now);
+                self.refused(&chain(&error));
                 Changed::Nothing
             }
         }
     }
 
-    async fn start(&mut self, program: Program, rendered: &Rendered) -> Changed {
+    /// Tells of a file or a reload that was refused, once until one is not.
+    pub(super) fn refused(&self, why: &str) {
+        if self.retry.is_news(why) {
+            ReloadRefused { target: &self.name, why }.emit(&self.reporter);
+        }
+    }
+
+    async fn start(&mut self, program: Program, rendered: &Rendered, now: Timestamp) -> Changed {
         match self.steward.begin(program, self.book.master).await {
             Ok(super::Began::Started) => {
                 self.taken_in(rendered);
                 self.settle().await;
                 Changed::Started
             }
-            Ok(super::Began::Adopted) => Changed::Started,
+            Ok(super::Began::Adopted) => {
+                // It has not read this file yet.
+                (self.followed, self.doubtful) = (true, true);
+                Changed::Started
+            }
             Err(error) => {
-                let retry_in = Some(TRY_AGAIN);
-                StartFailed { target: &self.name, error: &error, retry_in }.emit(&self.reporter);
-                let now = clock::now();
-                let at = now.checked_add(jiff::SignedDuration::try_from(TRY_AGAIN).unwrap_or_default());
-                self.due = at.ok().map(|at| super::Due { since: now, at });
+                self.not_started(&error, now);
                 Changed::Nothing
             }
         }
@@ -178,6 +187,8 @@ impl Own {
 
     /// The process has this file.
     fn taken_in(&mut self, rendered: &Rendered) {
+        self.retry.went_well();
+        (self.followed, self.doubtful) = (true, true);
         self.book.structure = Some(rendered.structure.clone());
         self.book.inherited = numbers(&self.held);
         if let Some(master) = self.steward.running().master {

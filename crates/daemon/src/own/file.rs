@@ -8,7 +8,7 @@ use roster_core::render::Rendered;
 use roster_targets::managed::file::{ConfigFiles, FileError, Foreign, Record, Written, dump_state};
 
 use super::Own;
-use crate::events::{Event, FileForeign, ReloadRefused, chain};
+use crate::events::{Event, FileForeign, chain};
 
 impl Own {
     /// Writes a structural change. What HAProxy complains of are lines of the file; none where it is something else.
@@ -26,7 +26,7 @@ impl Own {
             Err(FileError::Refused { text, lines, kept, .. }) => {
                 let kept = kept.map(|kept| format!(" (see {})", kept.display())).unwrap_or_default();
                 let why = format!("HAProxy refuses the file{kept}: {}", text.replace('\n', "; "));
-                ReloadRefused { target: &self.name, why: &why }.emit(&self.reporter);
+                self.refused(&why);
                 Err(lines)
             }
             Err(error) => {

@@ -11,8 +11,10 @@ mod book;
 mod budget;
 mod change;
 mod file;
+mod retry;
 mod sockets;
 mod steward;
+mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::DirBuilder;
@@ -28,27 +30,26 @@ use roster_core::exposure::Layout;
 use roster_core::haproxy::Version;
 use roster_core::layout::{Lines, missing, sections};
 use roster_core::name::{BackendName, TargetName};
-use roster_core::render::{Document, ReloadReason, Section, render};
+use roster_core::render::{Document, Section};
 use roster_targets::managed::file::Record;
 use roster_targets::managed::listen::Held;
-use roster_targets::managed::process::{Patience, Program};
+use roster_targets::managed::process::{Patience, ProcessError, Program};
 use tokio_util::task::TaskTracker;
 
 pub(crate) use book::Book;
 use budget::Budget;
 pub(crate) use change::Changed;
+use retry::Retry;
 use steward::{Began, Steward};
+pub(crate) use tell::OwnStatus;
 
 use crate::clock;
 use crate::events::{Event, OwnTrouble, Reporter, StartFailed};
-use crate::keeper::Passed;
 use crate::store::Store;
 use crate::wiring::Owned;
 
 /// How long after a change of servers the file follows; a crash before that starts with what was there a moment ago.
 const FILE_AFTER: Duration = Duration::from_millis(300);
-/// How long a HAProxy waits that could not be started, before it is tried again.
-const TRY_AGAIN: Duration = Duration::from_secs(5);
 
 /// One HAProxy that Roster owns.
 #[derive(Debug)]
@@ -66,12 +67,17 @@ pub(crate) struct Own {
     /// How each backend is written, also while its service leaves.
     layouts: BTreeMap<BackendName, Arc<Layout>>,
     /// Sections that HAProxy refused, as they were; they are left out until they change.
-    refused: BTreeMap<BackendName, Vec<Section>>,
+    left_out: BTreeMap<BackendName, Vec<Section>>,
     budget: Budget,
     /// What waits for a reload, and until when.
     due: Option<Due>,
     file_due: Option<Timestamp>,
     heard: bool,
+    /// Whether there is a process to follow, be it down for the moment.
+    followed: bool,
+    /// Whether something changed that may need a reload.
+    doubtful: bool,
+    retry: Retry,
     seen_times: u64,
 }
 
@@ -83,17 +89,18 @@ struct Due {
 }
 
 impl Own {
-    /// Nothing is started yet.
+    /// Nothing is started yet. `known` is what a configuration before this one left, if there was one.
     pub(crate) fn new(
         name: &TargetName,
         owned: Owned,
+        known: Option<Book>,
         store: &Store,
         reporter: &Reporter,
         tasks: &TaskTracker,
     ) -> Self {
-        let book = store.own(name).unwrap_or_else(|error| {
-            crate::wiring::told(&error, reporter);
-            None
+        let book = known.or_else(|| {
+            let kept = store.own(name);
+            kept.inspect_err(|error| crate::wiring::told(error, reporter)).ok().flatten()
         });
         let Owned { reach, version } = owned;
         let budget = Budget::new(reach.max_reloads);
@@ -113,11 +120,14 @@ impl Own {
             held: Held::default(),
             lines: Lines::new(),
             layouts: BTreeMap::new(),
-            refused: BTreeMap::new(),
+            left_out: BTreeMap::new(),
             budget,
             due: None,
             file_due: None,
             heard: false,
+            followed: false,
+            doubtful: true,
+            retry: Retry::default(),
             seen_times: 0,
         }
     }
@@ -135,12 +145,13 @@ impl Own {
             return;
         }
         match self.steward.begin(program, self.book.master).await {
-            Ok(Began::Adopted) => tracing::info!(target = %self.name, "HAProxy runs already and goes on"),
-            Ok(Began::Started) => {}
-            Err(error) => {
-                StartFailed { target: &self.name, error: &error, retry_in: Some(TRY_AGAIN) }
-                    .emit(&self.reporter);
+            Ok(began) => {
+                self.followed = true;
+                if began == Began::Adopted {
+                    tracing::info!(target = %self.name, "HAProxy runs already and goes on");
+                }
             }
+            Err(error) => self.not_started(&error, clock::now()),
         }
     }
 
@@ -168,20 +179,28 @@ impl Own {
 
     /// Takes in what is wanted. `complete` says whether every source has spoken.
     pub(crate) fn hear(&mut self, agenda: &Agenda, complete: bool, now: Timestamp) {
+        self.doubtful |= complete && !self.heard;
         self.heard |= complete;
         for (backend, item) in &agenda.items {
             if let Some(layout) = &item.exposure.layout {
-                self.layouts.insert(backend.clone(), layout.clone());
+                let before = self.layouts.insert(backend.clone(), layout.clone());
+                self.doubtful |= before.is_none_or(|before| before != *layout);
             }
         }
+        let count = self.layouts.len();
         self.layouts.retain(|backend, _| agenda.items.contains_key(backend));
+        self.doubtful |= self.layouts.len() != count;
         self.lines.retain(|backend, _| agenda.items.contains_key(backend));
         self.look(agenda, now);
     }
 
     /// Looks whether what is wanted needs a reload, and says when that is to be.
     pub(crate) fn look(&mut self, agenda: &Agenda, now: Timestamp) {
-        let wanted = self.heard && (!self.is_up() || !self.reasons(agenda, now).is_empty());
+        if !self.heard || !self.doubtful {
+            return;
+        }
+        self.doubtful = false;
+        let wanted = self.is_to_start() || !self.reasons(agenda, now).is_empty();
         let after = |by: Duration| now.checked_add(SignedDuration::try_from(by).unwrap_or_default());
         if !wanted {
             self.due = None;
@@ -192,7 +211,13 @@ impl Own {
             .checked_add(SignedDuration::try_from(self.reach.at_most).unwrap_or_default())
             .unwrap_or(now);
         let quiet = if self.is_up() { after(self.reach.quiet).unwrap_or(now) } else { now };
-        self.due = Some(Due { since, at: quiet.min(ceiling) });
+        let at = self.retry.not_before.map_or(quiet.min(ceiling), |retry| retry.max(quiet.min(ceiling)));
+        self.due = Some(Due { since, at });
+    }
+
+    /// Whether Roster has a HAProxy to start: one that it follows is started again by the steward.
+    fn is_to_start(&self) -> bool {
+        matches!(self.reach.process, ManagedProcess::Own { .. }) && !self.followed
     }
 
     /// When there is something to do.
@@ -200,44 +225,14 @@ impl Own {
         self.due.map(|due| due.at).into_iter().chain(self.file_due).min()
     }
 
-    /// Why HAProxy would have to reload, as things are.
-    pub(crate) fn reasons(&self, agenda: &Agenda, now: Timestamp) -> Vec<ReloadReason> {
-        let Some(document) = self.document(agenda, now) else { return Vec::new() };
-        let Ok(rendered) = render(&document, self.version) else { return Vec::new() };
-        let runs = self.book.structure.clone().unwrap_or_default();
-        let mut reasons = runs.reload_reasons(&rendered.structure);
-        // A backend that is no longer wanted does no harm; it goes with the next change.
-        let only_gone = reasons.iter().all(|reason| reason.word() == "backend_removed");
-        if only_gone && self.book.structure.is_some() {
-            reasons.clear();
-        }
-        reasons
-    }
-
-    /// The same in words, with what a reload would lose.
-    pub(crate) fn reload_words(&self, agenda: &Agenda, now: Timestamp) -> Vec<String> {
-        let mut words: Vec<String> = self.reasons(agenda, now).iter().map(ToString::to_string).collect();
-        let lost =
-            self.document(agenda, now).filter(|_| !words.is_empty()).map(|document| document.tables_lost());
-        words.extend(lost.into_iter().flatten().map(|section| {
-            format!("the stick-table of {section} starts empty; a `peers` section with a local peer keeps it")
-        }));
-        words
-    }
-
-    /// What a pass would do besides: why HAProxy would be started or reloaded. What a reload brings is not missing.
-    pub(crate) fn preview(mut self, agenda: &Agenda, passed: &mut Passed, is_up: bool) -> Vec<String> {
-        let now = clock::now();
-        self.ran(std::mem::take(&mut passed.lines), now);
-        self.hear(agenda, true, now);
-        passed.missing.clear();
-        if is_up { self.reload_words(agenda, now) } else { vec!["HAProxy does not run".to_owned()] }
-    }
-
     /// Takes in what the servers of these backends are now.
     pub(crate) fn ran(&mut self, lines: Lines, now: Timestamp) {
         let differs = lines.iter().any(|(backend, lines)| self.lines.get(backend) != Some(lines));
         if differs {
+            let fixed = |backend: &BackendName| {
+                self.layouts.get(backend).is_some_and(|layout| !layout.balance.takes_servers_live())
+            };
+            self.doubtful |= lines.keys().any(fixed);
             self.lines.extend(lines);
             let after = SignedDuration::try_from(FILE_AFTER).unwrap_or_default();
             self.file_due = self.file_due.or_else(|| now.checked_add(after).ok());
@@ -255,7 +250,7 @@ impl Own {
             };
             let mut made = sections(backend, layout, servers);
             self.inherit(&mut made);
-            if self.refused.get(backend).is_none_or(|refused| !alike(refused, &made)) {
+            if self.left_out.get(backend).is_none_or(|left_out| !alike(left_out, &made)) {
                 all.extend(made);
             }
         }
@@ -287,12 +282,30 @@ impl Own {
         }
     }
 
+    /// Tells what is wrong, once until something goes well again.
     fn trouble(&self, what: &str) {
-        OwnTrouble { target: &self.name, what }.emit(&self.reporter);
+        if self.retry.is_news(what) {
+            OwnTrouble { target: &self.name, what }.emit(&self.reporter);
+        }
+    }
+
+    fn not_started(&mut self, error: &ProcessError, now: Timestamp) {
+        let again = self.failed(now);
+        if self.retry.is_news(&crate::events::chain(error)) {
+            StartFailed { target: &self.name, error, retry_in: Some(again) }.emit(&self.reporter);
+        }
+    }
+
+    /// What was tried is tried again, after a longer pause each time. Answers how long.
+    fn failed(&mut self, now: Timestamp) -> Duration {
+        let pause = self.retry.failed(now);
+        self.doubtful = true;
+        self.due = self.retry.not_before.map(|at| Due { since: now, at });
+        pause
     }
 
     /// Lets go of HAProxy, or ends it, as the configuration says. Over a reading of the configuration it goes on.
-    pub(crate) async fn end(mut self, agenda: &Agenda, for_good: bool) {
+    pub(crate) async fn end(mut self, agenda: &Agenda, for_good: bool) -> Book {
         if self.file_due.is_some() {
             self.write_file(agenda, clock::now()).await;
         }
@@ -306,6 +319,7 @@ impl Own {
             self.book.master = None;
             self.keep_book();
         }
+        self.book
     }
 }
 

@@ -1,0 +1,63 @@
+//! When something that failed is tried again, and what was told of it.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// The first pause, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// What failed lately.
+#[derive(Debug, Default)]
+pub(super) struct Retry {
+    failures: u32,
+    /// Nothing is tried before.
+    pub(super) not_before: Option<Timestamp>,
+    told: Mutex<BTreeSet<String>>,
+}
+
+impl Retry {
+    /// Whether this was not told since something went well.
+    pub(super) fn is_news(&self, what: &str) -> bool {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(what.to_owned())
+    }
+
+    /// What was told since something went well.
+    pub(super) fn told(&self) -> Vec<String> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Something failed. Answers how long to wait; longer each time.
+    pub(super) fn failed(&mut self, now: Timestamp) -> Duration {
+        let (first, longest) = PAUSES;
+        let pause = first.saturating_mul(2_u32.saturating_pow(self.failures.min(16))).min(longest);
+        self.failures = self.failures.saturating_add(1);
+        self.not_before = now.checked_add(SignedDuration::try_from(pause).unwrap_or_default()).ok();
+        pause
+    }
+
+    /// It went well.
+    pub(super) fn went_well(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_minute_and_a_success_ends_them() {
+        let mut retry = Retry::default();
+        let now = Timestamp::UNIX_EPOCH;
+        let pauses: Vec<u64> = (0..8).map(|_| retry.failed(now).as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(retry.not_before, Timestamp::from_second(60).ok());
+        assert!(retry.is_news("disk full") && !retry.is_news("disk full"));
+        retry.went_well();
+        assert_eq!(retry.failed(now).as_secs(), 1);
+        assert!(retry.is_news("disk full"));
+    }
+}

@@ -1,0 +1,70 @@
+//! What is to be told of a HAProxy that Roster owns: how it is doing, and why it would be reloaded.
+
+use jiff::Timestamp;
+use roster_core::agenda::Agenda;
+use roster_core::render::{ReloadReason, render};
+use serde::{Deserialize, Serialize};
+
+use super::Own;
+use crate::clock;
+use crate::keeper::Passed;
+
+/// How a HAProxy that Roster owns is doing.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub(crate) struct OwnStatus {
+    /// The master; none while none serves.
+    pub master: Option<u32>,
+    /// Why HAProxy is to be reloaded.
+    pub waiting: Vec<String>,
+    /// When that is due.
+    pub due: Option<Timestamp>,
+    /// What is wrong, since something last went well.
+    pub troubles: Vec<String>,
+}
+
+impl Own {
+    /// Why HAProxy would have to reload, as things are.
+    pub(crate) fn reasons(&self, agenda: &Agenda, now: Timestamp) -> Vec<ReloadReason> {
+        let Some(document) = self.document(agenda, now) else { return Vec::new() };
+        let Ok(rendered) = render(&document, self.version) else { return Vec::new() };
+        let runs = self.book.structure.clone().unwrap_or_default();
+        let mut reasons = runs.reload_reasons(&rendered.structure);
+        // A backend that is no longer wanted does no harm; it goes with the next change.
+        let only_gone = reasons.iter().all(|reason| reason.word() == "backend_removed");
+        if only_gone && self.book.structure.is_some() {
+            reasons.clear();
+        }
+        reasons
+    }
+
+    /// The same in words, with what a reload would lose.
+    pub(crate) fn reload_words(&self, agenda: &Agenda, now: Timestamp) -> Vec<String> {
+        let mut words: Vec<String> = self.reasons(agenda, now).iter().map(ToString::to_string).collect();
+        let lost =
+            self.document(agenda, now).filter(|_| !words.is_empty()).map(|document| document.tables_lost());
+        words.extend(lost.into_iter().flatten().map(|section| {
+            format!("the stick-table of {section} starts empty; a `peers` section with a local peer keeps it")
+        }));
+        words
+    }
+
+    /// What a pass would do besides: why HAProxy would be started or reloaded. What a reload brings is not missing.
+    pub(crate) fn preview(mut self, agenda: &Agenda, passed: &mut Passed, is_up: bool) -> Vec<String> {
+        let now = clock::now();
+        self.ran(std::mem::take(&mut passed.lines), now);
+        self.hear(agenda, true, now);
+        passed.missing.clear();
+        if is_up { self.reload_words(agenda, now) } else { vec!["HAProxy does not run".to_owned()] }
+    }
+
+    /// How it is doing.
+    pub(crate) fn status(&self, agenda: &Agenda, now: Timestamp) -> OwnStatus {
+        let waiting = if self.due.is_some() { self.reload_words(agenda, now) } else { Vec::new() };
+        OwnStatus {
+            master: self.steward.running().master.map(|master| master.pid),
+            waiting,
+            due: self.due.map(|due| due.at),
+            troubles: self.retry.told(),
+        }
+    }
+}
