@@ -172,6 +172,10 @@ impl Own {
             }
             if running.times != self.seen_times || running.master.is_none() {
                 self.seen_times = running.times;
+                if running.master.is_none() {
+                    // Whoever ended it may have changed its file too, from which it is about to be started again.
+                    self.file_due = Some(clock::now());
+                }
                 return running.master.is_some();
             }
         }
