@@ -1,6 +1,6 @@
 //! The state folder: what Roster last wrote to each target, and what each source last said.
 //!
-//! Each file is written beside and renamed, and carries a version and a checksum on its first line, so that a file
+//! Each file is written beside and takes its name at once, and carries a version and a checksum on its first line, so that a file
 //! is either whole or not believed. Nothing is forced to the disk before going on: the records have to survive
 //! Roster, not the machine, whose HAProxy would be gone with it.
 
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use roster_core::applied::{Applied, AppliedBackend, ProcessId};
 use roster_core::instance::Snapshot;
 use roster_core::name::{BackendName, SourceName, TargetName};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -155,7 +156,9 @@ impl Store {
     /// Drops the record of one backend.
     pub(crate) fn drop_backend(&self, target: &TargetName, backend: &BackendName) -> Result<(), StoreError> {
         let Some(folder) = self.target(target) else { return Ok(()) };
-        let path = folder.join("backends").join(format!("{backend}.state"));
+        let (folder, name) = (folder.join("backends"), format!("{backend}.state"));
+        fs::remove_file(beside(&folder, &name)).ok();
+        let path = folder.join(name);
         match fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StoreError::Io { path, source }),
             _ => Ok(()),
@@ -208,12 +211,11 @@ fn write(folder: &Path, name: &str, value: &impl Serialize) -> Result<(), StoreE
     let mut text = serde_json::to_vec(&header).map_err(|error| failed(error.into()))?;
     text.push(b'\n');
     text.extend_from_slice(&body);
-    // A name of its own for each process: a `plan` beside a daemon must not write into the daemon's half of a file.
-    let beside = folder.join(format!(".{name}.{}", std::process::id()));
+    let beside = beside(folder, name);
     let put = |beside: &Path| -> io::Result<()> {
         let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(beside)?;
         file.write_all(&text)?;
-        fs::rename(beside, &path)
+        swap(beside, &path)
     };
     let first = put(&beside);
     let result = match first {
@@ -226,6 +228,22 @@ fn write(folder: &Path, name: &str, value: &impl Serialize) -> Result<(), StoreE
         fs::remove_file(&beside).ok();
     }
     result
+}
+
+/// Where a file is written before it takes its name. Only whoever holds the folder writes there.
+fn beside(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!(".{name}.other"))
+}
+
+/// Gives the new file the name, and the old one the name of the new: the next write goes there, so that no file is made
+/// or removed. A file system that removes thousands of them becomes slow at making new ones (ext4 passes over each that
+/// was removed lately).
+fn swap(new: &Path, old: &Path) -> io::Result<()> {
+    match renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE) {
+        Ok(()) => Ok(()),
+        // There is none yet, or the file system cannot.
+        Err(_) => fs::rename(new, old),
+    }
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StoreError> {

@@ -38,10 +38,12 @@ pub(super) async fn read<T: Target>(target: &T, name: &TargetName, rules: &[Rule
     };
     let read = async {
         let backends: BTreeSet<BackendName> = target.backends().await?.into_iter().filter(named).collect();
-        target.prepare(&backends).await
+        target.prepare(&backends).await?;
+        Ok::<usize, T::Error>(backends.len())
     };
-    if let Err(error) = read.await {
+    match read.await {
+        Ok(backends) => tracing::info!(target = %name, backends, "read ahead"),
         // Whatever is wrong will be in the way of a pass too, and be told there.
-        tracing::debug!(target = %name, %error, "nothing could be read ahead");
+        Err(error) => tracing::debug!(target = %name, %error, "nothing could be read ahead"),
     }
 }

@@ -27,8 +27,8 @@ use crate::store::Store;
 
 /// How many instances a part has, or a little more: enough that its connections cost little beside its commands.
 const PART: usize = 500;
-/// How many parts are under way at once: one that HAProxy works for, one that Roster decides, one to spare.
-const SIDE_BY_SIDE: usize = 3;
+/// How many parts are under way at once: HAProxy works for some while Roster decides others.
+const SIDE_BY_SIDE: usize = 4;
 
 /// Everything a pass works with.
 pub(crate) struct Bench<'a, T> {

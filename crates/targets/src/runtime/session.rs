@@ -35,6 +35,11 @@ const CLOSING: &[u8] = b"quit\n";
 const MASTER_PROMPT: &[u8] = b"master> ";
 /// Bytes of unanswered lines: half of the 16,384 that HAProxy's buffer has by default. One longer line goes alone.
 const WINDOW: usize = 8_192;
+/// So many answers are not waited for one by one: HAProxy gives each by itself, and being woken for each costs both sides
+/// as much as the command does.
+const MANY: usize = 64;
+/// How long HAProxy is left alone with that many commands, in which it does about as many.
+const BREATHER: Duration = Duration::from_millis(1);
 /// As much as a socket usually holds.
 const CHUNK: usize = 64 * 1024;
 
@@ -199,7 +204,12 @@ impl<'a> Session<'a> {
             while replies.len() < wanted {
                 match splitter.next_reply() {
                     Some(reply) => replies.push(reply),
-                    None => receive(&mut connection.read, splitter, limits, *deadline).await?,
+                    None => {
+                        if wanted - replies.len() > MANY {
+                            tokio::time::sleep(BREATHER).await;
+                        }
+                        receive(&mut connection.read, splitter, limits, *deadline).await?;
+                    }
                 }
             }
             Ok::<(), Break>(())
