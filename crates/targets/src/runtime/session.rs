@@ -202,15 +202,14 @@ impl<'a> Session<'a> {
         let Self { limits, deadline, connection, splitter, .. } = self;
         let mut receiving = pin!(async {
             while replies.len() < wanted {
-                match splitter.next_reply() {
-                    Some(reply) => replies.push(reply),
-                    None => {
-                        if wanted - replies.len() > MANY {
-                            tokio::time::sleep(BREATHER).await;
-                        }
-                        receive(&mut connection.read, splitter, limits, *deadline).await?;
-                    }
+                if let Some(reply) = splitter.next_reply() {
+                    replies.push(reply);
+                    continue;
                 }
+                if wanted - replies.len() > MANY {
+                    tokio::time::sleep(BREATHER).await;
+                }
+                receive(&mut connection.read, splitter, limits, *deadline).await?;
             }
             Ok::<(), Break>(())
         });
