@@ -83,6 +83,9 @@ where
     pub(super) fn ran(&mut self, passed: &mut Passed) {
         if let Some(own) = &mut self.own {
             let now = clock::now();
+            if let Some(process) = passed.process {
+                own.seen(process);
+            }
             own.ran(std::mem::take(&mut passed.lines), now);
             own.look(&self.agenda, now);
         }

@@ -11,6 +11,7 @@ use roster_targets::managed::process::{External, Limits, ProcessError, Program, 
 use roster_targets::runtime::session;
 use roster_targets::runtime::socket::SocketAddress;
 
+use super::state::for_successor;
 use super::{Own, numbers};
 use crate::clock;
 use crate::events::{Event, ReloadRefused, Reloaded, ReloadsSpent, chain};
@@ -226,7 +227,7 @@ impl Own {
                 return self.trouble(&format!("the servers' state could not be kept over a reload: {error}"));
             }
         };
-        self.write_state(text).await;
+        self.write_state(for_successor(&text)).await;
     }
 }
 

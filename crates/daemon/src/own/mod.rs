@@ -13,6 +13,7 @@ mod change;
 mod file;
 mod retry;
 mod sockets;
+mod state;
 mod steward;
 mod tell;
 
@@ -26,6 +27,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use roster_config::native::{AtExit, ManagedProcess, ManagedReach};
 use roster_core::agenda::Agenda;
+use roster_core::applied::ProcessId;
 use roster_core::exposure::Layout;
 use roster_core::haproxy::Version;
 use roster_core::layout::{Lines, missing, sections};
@@ -79,6 +81,8 @@ pub(crate) struct Own {
     doubtful: bool,
     retry: Retry,
     seen_times: u64,
+    /// A process that somebody else made serve.
+    stranger: Option<u32>,
 }
 
 /// Changes that wait for one another.
@@ -129,6 +133,7 @@ impl Own {
             doubtful: true,
             retry: Retry::default(),
             seen_times: 0,
+            stranger: None,
         }
     }
 
@@ -229,6 +234,19 @@ impl Own {
         self.due.map(|due| due.at).into_iter().chain(self.file_due).min()
     }
 
+    /// Takes in which process shows itself. One that nobody of Roster's started has read who knows what.
+    pub(crate) fn seen(&mut self, process: ProcessId) {
+        let running = self.steward.running();
+        let is_other = running.worker.is_some_and(|worker| worker != process.pid);
+        if running.master.is_none() || !is_other || self.stranger == Some(process.pid) {
+            return;
+        }
+        self.stranger = Some(process.pid);
+        self.trouble("somebody else reloaded HAProxy; it is reloaded once more, with what Roster writes");
+        self.book.structure = None;
+        self.doubtful = true;
+    }
+
     /// Takes in what the servers of these backends are now.
     pub(crate) fn ran(&mut self, lines: Lines, now: Timestamp) {
         let differs = lines.iter().any(|(backend, lines)| self.lines.get(backend) != Some(lines));
@@ -322,6 +340,10 @@ impl Own {
             tracing::info!(target = %self.name, ?stopped, "HAProxy was ended");
             self.book.master = None;
             self.keep_book();
+            if let ManagedProcess::Own { master_socket, .. } = &self.reach.process {
+                // HAProxy leaves it behind; the next start would wait for somebody to answer there.
+                std::fs::remove_file(master_socket.as_str()).ok();
+            }
         }
         self.book
     }

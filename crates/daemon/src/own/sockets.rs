@@ -6,7 +6,7 @@ use roster_config::env::{Env, ProcessEnv};
 use roster_config::native::{Listeners, ManagedProcess};
 use roster_core::agenda::Agenda;
 use roster_core::render::{Bind, BindAddress, Section};
-use roster_targets::managed::listen::recover::{FdStore, Ways, passed};
+use roster_targets::managed::listen::recover::{FdStore, Way, Ways, passed};
 use roster_targets::managed::listen::{HeldSocket, ListenAddress, ListenOptions, Wanted, recover};
 
 use super::{Own, numbers};
@@ -19,6 +19,12 @@ impl Own {
     /// Gets back what the Roster before held.
     pub(super) async fn recover(&mut self) {
         let Some(record) = self.book.sockets.clone().filter(|_| self.holds()) else { return };
+        if let Some(program) = self.program()
+            && let Some(found) = program.running().await
+        {
+            // The record is older where the Roster before was killed just then.
+            self.book.master = Some(found);
+        }
         let ways = Ways {
             passed: passed().unwrap_or_default(),
             stats_socket: Some(self.stats_socket()),
@@ -37,7 +43,12 @@ impl Own {
                 for (address, way) in &recovered.came {
                     tracing::info!(target = %self.name, %address, ?way, "a listening socket is held again");
                 }
-                for error in recovered.failed.iter().chain(&recovered.blocked) {
+                let opened_beside =
+                    self.book.master.is_some() && recovered.came.values().any(|way| *way == Way::Anew);
+                // A way that did not work is of interest only where no other did.
+                let blocked = recovered.blocked.iter();
+                let blocked = blocked.filter(|_| opened_beside || !recovered.failed.is_empty());
+                for error in recovered.failed.iter().chain(blocked) {
                     self.trouble(&crate::events::chain(error));
                 }
                 self.held = recovered.held;

@@ -26,6 +26,8 @@ pub(crate) struct Steward {
 pub(crate) struct Running {
     /// The master; none while none serves.
     pub master: Option<Adoptable>,
+    /// The process that took the connections when Roster last had a hand in it, where that is known.
+    pub worker: Option<u32>,
     /// How often it came to serve.
     pub times: u64,
 }
@@ -136,12 +138,16 @@ impl Task {
             }
             Order::Reload(reply) => {
                 if let Some(kept) = &mut self.kept {
-                    reply.send(kept.reload().await).ok();
+                    let done = kept.reload().await;
+                    self.learn(&done);
+                    reply.send(done).ok();
                 }
             }
             Order::Replace(program, reply) => {
                 if let Some(kept) = &mut self.kept {
-                    reply.send(kept.replace(*program).await).ok();
+                    let done = kept.replace(*program).await;
+                    self.learn(&done);
+                    reply.send(done).ok();
                 }
             }
             Order::OldOnes(reply) => {
@@ -165,22 +171,39 @@ impl Task {
     }
 
     async fn begin(&mut self, program: Program, known: Option<Adoptable>) -> Result<Began, ProcessError> {
-        let known = match known {
-            Some(known) => Some(known),
-            None => program.running().await,
-        };
         if let Some(known) = known {
-            match Supervisor::adopt(program.clone(), known).await {
-                Ok(kept) => {
-                    self.kept = Some(kept);
-                    return Ok(Began::Adopted);
-                }
+            match self.adopt(&program, known).await {
                 Err(ProcessError::Gone { .. }) => {}
-                Err(error) => return Err(error),
+                done => return done,
             }
         }
-        self.kept = Some(Supervisor::start(program).await?);
-        Ok(Began::Started)
+        match Supervisor::start(program.clone()).await {
+            Ok(kept) => {
+                self.kept = Some(kept);
+                Ok(Began::Started)
+            }
+            // The Roster before was killed between the start of this one and the record of it.
+            Err(error @ ProcessError::RunsAlready { .. }) => match program.running().await {
+                Some(found) => self.adopt(&program, found).await,
+                None => Err(error),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn adopt(&mut self, program: &Program, known: Adoptable) -> Result<Began, ProcessError> {
+        self.kept = Some(Supervisor::adopt(program.clone(), known).await?);
+        Ok(Began::Adopted)
+    }
+
+    /// Keeps which process serves after a reload.
+    fn learn(&self, done: &Result<Reload, ProcessError>) {
+        let worker = match done {
+            Ok(Reload::Reloaded { worker, .. }) => *worker,
+            Ok(Reload::Refused { .. }) => return,
+            Err(_) => None,
+        };
+        self.running.send_modify(|running| running.worker = worker);
     }
 
     fn take(&mut self, event: ProcessEvent) {
@@ -189,7 +212,7 @@ impl Task {
             ProcessEvent::Serving { master, worker } => {
                 ProcessServes { target, master: master.pid, worker }.emit(&self.reporter);
                 self.running.send_modify(|running| {
-                    running.master = Some(master);
+                    (running.master, running.worker) = (Some(master), Some(worker));
                     running.times += 1;
                 });
             }
