@@ -14,4 +14,5 @@ mod commands;
 mod demo;
 mod hardship;
 mod keeping;
+mod managed;
 mod memory;

@@ -1,0 +1,7 @@
+//! End to end: a HAProxy whose file, process and ports are Roster's.
+
+pub(crate) mod lives;
+pub(crate) mod reloads;
+pub(crate) mod site;
+pub(crate) mod start;
+mod trouble;
