@@ -61,9 +61,9 @@ pub(super) struct Download {
 }
 
 /// Asks once, and answers who gave the whole answer.
-pub(super) async fn fetch(at: SocketAddr) -> Result<String, Fault> {
+pub(super) async fn fetch(at: SocketAddr, path: &str) -> Result<String, Fault> {
     let whole = async {
-        let mut stream = ask(at, "/").await?;
+        let mut stream = ask(at, path).await?;
         let mut read = Vec::new();
         let (head, body) = read_head(&mut stream, &mut read).await?;
         let length = head.length.filter(|length| *length <= MOST).ok_or(Fault::NotWhole)?;
@@ -178,7 +178,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_is_cut_off_is_a_failure() {
         let at = saying("HTTP/1.1 200 OK\r\nServed-By: a\r\nContent-Length: 9\r\n\r\nhalf").await;
-        assert!(matches!(fetch(at).await, Err(Fault::NotWhole)));
+        assert!(matches!(fetch(at, "/").await, Err(Fault::NotWhole)));
         let at = saying("HTTP/1.1 200 OK\r\nServed-By: a\r\n\r\n4\r\nhalf\r\n").await;
         assert!(matches!(Download::begin(at, "a").await.unwrap().finish().await, Err(Fault::NotWhole)));
     }
@@ -186,6 +186,6 @@ mod tests {
     #[tokio::test]
     async fn another_status_than_200_is_a_failure() {
         let at = saying("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").await;
-        assert!(matches!(fetch(at).await, Err(Fault::Status(503))));
+        assert!(matches!(fetch(at, "/").await, Err(Fault::Status(503))));
     }
 }

@@ -43,7 +43,7 @@ pub(super) enum DemoError {
         /// What the system says.
         source: io::Error,
     },
-    /// HAProxy started and cannot be used.
+    /// Roster cannot bring HAProxy up.
     #[error("HAProxy does not come up: {why}\n{log}")]
     NotUp {
         /// Why.
@@ -51,16 +51,9 @@ pub(super) enum DemoError {
         /// What it wrote.
         log: String,
     },
-    /// One of the two programs ended.
-    #[error("{name} ended by itself ({how}), so the demo is over\n{log}")]
-    Ended {
-        /// Which.
-        name: &'static str,
-        /// Its exit status.
-        how: String,
-        /// What it wrote, as far as it was not shown.
-        log: String,
-    },
+    /// Roster ended.
+    #[error("Roster ended by itself ({0}), so the demo is over; its lines above say why, if it could")]
+    Ended(String),
     /// Something was waited for and did not come.
     #[error("waited {cap:?} for {what}, but {instead}; Roster's lines above say what it did")]
     NotShown {
@@ -71,6 +64,12 @@ pub(super) enum DemoError {
         /// What there was instead.
         instead: String,
     },
+    /// HAProxy's worker cannot be killed as the story wants it.
+    #[error("HAProxy's process {0} cannot be found to kill it; was it ended by somebody else?")]
+    NotKilled(u32),
+    /// The second service does not answer.
+    #[error("shop does not answer through HAProxy: {0}")]
+    Shop(Fault),
     /// The long download failed.
     #[error("the download through HAProxy failed: {0}")]
     Download(Fault),

@@ -4,16 +4,24 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 
-/// The backend, and the service that goes there.
-pub(super) const BACKEND: &str = "web";
-/// How many slots HAProxy starts with.
+/// The service that gets the traffic, and its backend.
+pub(super) const WEB: &str = "web";
+/// The service that comes later, and its backend.
+pub(super) const SHOP: &str = "shop";
+/// How many slots the first backend starts with.
 pub(super) const SLOTS: usize = 6;
-/// HAProxy's socket, in the demo's folder.
-pub(super) const SOCKET: &str = "admin.sock";
+/// Roster's name for HAProxy.
+pub(super) const TARGET: &str = "local";
+/// Where HAProxy's sockets and output are, in the demo's folder.
+pub(super) const RUN: &str = "run";
+/// What Roster writes for HAProxy, in the demo's folder.
+pub(super) const CFG: &str = "haproxy.cfg";
 
 /// A server as the files name it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Entry {
+    /// What it is one of.
+    pub(super) service: &'static str,
     /// Its name.
     pub(super) name: &'static str,
     /// Where it listens.
@@ -23,47 +31,16 @@ pub(super) struct Entry {
 /// Where HAProxy listens.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ports {
-    /// The frontend.
+    /// The frontend of the first service, which Roster writes and whose port it holds.
     pub(super) web: SocketAddr,
-    /// Its statistics page.
-    pub(super) stats: SocketAddr,
+    /// An operator's own frontend: the statistics page, and every other service by its path.
+    pub(super) side: SocketAddr,
 }
 
-/// HAProxy's configuration: an ordinary one, with slots for Roster to fill.
-pub(super) fn haproxy_cfg(folder: &Path, ports: Ports) -> String {
-    let socket = quoted(&folder.join(SOCKET).to_string_lossy());
-    let Ports { web, stats } = ports;
-    format!(
-        "\
-global
-    stats socket {socket} mode 600 level admin
-
-defaults
-    mode http
-    timeout connect 2s
-    timeout client 30s
-    timeout server 30s
-
-frontend {BACKEND}
-    bind {web}
-    default_backend {BACKEND}
-
-frontend stats
-    bind {stats}
-    stats enable
-    stats uri /
-    stats refresh 2s
-
-backend {BACKEND}
-    balance roundrobin
-    # Slots for Roster to fill; nothing listens on port 1.
-    server-template srv 1-{SLOTS} 127.0.0.1:1 check inter 1s disabled
-"
-    )
-}
-
-/// Roster's configuration. Without `expose` each service goes to the backend of its name.
-pub(super) fn roster_yaml() -> String {
+/// Roster's configuration: it writes HAProxy's file and runs HAProxy with it.
+pub(super) fn roster_yaml(haproxy: &Path, ports: Ports) -> String {
+    let haproxy = quoted(&haproxy.to_string_lossy());
+    let Ports { web, side } = ports;
     format!(
         "\
 sources:
@@ -71,8 +48,36 @@ sources:
     file: {{ path: services.yaml }}
 
 targets:
-  local:
-    runtime: {{ socket: {SOCKET} }}
+  {TARGET}:
+    managed:
+      haproxy: {haproxy}
+      config: {CFG}        # Roster writes this file and runs HAProxy with it
+      run_dir: {RUN}               # HAProxy's sockets, its output, its servers' state
+      listen: held               # Roster holds the port: while HAProxy is dead, connections wait
+      on_exit: stop              # HAProxy ends together with Roster
+      stop: {{ graceful: 1s }}
+      defaults: |
+        mode http
+        timeout connect 2s
+        timeout client 30s
+        timeout server 30s
+      sections: |
+        # A frontend of one's own: /stats shows statistics, /NAME goes to the backend of that name.
+        frontend side
+            bind {side}
+            stats enable
+            stats uri /stats
+            stats refresh 2s
+            use_backend %[path,field(2,/)]
+
+expose:
+  - service: demo/{WEB}
+    backend: {{ name: {WEB}, bind: \"{web}\" }}
+    server: {{ check: true, inter: 1s }}
+    slots: {{ base: {SLOTS} }}         # spare ones are filled without a reload
+  - service: demo/{SHOP}
+    backend: {SHOP}
+    server: {{ check: true, inter: 1s }}
 
 admin: off
 "
@@ -81,103 +86,99 @@ admin: off
 
 /// The list of servers. Those that are not in it stand there as comments, for whoever edits the file.
 pub(super) fn services_yaml(all: &[Entry], listed: &[&str]) -> String {
-    let mut text = format!(
-        "# The servers of the backend `{BACKEND}`. Edit and save: Roster brings HAProxy to what stands here.\n\
-         services:\n  {BACKEND}:"
-    );
-    text.push_str(if listed.is_empty() { " []\n" } else { "\n" });
-    for Entry { name, addr } in all {
-        let mark = if listed.contains(name) { "" } else { "# " };
+    let mut text =
+        "# Who is there. Edit and save: Roster brings HAProxy to what stands here.\nservices:\n".to_owned();
+    let is_listed = |entry: &Entry| listed.contains(&entry.name);
+    for service in [WEB, SHOP] {
+        let its = all.iter().filter(|entry| entry.service == service);
+        // Roster knows the first one from the start; without the second there is none.
+        let (mark, rest) = match (its.clone().any(is_listed), service) {
+            (true, _) => ("", ""),
+            (false, WEB) => ("", " []"),
+            (false, _) => ("# ", ""),
+        };
         // Writing to a string cannot fail.
-        writeln!(text, "    {mark}- {{ id: {name}, address: \"{addr}\" }}").ok();
+        writeln!(text, "  {mark}{service}:{rest}").ok();
+        for entry @ Entry { name, addr, .. } in its {
+            let mark = if is_listed(entry) { "" } else { "# " };
+            writeln!(text, "    {mark}- {{ id: {name}, address: \"{addr}\" }}").ok();
+        }
     }
     text
 }
 
-/// A word of haproxy.cfg: in single quotes nothing has a meaning but the quote itself (configuration manual 2.2).
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+/// A text of roster.yaml, which neither YAML nor what Roster does with `${NAME}` changes.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''").replace("${", "$${"))
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use roster_config::native::Config;
+    use roster_config::native::{Config, Reach};
 
     use super::*;
 
-    fn entries() -> [Entry; 2] {
+    fn entries() -> [Entry; 3] {
         [
-            Entry { name: "amber", addr: "127.0.0.1:4001".parse().unwrap() },
-            Entry { name: "blue", addr: "127.0.0.1:4002".parse().unwrap() },
+            Entry { service: WEB, name: "amber", addr: "127.0.0.1:4001".parse().unwrap() },
+            Entry { service: WEB, name: "blue", addr: "127.0.0.1:4002".parse().unwrap() },
+            Entry { service: SHOP, name: "mint", addr: "127.0.0.1:4003".parse().unwrap() },
         ]
     }
 
     #[test]
-    fn the_configuration_of_haproxy_is_short_and_whole() {
-        let ports = Ports { web: "127.0.0.1:80".parse().unwrap(), stats: "127.0.0.1:81".parse().unwrap() };
-        insta::assert_snapshot!(haproxy_cfg(Path::new("/tmp/d"), ports), @r"
-        global
-            stats socket /tmp/d/admin.sock mode 600 level admin
-
-        defaults
-            mode http
-            timeout connect 2s
-            timeout client 30s
-            timeout server 30s
-
-        frontend web
-            bind 127.0.0.1:80
-            default_backend web
-
-        frontend stats
-            bind 127.0.0.1:81
-            stats enable
-            stats uri /
-            stats refresh 2s
-
-        backend web
-            balance roundrobin
-            # Slots for Roster to fill; nothing listens on port 1.
-            server-template srv 1-6 127.0.0.1:1 check inter 1s disabled
-        ");
-    }
-
-    #[test]
-    fn a_folder_with_odd_characters_is_one_word_to_haproxy() {
-        assert_eq!(quoted("/tmp/a b/it's $x"), r"'/tmp/a b/it'\''s $x'");
-    }
-
-    #[test]
-    fn roster_takes_its_configuration() {
+    fn roster_takes_its_configuration_wherever_haproxy_is() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("roster.yaml");
-        std::fs::write(&file, roster_yaml()).unwrap();
+        let ports = Ports { web: "127.0.0.1:80".parse().unwrap(), side: "127.0.0.1:81".parse().unwrap() };
+        let haproxy = Path::new("/opt/it's ${HERE}: #1/haproxy");
+        std::fs::write(&file, roster_yaml(haproxy, ports)).unwrap();
         let config = Config::load(&file, &BTreeMap::new()).unwrap();
         assert_eq!((config.sources.len(), config.targets.len()), (1, 1));
+        let Reach::Managed(reach) = config.targets.values().next().unwrap() else {
+            panic!("{:?}", config.targets)
+        };
+        assert_eq!(reach.haproxy, haproxy);
     }
 
     #[test]
     fn servers_that_are_not_listed_stand_there_to_be_uncommented() {
         insta::assert_snapshot!(services_yaml(&entries(), &["amber"]), @r##"
-        # The servers of the backend `web`. Edit and save: Roster brings HAProxy to what stands here.
+        # Who is there. Edit and save: Roster brings HAProxy to what stands here.
         services:
           web:
             - { id: amber, address: "127.0.0.1:4001" }
             # - { id: blue, address: "127.0.0.1:4002" }
+          # shop:
+            # - { id: mint, address: "127.0.0.1:4003" }
         "##);
     }
 
     #[test]
     fn an_empty_list_is_a_list() {
         insta::assert_snapshot!(services_yaml(&entries(), &[]), @r##"
-        # The servers of the backend `web`. Edit and save: Roster brings HAProxy to what stands here.
+        # Who is there. Edit and save: Roster brings HAProxy to what stands here.
         services:
           web: []
             # - { id: amber, address: "127.0.0.1:4001" }
             # - { id: blue, address: "127.0.0.1:4002" }
+          # shop:
+            # - { id: mint, address: "127.0.0.1:4003" }
+        "##);
+    }
+
+    #[test]
+    fn a_second_service_is_one_more_list() {
+        insta::assert_snapshot!(services_yaml(&entries(), &["amber", "blue", "mint"]), @r##"
+        # Who is there. Edit and save: Roster brings HAProxy to what stands here.
+        services:
+          web:
+            - { id: amber, address: "127.0.0.1:4001" }
+            - { id: blue, address: "127.0.0.1:4002" }
+          shop:
+            - { id: mint, address: "127.0.0.1:4003" }
         "##);
     }
 }

@@ -1,30 +1,41 @@
-//! The demo's HAProxy: started from its file, watched through its socket.
+//! The demo's HAProxy, which Roster runs: watched through its socket, and ended if Roster no longer can.
 
-use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use roster_core::haproxy::{Command as Cli, ServerState, servers_state};
-use roster_core::name::BackendName;
+use roster_core::name::TargetName;
+use roster_core::render::FilePath;
+use roster_targets::managed::process::Program;
 use roster_targets::runtime::batch::Batch;
 use roster_targets::runtime::session::Limits;
 use roster_targets::runtime::socket::SocketAddress;
 use tokio::net::TcpSocket;
-use tokio::process::Command;
+use tokio::sync::watch;
 
 use super::error::DemoError;
-use super::files::{BACKEND, Ports, SOCKET, haproxy_cfg};
-use super::find::Found;
-use super::process::Process;
+use super::files::{Ports, RUN, TARGET};
+use super::log::Told;
+use super::process::Other;
+use crate::store::Store;
 
+/// Roster's state folder, in the demo's folder.
+pub(super) const STATE: &str = "state";
 /// The longest that it may take to come up.
 const UP_WITHIN: Duration = Duration::from_secs(15);
+/// How long it may give no answer before it counts as gone.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long it may take to end. Nobody asks it for anything by then.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// What a Unix socket's path has room for, less what HAProxy adds to it while it binds.
+const LONGEST_SOCKET: usize = 90;
 /// How long to wait between two looks.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Ports of loopback that stay the demo's. `HAProxy` shares them (`SO_REUSEPORT`), which nobody else can who does not
-/// ask for that; a socket that does not listen gets no connections.
+/// Ports of loopback that stay the demo's: nobody is given one of them who asks for any. Roster (`SO_REUSEADDR`) and
+/// `HAProxy` (`SO_REUSEPORT`) share them, as they ask for just these; a socket that does not listen gets no connections.
 #[derive(Debug)]
 pub(super) struct Reserved {
     /// Their numbers.
@@ -36,7 +47,7 @@ pub(super) struct Reserved {
 #[derive(Clone, Debug)]
 pub(super) struct Eye {
     socket: SocketAddress,
-    question: Option<Cli>,
+    seen: Arc<Mutex<Vec<u32>>>,
 }
 
 /// What HAProxy shows at one moment.
@@ -61,30 +72,20 @@ pub(super) enum Standing {
 impl Reserved {
     /// Two that are free.
     pub(super) fn new() -> Result<Self, DemoError> {
-        let ((web, web_held), (stats, stats_held)) = (reserve()?, reserve()?);
-        Ok(Self { ports: Ports { web, stats }, _held: [web_held, stats_held] })
+        let ((web, web_held), (side, side_held)) = (reserve()?, reserve()?);
+        Ok(Self { ports: Ports { web, side }, _held: [web_held, side_held] })
     }
 }
 
 fn reserve() -> Result<(SocketAddr, TcpSocket), DemoError> {
     let held = || {
         let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
         socket.set_reuseport(true)?;
         socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
         Ok((socket.local_addr()?, socket))
     };
     held().map_err(DemoError::Port)
-}
-
-/// Writes the configuration into the folder and starts HAProxy by it.
-pub(super) fn start(found: &Found, folder: &Path, ports: Ports) -> Result<Process, DemoError> {
-    let cfg = folder.join("haproxy.cfg");
-    write(&cfg, &haproxy_cfg(folder, ports))?;
-    let path = log(folder);
-    let said = File::create(&path).and_then(|file| Ok((file.try_clone()?, file)));
-    let (out, err) = said.map_err(|source| DemoError::File { path, source })?;
-    // In the foreground and without a master: one process, which any reload would replace.
-    Process::spawn(Command::new(&found.path).arg("-db").arg("-f").arg(cfg).stdout(out).stderr(err))
 }
 
 /// What HAProxy wrote, for a person.
@@ -95,7 +96,7 @@ pub(super) fn said(folder: &Path) -> String {
 }
 
 fn log(folder: &Path) -> PathBuf {
-    folder.join("haproxy.log")
+    folder.join(RUN).join("haproxy.log")
 }
 
 /// Writes a file of the demo.
@@ -106,41 +107,86 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), DemoError> {
 impl Eye {
     /// For the HAProxy in this folder.
     pub(super) fn new(folder: &Path) -> Self {
-        let question = BackendName::new(BACKEND).ok().map(|backend| Cli::ShowServersState(Some(backend)));
-        Self { socket: SocketAddress::Unix(folder.join(SOCKET)), question }
+        Self { socket: SocketAddress::Unix(folder.join(RUN).join("admin.sock")), seen: Arc::default() }
     }
 
     /// What it shows now; else why it cannot be seen.
     pub(super) async fn look(&self) -> Result<View, String> {
-        let question: Vec<Cli> = self.question.iter().cloned().collect();
-        let outcome = Batch::new(&question).run(&self.socket, &Limits::default()).await;
+        let outcome = Batch::new(&[Cli::ShowServersState(None)]).run(&self.socket, &Limits::default()).await;
         let outcome = outcome.map_err(|error| crate::events::chain(&error))?;
         let reply = outcome.replies.first().map(|reply| reply.text().to_owned()).unwrap_or_default();
         let servers = servers_state::parse(&reply).map_err(|error| error.to_string())?;
-        Ok(View { pid: outcome.process.pid, servers })
+        let pid = outcome.process.pid;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.last() != Some(&pid) {
+            seen.push(pid);
+        }
+        Ok(View { pid, servers })
     }
 
-    /// Waits until it answers, and says which process that is.
-    pub(super) async fn until_up(&self, haproxy: &mut Process, folder: &Path) -> Result<u32, DemoError> {
-        let mut why = "it does not listen".to_owned();
+    /// Looks until it answers; none if it does not for a while. A reload makes its socket anew.
+    pub(super) async fn look_again(&self) -> Option<View> {
         let looking = async {
             loop {
-                match self.look().await {
-                    Ok(view) => return view.pid,
-                    Err(not_yet) => why = not_yet,
+                if let Ok(view) = self.look().await {
+                    return view;
                 }
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
-        let outcome = tokio::select! {
-            up = tokio::time::timeout(UP_WITHIN, looking) => up.map_err(|_| None),
-            how = haproxy.ended() => Err(Some(how)),
-        };
-        outcome.map_err(|ended| {
-            let why = ended.map_or(why, |how| format!("it ended ({how})"));
-            DemoError::NotUp { why, log: said(folder) }
-        })
+        tokio::time::timeout(PATIENCE, looking).await.ok()
     }
+
+    /// The processes that answered, one after the other.
+    pub(super) fn seen(&self) -> Vec<u32> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until Roster has brought it up, and says which process serves.
+    pub(super) async fn until_up(
+        &self,
+        mut told: watch::Receiver<Told>,
+        folder: &Path,
+    ) -> Result<u32, DemoError> {
+        let not_up = |why: String| DemoError::NotUp { why, log: said(folder) };
+        let is_decided = |told: &Told| told.served > 0 || told.trouble.is_some();
+        let told = match tokio::time::timeout(UP_WITHIN, told.wait_for(is_decided)).await {
+            Ok(Ok(told)) => told.clone(),
+            _ => return Err(not_up(format!("Roster does not bring it up within {UP_WITHIN:?}"))),
+        };
+        match (told.served, told.trouble) {
+            (0, Some(trouble)) => Err(not_up(trouble)),
+            _ => match self.look_again().await {
+                Some(view) => Ok(view.pid),
+                None => Err(not_up("it does not answer".to_owned())),
+            },
+        }
+    }
+}
+
+/// Ends the HAProxy of this folder if Roster, whose it is, could not do that any more.
+pub(super) async fn end_what_is_left(folder: &Path) {
+    let recorded = Store::open(&folder.join(STATE)).ok().zip(TargetName::new(TARGET).ok());
+    let recorded = recorded.and_then(|(store, target)| store.own(&target).ok().flatten()?.master);
+    let answering = Program::new("", "", folder.join(RUN).join("master.sock"), "").running().await;
+    for master in [recorded, answering].into_iter().flatten() {
+        if let Some(master) = Other::of(master.pid, folder).await {
+            master.end(ENDS_WITHIN).await;
+        }
+    }
+}
+
+/// Where the demo's folder is made: HAProxy's sockets have to fit into what a Unix socket's path has room for, and their
+/// paths stand in its file without quotes.
+pub(super) fn base() -> PathBuf {
+    let wished = std::env::temp_dir();
+    if has_room(&wished) { wished } else { PathBuf::from("/tmp") }
+}
+
+fn has_room(base: &Path) -> bool {
+    let longest = base.join("roster-demo-123456").join(RUN).join("master.sock");
+    let longest = longest.to_string_lossy();
+    longest.len() <= LONGEST_SOCKET && FilePath::new(&longest).is_ok()
 }
 
 impl View {
@@ -182,16 +228,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reserved_port_is_taken_for_others_and_shared_with_haproxy() {
-        let reserved = Reserved::new().unwrap();
-        let Ports { web, stats } = reserved.ports;
-        assert_ne!(web, stats);
-        assert!(std::net::TcpListener::bind(web).is_err());
-        let shared = TcpSocket::new_v4().unwrap();
-        shared.set_reuseport(true).unwrap();
-        shared.bind(web).unwrap();
-        let listener = shared.listen(1).unwrap();
-        tokio::net::TcpStream::connect(web).await.unwrap();
-        listener.accept().await.unwrap();
+    async fn a_reserved_port_is_shared_with_who_asks_for_just_that_one() {
+        let Reserved { ports: Ports { web, side }, _held } = Reserved::new().unwrap();
+        assert_ne!(web, side);
+        assert!(TcpSocket::new_v4().unwrap().bind(web).is_err());
+        for share in [TcpSocket::set_reuseaddr, TcpSocket::set_reuseport] {
+            let shared = TcpSocket::new_v4().unwrap();
+            share(&shared, true).unwrap();
+            shared.bind(web).unwrap();
+            let listener = shared.listen(1).unwrap();
+            tokio::net::TcpStream::connect(web).await.unwrap();
+            listener.accept().await.unwrap();
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_too_long_or_odd_is_not_taken() {
+        assert!(has_room(Path::new("/tmp")) && has_room(Path::new("/home/me/tmp_2/@a+b")));
+        assert!(!has_room(Path::new("/tmp/a b")) && !has_room(Path::new("/tmp/it's")));
+        assert!(has_room(&Path::new("/").join("x".repeat(54))));
+        assert!(!has_room(&Path::new("/").join("x".repeat(55))));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Fault, fetch};
@@ -16,10 +16,21 @@ const EVERY: Duration = Duration::from_millis(20);
 /// The most requests at once; a HAProxy that answers needs one or two.
 const MOST: usize = 500;
 
+/// Whether HAProxy was killed: what it is answering then is lost, whoever does what.
+#[derive(Clone, Copy, Debug)]
+enum Killed {
+    Never,
+    /// The signal is on its way.
+    Now,
+    /// It was gone by then.
+    Before(Instant),
+}
+
 /// Traffic under way.
 #[derive(Debug)]
 pub(super) struct Load {
     tally: watch::Receiver<Tally>,
+    killed: watch::Sender<Killed>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -28,9 +39,20 @@ impl Load {
     /// Begins.
     pub(super) fn start(at: SocketAddr) -> Self {
         let (counted, tally) = watch::channel(Tally::default());
+        let (killed, when) = watch::channel(Killed::Never);
         let stop = CancellationToken::new();
-        let task = tokio::spawn(run(at, counted, stop.clone()));
-        Self { tally, stop, task }
+        let task = tokio::spawn(run(at, counted, when, stop.clone()));
+        Self { tally, killed, stop, task }
+    }
+
+    /// HAProxy is about to be killed.
+    pub(super) fn haproxy_is_killed(&self) {
+        self.killed.send_replace(Killed::Now);
+    }
+
+    /// It is gone: whoever comes from now on is to get an answer.
+    pub(super) fn haproxy_is_gone(&self) {
+        self.killed.send_replace(Killed::Before(Instant::now()));
     }
 
     /// What became of the requests so far.
@@ -47,21 +69,38 @@ impl Load {
     }
 }
 
-async fn run(at: SocketAddr, tally: watch::Sender<Tally>, stop: CancellationToken) {
+async fn run(
+    at: SocketAddr,
+    tally: watch::Sender<Tally>,
+    killed: watch::Receiver<Killed>,
+    stop: CancellationToken,
+) {
     let mut under_way = JoinSet::new();
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let count = |outcome: Result<String, Fault>| tally.send_modify(|tally| tally.count(outcome));
+    let count = |(begun, outcome): (Instant, Result<String, Fault>)| {
+        let was_met_by_the_kill = match *killed.borrow() {
+            Killed::Never => false,
+            Killed::Now => true,
+            Killed::Before(gone) => begun <= gone,
+        };
+        tally.send_modify(|tally| tally.count(outcome, was_met_by_the_kill));
+    };
     while !stop.is_cancelled() {
         tokio::select! {
             () = stop.cancelled() => {}
-            _ = tick.tick(), if under_way.len() < MOST => { under_way.spawn(fetch(at)); }
+            _ = tick.tick(), if under_way.len() < MOST => { under_way.spawn(timed(at)); }
             Some(Ok(outcome)) = under_way.join_next() => count(outcome),
         }
     }
     while let Some(Ok(outcome)) = under_way.join_next().await {
         count(outcome);
     }
+}
+
+/// When a request was begun, and what became of it.
+async fn timed(at: SocketAddr) -> (Instant, Result<String, Fault>) {
+    (Instant::now(), fetch(at, "/").await)
 }
 
 #[cfg(test)]
@@ -89,5 +128,19 @@ mod tests {
         let tally = load.end().await;
         assert_eq!(tally.failed, tally.requests());
         assert!(tally.last_fault.unwrap().starts_with("no connection to 127.0.0.1:"));
+    }
+
+    #[tokio::test]
+    async fn only_what_was_begun_before_haproxy_was_gone_is_lost_by_the_kill() {
+        let at = (std::net::Ipv4Addr::LOCALHOST, roster_testkit::dead_port().unwrap()).into();
+        let mut load = Load::start(at);
+        load.tally.wait_for(|tally| tally.failed >= 2).await.unwrap();
+        load.haproxy_is_killed();
+        load.tally.wait_for(|tally| tally.cut >= 2).await.unwrap();
+        load.haproxy_is_gone();
+        let failed = load.tally().failed;
+        load.tally.wait_for(|tally| tally.failed >= failed + 2).await.unwrap();
+        let tally = load.end().await;
+        assert_eq!((tally.failed + tally.cut, tally.answers.len()), (tally.requests(), 0));
     }
 }

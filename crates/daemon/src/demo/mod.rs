@@ -1,7 +1,8 @@
 //! `roster demo`: a newcomer's first minute, with a real HAProxy, live traffic and a list to edit.
 //!
-//! Invariants: everything is on loopback and in one temporary folder; however the demo ends, the processes that it
-//! started are ended by their own number and reaped, and the folder is removed.
+//! The demo runs `roster run`, and that runs HAProxy, as anybody's would. Invariants: everything is on loopback and in
+//! one temporary folder; however the demo ends, both are ended by their own number, also a HAProxy whose Roster was
+//! killed, and the folder is removed.
 
 mod client;
 mod error;
@@ -31,8 +32,8 @@ use stage::{Ended, Stage};
 
 /// How long the traffic is shown after each change, at most.
 const PACE: Duration = Duration::from_secs(3);
-/// The story takes about ten times its pace, which leaves some time in any case.
-const PACES: u32 = 16;
+/// The story takes about twelve times its pace, which leaves some time in any case.
+const PACES: u32 = 20;
 
 /// Whoever asks the demo to end. In a terminal that closes (SIGHUP), too, nothing may be left running.
 struct Signals {
@@ -105,12 +106,13 @@ async fn after(limit: Option<Duration>) {
 
 /// Says what there was to see.
 fn sum_up(screen: &Screen, ended: Ended) -> Result<Exit, DemoError> {
-    let Ended { tally, same_haproxy, folder } = ended;
+    let Ended { tally, lives, folder } = ended;
     screen.gap();
     let (requests, failed) = (tally.requests(), tally.failed);
     let kind = if failed == 0 { Kind::Result } else { Kind::Trouble };
-    let reload = if same_haproxy { ", no reload" } else { "" };
-    screen.say(kind, &format!("{requests} requests, {failed} failed{reload}."));
+    let cut = if tally.cut > 0 { format!(", {} lost by the kill", tally.cut) } else { String::new() };
+    let lives = lives.map(|lives| format!(", {}", lives.summary(true))).unwrap_or_default();
+    screen.say(kind, &format!("{requests} requests, {failed} failed{cut}{lives}."));
     if let Some(fault) = &tally.last_fault {
         screen.say(kind, &format!("The last failure: {fault}."));
     }
@@ -126,7 +128,7 @@ mod tests {
     fn with_little_time_the_story_is_told_faster() {
         assert_eq!(pace(None), PACE);
         assert_eq!(pace(Some(Duration::from_secs(600))), PACE);
-        assert_eq!(pace(Some(Duration::from_secs(16))), Duration::from_secs(1));
+        assert_eq!(pace(Some(Duration::from_secs(20))), Duration::from_secs(1));
     }
 
     #[test]
@@ -134,7 +136,7 @@ mod tests {
         let screen = Screen::new(Abilities::default(), CancellationToken::new());
         let ended = |failed| Ended {
             tally: tally::Tally { failed, ..tally::Tally::default() },
-            same_haproxy: true,
+            lives: None,
             folder: Ok("/tmp/roster-demo-x".into()),
         };
         assert_eq!(sum_up(&screen, ended(0)).unwrap(), Exit::Done);

@@ -1,28 +1,43 @@
-//! A process that the demo started and ends.
+//! Processes that the demo ends: Roster, its own child, and HAProxy, which is Roster's.
 //!
-//! It leads a group of its own, so that Ctrl-C in the terminal reaches only the demo, which then ends things in their
-//! order. A value that is dropped without `end`, as in a panic, kills it.
+//! Each leads a group of its own, so that Ctrl-C in the terminal reaches only the demo, which then ends things in their
+//! order. A child that is dropped without `end`, as in a panic, is asked to end, and ends what it started itself.
 
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, PidfdFlags, Signal, getpgid, kill_process_group, pidfd_open, pidfd_send_signal};
 use tokio::process::{Child, Command};
 
 use super::error::DemoError;
 
-/// A running process.
+/// Between two looks whether a process has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// A running child.
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
     pid: u32,
 }
 
+/// A process of somebody else that was started with a file of the demo's folder. A signal reaches it or nobody, also
+/// when its number was given away since.
+#[derive(Debug)]
+pub(super) struct Other {
+    id: Pid,
+    pidfd: OwnedFd,
+    /// When it started, in clock ticks since boot; with the number it names one process.
+    started: u64,
+}
+
 impl Process {
     /// Starts it without input; where its output goes is the caller's to say.
     pub(super) fn spawn(command: &mut Command) -> Result<Self, DemoError> {
         let program = command.as_std().get_program().into();
-        let spawned = command.stdin(Stdio::null()).process_group(0).kill_on_drop(true).spawn();
+        let spawned = command.stdin(Stdio::null()).process_group(0).spawn();
         let child = spawned.map_err(|source| DemoError::Start { program, source })?;
         let pid = child.id().unwrap_or_default();
         Ok(Self { child, pid })
@@ -66,9 +81,80 @@ impl Process {
     }
 }
 
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.signal(Signal::TERM);
+    }
+}
+
+impl Other {
+    /// The process of this number, if it runs and is of this folder.
+    pub(super) async fn of(pid: u32, folder: &Path) -> Option<Self> {
+        let id = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
+        let pidfd = pidfd_open(id, PidfdFlags::empty()).ok()?;
+        // Looked at after the descriptor was made: then both are of one process.
+        let other = Self { id, pidfd, started: started(id)? };
+        while other.is_there() {
+            let line = std::fs::read(format!("/proc/{}/cmdline", id.as_raw_pid())).unwrap_or_default();
+            // One that executes a program at this moment, as a master does in a reload, has none for an instant.
+            if !line.is_empty() {
+                let is_ours = String::from_utf8_lossy(&line).contains(&*folder.to_string_lossy());
+                return is_ours.then_some(other);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        None
+    }
+
+    /// Kills it and waits until it is gone.
+    pub(super) async fn kill(&self) {
+        self.signal(Signal::KILL);
+        self.gone().await;
+    }
+
+    /// Asks it to end, waits, and kills it with what it started if that takes too long.
+    pub(super) async fn end(self, patience: Duration) {
+        self.signal(Signal::TERM);
+        if tokio::time::timeout(patience, self.gone()).await.is_ok() {
+            return;
+        }
+        // Stopped first, so that its number stays its own until its group gets the signal.
+        self.signal(Signal::STOP);
+        if self.is_there() && getpgid(Some(self.id)) == Ok(self.id) {
+            kill_process_group(self.id, Signal::KILL).ok();
+        }
+        self.kill().await;
+    }
+
+    fn signal(&self, signal: Signal) {
+        // Fails only if it has ended.
+        pidfd_send_signal(self.pidfd.as_fd(), signal).ok();
+    }
+
+    async fn gone(&self) {
+        while self.is_there() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        started(self.id) == Some(self.started)
+    }
+}
+
+/// When this process started; nothing if it has ended, reaped or not (`proc_pid_stat`(5): fields 3 and 22).
+fn started(id: Pid) -> Option<u64> {
+    let stat = std::fs::read(format!("/proc/{}/stat", id.as_raw_pid())).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    // The name before it may hold anything.
+    let mut fields = stat.rsplit_once(") ")?.1.split_ascii_whitespace();
+    let has_ended = matches!(fields.next()?, "Z" | "X");
+    let started = fields.nth(18)?.parse().ok()?;
+    (!has_ended).then_some(started)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
 
     use super::*;
 
@@ -103,6 +189,38 @@ mod tests {
         tokio::io::AsyncReadExt::read_exact(&mut stderr, &mut said).await.unwrap();
         process.end(Duration::from_millis(50)).await;
         assert!(!is_there(pid));
+    }
+
+    #[tokio::test]
+    async fn a_child_that_is_dropped_is_asked_to_end() {
+        let process = shell("exec sleep 600");
+        let other = Other::of(process.pid(), Path::new("sleep")).await.unwrap();
+        drop(process);
+        tokio::time::timeout(Duration::from_secs(20), other.gone()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn only_a_process_of_the_folder_is_touched() {
+        let process = shell("exec sleep 600 # /tmp/one");
+        assert!(Other::of(process.pid(), Path::new("/tmp/other")).await.is_none());
+        assert!(is_there(process.pid()));
+        process.end(Duration::from_secs(20)).await;
+    }
+
+    #[tokio::test]
+    async fn a_process_that_is_stopped_is_ended_with_what_it_started() {
+        // Its own command line goes on naming the folder, and that of the other one does too.
+        let script = "sh -c 'echo $$ >&2; while :; do sleep 600; done # /tmp/one' & kill -STOP $$ # /tmp/one";
+        let mut process =
+            Process::spawn(Command::new("/bin/sh").args(["-c", script]).stderr(Stdio::piped())).unwrap();
+        let mut lines = tokio::io::BufReader::new(process.take_stderr().unwrap());
+        let mut line = String::new();
+        tokio::io::AsyncBufReadExt::read_line(&mut lines, &mut line).await.unwrap();
+        let folder = Path::new("/tmp/one");
+        let started = Other::of(line.trim().parse().unwrap(), folder).await.unwrap();
+        Other::of(process.pid(), folder).await.unwrap().end(Duration::from_millis(50)).await;
+        tokio::time::timeout(Duration::from_secs(20), started.gone()).await.unwrap();
+        process.end(Duration::from_secs(20)).await;
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::error::DemoError;
-use super::files::Entry;
+use super::files::{Entry, SHOP, WEB};
 
 /// The header that says who answered.
 pub(super) const NAME_HEADER: &str = "Served-By";
@@ -21,8 +21,14 @@ pub(super) const LINGER_PATH: &str = "/download";
 pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// Their names are their pages' colours.
-const CAST: [(&str, &str); 4] =
-    [("amber", "#ffbf00"), ("blue", "#4f9dff"), ("coral", "#ff7f50"), ("jade", "#00c07f")];
+const CAST: [(&str, &str, &str); 6] = [
+    (WEB, "amber", "#ffbf00"),
+    (WEB, "blue", "#4f9dff"),
+    (WEB, "coral", "#ff7f50"),
+    (WEB, "jade", "#00c07f"),
+    (SHOP, "mint", "#98ff98"),
+    (SHOP, "plum", "#8e4585"),
+];
 /// The longest head of a request.
 const LONGEST_HEAD: usize = 16 * 1024;
 /// Between two pieces of a download.
@@ -61,11 +67,11 @@ pub(super) async fn start(tasks: &TaskTracker, stop: &CancellationToken) -> Resu
     // In the order of their names, which is easier to read.
     listeners.sort_by_key(|(addr, _)| *addr);
     let mut servers = Vec::new();
-    for ((name, colour), (addr, listener)) in CAST.into_iter().zip(listeners) {
+    for ((service, name, colour), (addr, listener)) in CAST.into_iter().zip(listeners) {
         let (linger, told) = watch::channel(false);
         let host = Arc::new(Host { name, page: page(name, colour), linger: told });
         tasks.spawn(accept(listener, host, tasks.clone(), stop.clone()));
-        servers.push(Server { entry: Entry { name, addr }, linger });
+        servers.push(Server { entry: Entry { service, name, addr }, linger });
     }
     Ok(servers)
 }
@@ -158,7 +164,7 @@ mod tests {
     async fn each_server_says_its_name() {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         for server in start(&tasks, &stop).await.unwrap() {
-            assert_eq!(fetch(server.entry.addr).await.unwrap(), server.entry.name);
+            assert_eq!(fetch(server.entry.addr, "/").await.unwrap(), server.entry.name);
         }
         stop.cancel();
         tasks.close();
@@ -169,7 +175,7 @@ mod tests {
     async fn a_download_lasts_until_the_server_is_told_to_end_it() {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let servers = start(&tasks, &stop).await.unwrap();
-        let Entry { name, addr } = servers[0].entry;
+        let Entry { name, addr, .. } = servers[0].entry;
         servers[0].linger(true);
         let download = Download::begin(addr, name).await.unwrap();
         let mut download = std::pin::pin!(download.finish());

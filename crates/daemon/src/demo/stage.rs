@@ -12,23 +12,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::error::DemoError;
-use super::files::{SLOTS, roster_yaml};
+use super::files::{CFG, Ports, SHOP, SLOTS, WEB, roster_yaml};
 use super::find::Found;
-use super::haproxy::{self, Eye, Reserved};
+use super::haproxy::{self, Eye, Reserved, STATE};
 use super::load::Load;
 use super::log::{self, Told};
 use super::process::Process;
 use super::screen::{Kind, Screen};
 use super::servers::{self, Server};
-use super::story::{Story, list_file, write_list};
-use super::tally::Tally;
+use super::story::{Story, list_file, lives, write_list};
+use super::tally::{Lives, Tally};
 
-/// How long HAProxy may take to end. Nobody asks it for anything by then.
-const HAPROXY_ENDS_WITHIN: Duration = Duration::from_secs(5);
-/// How long HAProxy may take to answer for the last time.
-const LAST_LOOK_WITHIN: Duration = Duration::from_secs(2);
-/// How long Roster may take; it gives itself 10 s.
-const ROSTER_ENDS_WITHIN: Duration = Duration::from_secs(15);
+/// How long Roster may take; it gives itself 10 s, and HAProxy a few.
+const ROSTER_ENDS_WITHIN: Duration = Duration::from_secs(20);
 
 /// Everything that is running. What it holds is ended by [`end`](Self::end), however far `play` came.
 #[derive(Debug)]
@@ -39,10 +35,10 @@ pub(super) struct Stage {
     reserved: Reserved,
     tasks: TaskTracker,
     stop: CancellationToken,
-    haproxy: Option<Process>,
+    eye: Eye,
+    tell: watch::Sender<Told>,
     roster: Option<Process>,
     load: Option<Load>,
-    first_pid: Option<u32>,
 }
 
 /// What was left when all was ended.
@@ -50,8 +46,8 @@ pub(super) struct Stage {
 pub(super) struct Ended {
     /// What became of the requests.
     pub(super) tally: Tally,
-    /// Whether HAProxy is the process that it was at the start.
-    pub(super) same_haproxy: bool,
+    /// What became of HAProxy; nothing if it did not answer at the end.
+    pub(super) lives: Option<Lives>,
     /// The folder, and what went wrong when it was removed.
     pub(super) folder: Result<PathBuf, DemoError>,
 }
@@ -60,53 +56,50 @@ impl Stage {
     /// An empty one.
     pub(super) fn new(screen: Screen, pace: Duration) -> Result<Self, DemoError> {
         let only_mine = std::fs::Permissions::from_mode(0o700);
-        let folder = tempfile::Builder::new().prefix("roster-demo-").permissions(only_mine).tempdir();
+        let base = haproxy::base();
+        let folder = tempfile::Builder::new().prefix("roster-demo-").permissions(only_mine).tempdir_in(&base);
+        let folder = folder.map_err(|source| DemoError::File { path: base, source })?;
         Ok(Self {
             screen,
             pace,
-            folder: folder.map_err(|source| DemoError::File { path: std::env::temp_dir(), source })?,
+            eye: Eye::new(folder.path()),
+            folder,
             reserved: Reserved::new()?,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
-            haproxy: None,
+            tell: watch::Sender::default(),
             roster: None,
             load: None,
-            first_pid: None,
         })
     }
 
     /// Starts everything, tells the story and shows the traffic until something goes wrong. Can be dropped at any time.
     pub(super) async fn play(&mut self, found: &Found) -> Result<(), DemoError> {
-        let folder = self.folder.path();
-        let (eye, ports) = (Eye::new(folder), self.reserved.ports);
+        let (folder, eye, ports) = (self.folder.path(), &self.eye, self.reserved.ports);
         let servers = servers::start(&self.tasks, &self.stop).await?;
-        let haproxy = self.haproxy.insert(haproxy::start(found, folder, ports)?);
-        let first_pid = eye.until_up(haproxy, folder).await?;
-        self.first_pid = Some(first_pid);
         write_list(folder, &servers, &[])?;
-        haproxy::write(&folder.join("roster.yaml"), &roster_yaml())?;
+        let binary = std::path::absolute(&found.path).unwrap_or_else(|_| found.path.clone());
+        haproxy::write(&folder.join("roster.yaml"), &roster_yaml(&binary, ports))?;
         let roster = self.roster.insert(start_roster(folder)?);
-        let (tell, told) = watch::channel(Told::default());
-        introduce(&self.screen, found, first_pid, &servers, roster.pid(), folder);
         if let Some(stderr) = roster.take_stderr() {
-            self.tasks.spawn(log::show(stderr, self.screen.clone(), tell));
+            self.tasks.spawn(log::show(stderr, self.screen.clone(), self.tell.clone()));
         }
-        let (screen, pace, web) = (&self.screen, self.pace, ports.web);
-        let story = Story { screen, eye: &eye, servers: &servers, folder, web, first_pid, told, pace };
-        let load = &mut self.load;
+        let (screen, pace, told) = (&self.screen, self.pace, self.tell.subscribe());
+        let (pid, load) = (roster.pid(), &mut self.load);
         let telling = async {
-            story.listening().await?;
+            let first = eye.until_up(told.clone(), folder).await?;
+            introduce(screen, found, first, &servers, pid, folder);
+            let story = Story { screen, eye, servers: &servers, folder, ports, told, pace };
             story.begin().await?;
-            let load = load.insert(Load::start(web));
+            let load = load.insert(Load::start(ports.web));
             story.go_on(load).await?;
-            invite(&self.screen, folder, ports);
+            invite(screen, folder, ports);
             story.watch(load).await;
             Ok(())
         };
         tokio::select! {
             told = telling => told,
-            how = haproxy.ended() => Err(DemoError::Ended { name: "HAProxy", how, log: haproxy::said(folder) }),
-            how = roster.ended() => Err(DemoError::Ended { name: "Roster", how, log: String::new() }),
+            how = roster.ended() => Err(DemoError::Ended(how)),
         }
     }
 
@@ -117,27 +110,20 @@ impl Stage {
             Some(load) => load.end().await,
             None => Tally::default(),
         };
-        let last = last_pid(self.folder.path()).await;
+        let last = self.eye.look_again().await;
+        let lives = last.map(|_| lives(&self.eye, &self.tell.borrow()));
         if let Some(roster) = self.roster {
             roster.end(ROSTER_ENDS_WITHIN).await;
         }
-        if let Some(haproxy) = self.haproxy {
-            haproxy.end(HAPROXY_ENDS_WITHIN).await;
-        }
+        haproxy::end_what_is_left(self.folder.path()).await;
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
         let path = self.folder.path().to_owned();
         let removed = self.folder.close();
         let folder = removed.map(|()| path.clone()).map_err(|source| DemoError::File { path, source });
-        Ended { tally, same_haproxy: last.is_some() && last == self.first_pid, folder }
+        Ended { tally, lives, folder }
     }
-}
-
-/// The process that HAProxy is now.
-async fn last_pid(folder: &Path) -> Option<u32> {
-    let looked = tokio::time::timeout(LAST_LOOK_WITHIN, Eye::new(folder).look()).await;
-    Some(looked.ok()?.ok()?.pid)
 }
 
 /// Roster as anybody would run it, but for the log, which is easier to read for a program in JSON.
@@ -145,33 +131,42 @@ fn start_roster(folder: &Path) -> Result<Process, DemoError> {
     let program = std::env::current_exe();
     let program = program.map_err(|source| DemoError::Start { program: "roster".into(), source })?;
     let mut command = Command::new(program);
-    command.arg("run").arg("-c").arg(folder.join("roster.yaml")).arg("--state-dir").arg(folder.join("state"));
+    command.arg("run").arg("-c").arg(folder.join("roster.yaml")).arg("--state-dir").arg(folder.join(STATE));
     Process::spawn(command.args(["--log-format", "json"]).stdout(Stdio::null()).stderr(Stdio::piped()))
 }
 
 fn introduce(screen: &Screen, found: &Found, pid: u32, servers: &[Server], roster: u32, folder: &Path) {
-    let at = |server: &Server| format!("{} :{}", server.entry.name, server.entry.addr.port());
-    let cast: Vec<String> = servers.iter().map(at).collect();
-    screen.say(Kind::Title, "Roster keeps the servers of a HAProxy as a list says, while requests come in.");
+    let of = |service: &str| {
+        let its = servers.iter().map(|server| server.entry).filter(|entry| entry.service == service);
+        its.map(|entry| format!("{} :{}", entry.name, entry.addr.port())).collect::<Vec<_>>().join(", ")
+    };
+    screen.say(
+        Kind::Title,
+        "Roster runs a HAProxy and keeps its servers as a list says, while requests come in.",
+    );
     let text = format!(
-        "   servers  {} on 127.0.0.1\n   HAProxy  {}, process {pid}, backend `web` with {SLOTS} free slots\n   \
-         traffic  50 requests a second, each on a connection of its own\n   \
-         Roster   process {roster}, reads the list in {}",
-        cast.join(", "),
-        found.version,
+        "   servers  {} on 127.0.0.1\n   \
+         later    {}, of a second service\n   \
+         Roster   process {roster}, reads the list in {}\n   \
+         HAProxy  {}, process {pid}, started by Roster; backend `{WEB}` with {SLOTS} free slots\n   \
+         traffic  50 requests a second, each on a connection of its own",
+        of(WEB),
+        of(SHOP),
         list_file(folder).display(),
+        found.version,
     );
     screen.say(Kind::Text, &text);
 }
 
-fn invite(screen: &Screen, folder: &Path, ports: super::files::Ports) {
+fn invite(screen: &Screen, folder: &Path, ports: Ports) {
+    let Ports { web, side } = ports;
     screen.gap();
     screen.say(Kind::Title, "Now it is your turn. Edit the list, save it, and see HAProxy follow:");
     let text = format!(
-        "   the list    {}\n   in browser  http://{}/  (statistics: http://{}/)\n   to end      Ctrl-C",
+        "   the list    {}\n   in browser  http://{web}/\n   {SHOP}        http://{side}/{SHOP}\n   \
+         statistics  http://{side}/stats\n   written     {}, by Roster\n   to end      Ctrl-C",
         list_file(folder).display(),
-        ports.web,
-        ports.stats,
+        folder.join(CFG).display(),
     );
     screen.say(Kind::Text, &text);
     screen.gap();

@@ -1,6 +1,7 @@
 //! What the demo tells: a list of servers changes, and HAProxy follows.
 
-use std::net::SocketAddr;
+mod owner;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,13 +10,13 @@ use tokio::time::Instant;
 
 use super::client::Download;
 use super::error::DemoError;
-use super::files::{Entry, services_yaml};
+use super::files::{Entry, Ports, WEB, services_yaml};
 use super::haproxy::{Eye, LOOK_EVERY, Standing, View, write};
 use super::load::Load;
 use super::log::Told;
 use super::screen::{Kind, Screen};
 use super::servers::Server;
-use super::tally::{Status, Tally};
+use super::tally::{Lives, Status, Tally};
 
 /// The longest that anything may take to show.
 const CAP: Duration = Duration::from_secs(30);
@@ -34,9 +35,8 @@ pub(super) struct Story<'a> {
     pub(super) eye: &'a Eye,
     pub(super) servers: &'a [Server],
     pub(super) folder: &'a Path,
-    /// HAProxy's frontend.
-    pub(super) web: SocketAddr,
-    pub(super) first_pid: u32,
+    /// HAProxy's frontends.
+    pub(super) ports: Ports,
     pub(super) told: watch::Receiver<Told>,
     /// How long the traffic is shown after each change.
     pub(super) pace: Duration,
@@ -58,16 +58,10 @@ pub(super) fn write_list(folder: &Path, servers: &[Server], listed: &[&str]) -> 
 }
 
 impl Story<'_> {
-    /// Waits until Roster has read the list.
-    pub(super) async fn listening(&self) -> Result<(), DemoError> {
-        let answered = self.wait_told(CAP, |told| told.answered > 0).await;
-        answered.map_err(|cap| silent("Roster to read the list", cap))
-    }
-
     /// Two servers, with which the traffic can begin.
     pub(super) async fn begin(&self) -> Result<(), DemoError> {
         self.step("1. Two servers are written into services.yaml.");
-        let before = *self.told.borrow();
+        let before = self.told();
         let took = self.list_until_serving(&["amber", "blue"]).await?;
         self.until_told(|told| told.ready >= before.ready + 2).await;
         self.result(&format!("Both serve {} after the file changed.", shown(took)));
@@ -81,7 +75,9 @@ impl Story<'_> {
         self.one_leaves(load).await?;
         self.it_returns(load).await?;
         self.a_mistake(load).await?;
-        self.put_right(load).await
+        self.put_right(load).await?;
+        self.a_new_service(load).await?;
+        self.a_kill(load).await
     }
 
     /// Shows the traffic for ever.
@@ -100,7 +96,7 @@ impl Story<'_> {
 
     async fn two_more(&self, load: &Load) -> Result<(), DemoError> {
         self.step("2. Two more are added to the list.");
-        let before = *self.told.borrow();
+        let before = self.told();
         let took = self.list_until_serving(&self.names()).await?;
         self.until_told(|told| told.ready >= before.ready + 2).await;
         self.result(&format!("All four serve {} after the file changed.", shown(took)));
@@ -114,10 +110,10 @@ impl Story<'_> {
             return Ok(());
         };
         leaver.linger(true);
-        let download = Download::begin(self.web, LEAVER).await.map_err(DemoError::Download)?;
-        let before = *self.told.borrow();
+        let download = Download::begin(self.ports.web, LEAVER).await.map_err(DemoError::Download)?;
+        let before = self.told();
         let leaving = async {
-            self.drained(leaver, before, load).await?;
+            self.drained(leaver, &before, load).await?;
             leaver.linger(false);
             Ok(())
         };
@@ -133,7 +129,7 @@ impl Story<'_> {
         Ok(())
     }
 
-    async fn drained(&self, leaver: &Server, before: Told, load: &Load) -> Result<(), DemoError> {
+    async fn drained(&self, leaver: &Server, before: &Told, load: &Load) -> Result<(), DemoError> {
         let staying: Vec<&str> = self.names().into_iter().filter(|name| *name != LEAVER).collect();
         let changed = self.list(&staying)?;
         let drains = |view: &View| matches!(view.standing(leaver.entry.addr), Standing::Draining(_));
@@ -149,7 +145,7 @@ impl Story<'_> {
 
     async fn it_returns(&self, load: &Load) -> Result<(), DemoError> {
         self.step(&format!("4. {LEAVER} is put on the list again."));
-        let before = *self.told.borrow();
+        let before = self.told();
         let took = self.list_until_serving(&self.names()).await?;
         self.until_told(|told| told.ready > before.ready).await;
         self.result(&format!("It serves from its old slot {} after the file changed.", shown(took)));
@@ -159,7 +155,7 @@ impl Story<'_> {
 
     async fn a_mistake(&self, load: &Load) -> Result<(), DemoError> {
         self.step("5. By mistake the list is emptied.");
-        let before = *self.told.borrow();
+        let before = self.told();
         self.list(&[])?;
         let held = self.wait_told(CAP, |told| told.held > before.held).await;
         held.map_err(|cap| silent("Roster's guard to hold that back", cap))?;
@@ -172,7 +168,7 @@ impl Story<'_> {
 
     async fn put_right(&self, load: &Load) -> Result<(), DemoError> {
         self.step("6. The list is put right.");
-        let before = *self.told.borrow();
+        let before = self.told();
         let changed = self.list(&self.names())?;
         let released = self.wait_told(CAP, |told| told.released > before.released).await;
         released.map_err(|cap| silent("Roster's guard to let go", cap))?;
@@ -181,8 +177,14 @@ impl Story<'_> {
         Ok(())
     }
 
+    /// The servers that get the traffic.
     fn names(&self) -> Vec<&'static str> {
-        self.servers.iter().map(|server| server.entry.name).collect()
+        let web = self.servers.iter().filter(|server| server.entry.service == WEB);
+        web.map(|server| server.entry.name).collect()
+    }
+
+    fn told(&self) -> Told {
+        self.told.borrow().clone()
     }
 
     fn list(&self, listed: &[&str]) -> Result<Instant, DemoError> {
@@ -251,8 +253,11 @@ impl Story<'_> {
     }
 
     async fn status(&self, load: &Load, before: &Tally) -> (Kind, String) {
-        let (pid, total) = (self.eye.look().await.ok().map(|view| view.pid), load.tally());
-        let status = Status { total: &total, before, first_pid: self.first_pid, pid };
+        let answers = self.eye.look_again().await.is_some();
+        // Another process is seen a moment before Roster tells of it.
+        self.wait_told(TOLD_WITHIN, |told| lives(self.eye, told).are_explained()).await.ok();
+        let (lives, total) = (lives(self.eye, &self.told()), load.tally());
+        let status = Status { total: &total, before, lives: &lives, answers };
         let kind = if status.is_well() { Kind::Traffic } else { Kind::Trouble };
         (kind, format!("   {}", status.render(&self.names())))
     }
@@ -265,6 +270,11 @@ impl Story<'_> {
     fn result(&self, text: &str) {
         self.screen.say(Kind::Result, &format!("   {text}"));
     }
+}
+
+/// What became of HAProxy so far.
+pub(super) fn lives(eye: &Eye, told: &Told) -> Lives {
+    Lives { pids: eye.seen(), reloads: told.reloads.clone(), restarts: told.ended }
 }
 
 fn silent(what: &'static str, cap: Duration) -> DemoError {

@@ -1,4 +1,4 @@
-//! What became of the requests, and the line that shows it.
+//! What became of the requests and of HAProxy, and the line that shows it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -10,8 +10,21 @@ pub(super) struct Tally {
     pub(super) answers: BTreeMap<String, u64>,
     /// Requests without a whole answer.
     pub(super) failed: u64,
-    /// What was wrong with the last of those.
+    /// Requests that HAProxy was answering when it was killed, and that ended with it.
+    pub(super) cut: u64,
+    /// What was wrong with the last of those that failed.
     pub(super) last_fault: Option<String>,
+}
+
+/// What became of HAProxy so far.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Lives {
+    /// The processes that served, one after the other, as far as they were seen.
+    pub(super) pids: Vec<u32>,
+    /// Why each reload was made, as Roster tells.
+    pub(super) reloads: Vec<String>,
+    /// How often it ended and was started again, as Roster tells.
+    pub(super) restarts: u64,
 }
 
 /// What the status line shows.
@@ -21,17 +34,18 @@ pub(super) struct Status<'a> {
     pub(super) total: &'a Tally,
     /// Everything up to when the line begins to count.
     pub(super) before: &'a Tally,
-    /// The process that HAProxy was at the start.
-    pub(super) first_pid: u32,
-    /// The process that it is now, if it answers.
-    pub(super) pid: Option<u32>,
+    /// The processes up to now.
+    pub(super) lives: &'a Lives,
+    /// Whether the last of them answers.
+    pub(super) answers: bool,
 }
 
 impl Tally {
-    /// Takes in one more request.
-    pub(super) fn count<E: std::fmt::Display>(&mut self, outcome: Result<String, E>) {
+    /// Takes in one more request. Those that HAProxy's kill may have met are no failures if they came to nothing.
+    pub(super) fn count<E: std::fmt::Display>(&mut self, outcome: Result<String, E>, is_met_by_kill: bool) {
         match outcome {
             Ok(name) => *self.answers.entry(name).or_default() += 1,
+            Err(_) if is_met_by_kill => self.cut += 1,
             Err(fault) => {
                 self.failed += 1;
                 self.last_fault = Some(fault.to_string());
@@ -39,9 +53,9 @@ impl Tally {
         }
     }
 
-    /// All requests, failed ones included.
+    /// All requests, whatever came of them.
     pub(super) fn requests(&self) -> u64 {
-        self.answers.values().sum::<u64>() + self.failed
+        self.answers.values().sum::<u64>() + self.failed + self.cut
     }
 
     fn by(&self, name: &str) -> u64 {
@@ -49,10 +63,46 @@ impl Tally {
     }
 }
 
+impl Lives {
+    /// Whether Roster has told of each time that another process came to serve. A process that nobody saw may have
+    /// come and gone, so there may be fewer than it told of.
+    pub(super) fn are_explained(&self) -> bool {
+        let changes = u64::try_from(self.pids.len().saturating_sub(1)).unwrap_or(u64::MAX);
+        changes <= self.restarts.saturating_add(u64::try_from(self.reloads.len()).unwrap_or(u64::MAX))
+    }
+
+    /// Each kind of change, with how often and, where there is room for it, why.
+    pub(super) fn summary(&self, with_reasons: bool) -> String {
+        let mut text = match (self.reloads.len(), self.restarts) {
+            (0, 0) => "no reload".to_owned(),
+            (0, restarts) => counted(restarts, "restart"),
+            (reloads, restarts) => {
+                let mut text = counted(u64::try_from(reloads).unwrap_or(u64::MAX), "reload");
+                if with_reasons {
+                    // Writing to a string cannot fail.
+                    write!(text, " ({})", self.reloads.join("; ")).ok();
+                }
+                if restarts > 0 {
+                    write!(text, ", {}", counted(restarts, "restart")).ok();
+                }
+                text
+            }
+        };
+        if !self.are_explained() {
+            write!(text, ", REPLACED WITHOUT A WORD (pids {:?})", self.pids).ok();
+        }
+        text
+    }
+
+    fn is_the_first(&self) -> bool {
+        self.pids.len() == 1 && self.reloads.is_empty() && self.restarts == 0
+    }
+}
+
 impl Status<'_> {
     /// Whether all is as it should be.
     pub(super) fn is_well(&self) -> bool {
-        self.total.failed == 0 && self.pid == Some(self.first_pid)
+        self.total.failed == 0 && self.answers && self.lives.are_explained()
     }
 
     /// The line: who gave which share of the answers, what failed at all, whether HAProxy was replaced.
@@ -68,14 +118,19 @@ impl Status<'_> {
             // Writing to a string cannot fail.
             write!(line, "{name} {share:>3}  ").ok();
         }
-        let process = match self.pid {
-            None => "HAPROXY DOES NOT ANSWER".to_owned(),
-            Some(pid) if pid == self.first_pid => format!("no reload (pid {pid})"),
-            Some(pid) => format!("RELOADED (pid {} -> {pid})", self.first_pid),
-        };
-        write!(line, "{} failed, {process}", self.total.failed).ok();
+        write!(line, "{} failed, ", self.total.failed).ok();
+        match self.lives.pids.last() {
+            Some(pid) if self.answers && self.lives.is_the_first() => write!(line, "no reload (pid {pid})"),
+            _ if self.answers => write!(line, "{}", self.lives.summary(false)),
+            _ => write!(line, "HAPROXY DOES NOT ANSWER"),
+        }
+        .ok();
         line
     }
+}
+
+fn counted(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -84,44 +139,65 @@ mod tests {
 
     fn tally(answers: &[(&str, u64)], failed: u64) -> Tally {
         let answers = answers.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
-        Tally { answers, failed, last_fault: None }
+        Tally { answers, failed, ..Tally::default() }
     }
 
-    fn line(total: &Tally, before: &Tally, pid: Option<u32>) -> String {
-        Status { total, before, first_pid: 4711, pid }.render(&["amber", "blue", "coral"])
+    fn lives(pids: &[u32], reloads: &[&str], restarts: u64) -> Lives {
+        let reloads = reloads.iter().map(|reason| (*reason).to_owned()).collect();
+        Lives { pids: pids.to_vec(), reloads, restarts }
+    }
+
+    fn line(total: &Tally, before: &Tally, lives: &Lives) -> String {
+        Status { total, before, lives, answers: true }.render(&["amber", "blue", "coral"])
     }
 
     #[test]
     fn shares_are_of_what_came_since_the_line_began() {
         let (before, total) = (tally(&[("amber", 100)], 0), tally(&[("amber", 130), ("blue", 60)], 0));
-        insta::assert_snapshot!(line(&total, &before, Some(4711)),
+        insta::assert_snapshot!(line(&total, &before, &lives(&[4711], &[], 0)),
             @"amber 33%  blue 67%  coral   -  0 failed, no reload (pid 4711)");
     }
 
     #[test]
     fn failures_count_from_the_start_of_the_demo() {
         let before = tally(&[("amber", 10)], 2);
-        insta::assert_snapshot!(line(&before, &before, Some(4711)),
+        insta::assert_snapshot!(line(&before, &before, &lives(&[4711], &[], 0)),
             @"amber   -  blue   -  coral   -  2 failed, no reload (pid 4711)");
     }
 
     #[test]
-    fn another_process_stands_out() {
+    fn reloads_and_restarts_are_counted() {
         let total = tally(&[("amber", 10)], 0);
-        insta::assert_snapshot!(line(&total, &Tally::default(), Some(4712)),
-            @"amber 100%  blue   -  coral   -  0 failed, RELOADED (pid 4711 -> 4712)");
-        assert!(!Status { total: &total, before: &total, first_pid: 1, pid: Some(2) }.is_well());
-        assert!(!Status { total: &total, before: &total, first_pid: 1, pid: None }.is_well());
-        assert!(Status { total: &total, before: &total, first_pid: 1, pid: Some(1) }.is_well());
+        let both = lives(&[1, 2, 3], &["backend shop is new"], 1);
+        insta::assert_snapshot!(line(&total, &Tally::default(), &both),
+            @"amber 100%  blue   -  coral   -  0 failed, 1 reload, 1 restart");
+        assert_eq!(both.summary(true), "1 reload (backend shop is new), 1 restart");
+        assert_eq!(lives(&[1, 2, 3], &[], 2).summary(true), "2 restarts");
+        assert_eq!(lives(&[], &[], 0).summary(true), "no reload");
+    }
+
+    #[test]
+    fn a_process_that_roster_does_not_tell_of_stands_out() {
+        let total = tally(&[("amber", 10)], 0);
+        let well =
+            |lives: &Lives, answers| Status { total: &total, before: &total, lives, answers }.is_well();
+        assert!(well(&lives(&[1], &[], 0), true));
+        assert!(!well(&lives(&[1], &[], 0), false));
+        assert!(well(&lives(&[1, 2], &["x"], 0), true));
+        let odd = lives(&[1, 2, 3], &["x"], 0);
+        assert!(!well(&odd, true));
+        assert_eq!(odd.summary(false), "1 reload, REPLACED WITHOUT A WORD (pids [1, 2, 3])");
+        assert_eq!(lives(&[1, 2], &[], 0).summary(true), "no reload, REPLACED WITHOUT A WORD (pids [1, 2])");
     }
 
     #[test]
     fn every_outcome_is_counted_once() {
         let mut tally = Tally::default();
-        tally.count(Ok::<_, &str>("amber".to_owned()));
-        tally.count(Err("refused"));
-        tally.count(Ok::<_, &str>("amber".to_owned()));
-        assert_eq!((tally.by("amber"), tally.failed, tally.requests()), (2, 1, 3));
+        tally.count(Ok::<_, &str>("amber".to_owned()), false);
+        tally.count(Err("refused"), false);
+        tally.count(Ok::<_, &str>("amber".to_owned()), true);
+        tally.count(Err("reset"), true);
+        assert_eq!((tally.by("amber"), tally.failed, tally.cut, tally.requests()), (2, 1, 1, 4));
         assert_eq!(tally.last_fault.as_deref(), Some("refused"));
     }
 }
