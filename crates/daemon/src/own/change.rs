@@ -125,6 +125,9 @@ impl Own {
         if self.is_up() {
             self.dump_state().await;
         }
+        // Should Roster be killed before the outcome is known, then the next one knows that nobody knows.
+        let before = (self.book.structure.take(), std::mem::take(&mut self.book.inherited));
+        self.keep_book();
         let outcome = match &self.reach.process {
             ManagedProcess::External { reload, timeout } => self.reload_external(reload, *timeout).await,
             ManagedProcess::Own { .. } => match self.program() {
@@ -144,6 +147,8 @@ impl Own {
                 Changed::Reloaded
             }
             Ok(Reload::Refused { text }) => {
+                (self.book.structure, self.book.inherited) = before;
+                self.keep_book();
                 self.put_back().await;
                 self.failed(now);
                 self.refused(&text);
@@ -151,8 +156,6 @@ impl Own {
             }
             Err(error) => {
                 // Nobody knows which file it took in: the next change is made against none.
-                self.book.structure = None;
-                self.keep_book();
                 self.failed(now);
                 self.refused(&chain(&error));
                 Changed::Nothing
