@@ -4,8 +4,12 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use roster_testkit::{HttpBackend, OrFail, Poll, TrafficLoad, wait_until_or_fail};
+use roster_testkit::{HttpBackend, OrFail, Poll, TrafficLoad, free_port, http_get, wait_until_or_fail};
 
+use crate::managed::lives::{Victim, kills};
+use crate::managed::reloads::under_load;
+use crate::managed::site::{Site, at, backends, on_each, ports};
+use crate::managed::start::membership;
 use crate::rig::{CAP, Rig, THREE_SLOTS, one_version};
 
 const AT_ONCE: &str = "expose: [ { each: fleet, bring_up: registry, drain: { cap: 0s } } ]\n";
@@ -64,4 +68,84 @@ fn a_full_disk_under_the_state_folder_holds_nothing_up_and_is_told() {
     rig.until_ready("web", &[("srv1", 8001), ("srv2", 8002)]);
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+#[ignore = "takes a minute: make soak"]
+fn a_thousand_changes_of_membership_never_reload_a_haproxy_of_ours() {
+    on_each(|bin| membership(bin, 1000));
+}
+
+#[test]
+#[ignore = "takes a minute: make soak"]
+fn fifty_reloads_under_load_fail_no_request() {
+    on_each(|bin| under_load(bin, 50));
+}
+
+#[test]
+#[ignore = "takes minutes: make soak"]
+fn a_worker_killed_two_hundred_times_is_replaced_within_a_second_and_nobody_is_refused() {
+    on_each(|bin| kills(bin, Victim::Worker, 200));
+}
+
+#[test]
+#[ignore = "takes minutes: make soak"]
+fn a_master_killed_two_hundred_times_is_replaced_within_a_second_and_nobody_is_refused() {
+    on_each(|bin| kills(bin, Victim::Master, 200));
+}
+
+/// A HAProxy that serves `web` at these ports.
+fn bound_to(site: &mut Site, ports: &[u16]) {
+    let binds: Vec<String> = ports.iter().map(|port| format!("\"127.0.0.1:{port}\"")).collect();
+    site.rest = format!(
+        "expose:\n  - {{ service: fleet/web, bring_up: registry, drain: {{ cap: 0s }}, guard: off, \
+         backend: {{ bind: [{}] }} }}\nadmin: off\n",
+        binds.join(", ")
+    );
+    site.configure();
+}
+
+/// Each time a little later after a change that takes a reload.
+#[test]
+#[ignore = "takes a minute: make soak"]
+fn a_roster_killed_in_the_middle_of_reloads_leaves_one_haproxy_that_serves_what_is_wanted() {
+    let mut site = Site::new(&one_version());
+    site.sections = String::new();
+    site.keys += "hard_stop_after: 2s\nsettle: { quiet: 0s }\n";
+    let pair = [site.port, free_port().or_fail()];
+    let servers = backends(&["a", "b"]);
+    let all = ports(&servers);
+    site.services(&[("web", &all)]);
+    bound_to(&mut site, &pair[..1]);
+    let mut roster = site.run_again();
+    site.until_served();
+    site.until_written("web");
+    let mut good = 0;
+    for round in 0..120 {
+        let load = TrafficLoad::builder(site.address()).workers(2).start();
+        wait_until_or_fail(CAP, "traffic", || load.totals().ok > 10);
+        let both = round % 4 < 2;
+        bound_to(&mut site, if both { &pair } else { &pair[..1] });
+        drop(roster);
+        roster = site.run_again();
+        let (began, moment) = (Instant::now(), Duration::from_millis(round * 7 % 300));
+        wait_until_or_fail(CAP, "the moment", || began.elapsed() >= moment);
+        drop(roster);
+        // Every other time what was begun is no longer wanted.
+        let both = both == (round % 2 == 0);
+        bound_to(&mut site, if both { &pair } else { &pair[..1] });
+        roster = site.run_again();
+        wait_until_or_fail(CAP, "the other port to be as wanted", || {
+            http_get(at(pair[1]), "/").is_ok() == both && site.get().is_some()
+        });
+        site.until_ready("web", &all);
+        let totals = load.stop();
+        good += totals.ok;
+        assert_eq!(totals.failed(), 0, "in round {round}, killed after {moment:?}: {totals:?}");
+    }
+    eprintln!("roster killed 240 times: {good} good requests, none failed");
+    site.until_written("web");
+    wait_until_or_fail(CAP, "one master and its worker", || {
+        Poll::when(site.processes(), |processes| processes.len() == 2)
+    });
 }

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use roster_testkit::{Haproxy, HaproxyBin, OrFail, ServerRow, TrafficLoad, free_port, http_get};
+use roster_testkit::{
+    Haproxy, HaproxyBin, OrFail, ServerRow, TrafficLoad, free_port, http_get, wait_until_or_fail,
+};
 
 use super::site::{AT_ONCE, Roster, Site, at, backends, on_each, ports};
-use crate::rig::one_version;
+use crate::rig::{CAP, one_version};
 
 /// Which of three servers are there, one after the other; each differs from the one before.
 const ROUNDS: [&[usize]; 6] = [&[0, 1, 2], &[1, 2], &[0], &[0, 2], &[2], &[1]];
@@ -15,7 +17,9 @@ const ROUNDS: [&[usize]; 6] = [&[0, 1, 2], &[1, 2], &[0], &[0, 2], &[2], &[1]];
 pub(crate) fn membership(bin: &HaproxyBin, changes: usize) {
     let mut site = Site::new(bin);
     let admin = at(free_port().or_fail());
-    site.rest = format!("{AT_ONCE}admin: {{ listen: \"{admin}\" }}\n");
+    // Who leaves finishes what it has, so that nobody notices.
+    let expose = AT_ONCE.replace("cap: 0s", "cap: 60s");
+    site.rest = format!("{expose}admin: {{ listen: \"{admin}\" }}\n");
     let servers = backends(&["a", "b", "c"]);
     let all = ports(&servers);
     site.services(&[("web", &all)]);
@@ -41,6 +45,9 @@ pub(crate) fn membership(bin: &HaproxyBin, changes: usize) {
     let counted: Vec<&str> =
         metrics.lines().filter(|line| line.starts_with("roster_reloads_total")).collect();
     assert!(counted.iter().all(|line| line.ends_with(" 0")), "{counted:?}");
+    wait_until_or_fail(CAP, "all who left to have finished", || {
+        site.rows("web").iter().all(|row| !row.in_drain())
+    });
     site.until_written("web");
     the_file_starts_what_runs(&site);
     assert_eq!(roster.said("ERROR"), 0);
