@@ -12,6 +12,9 @@ use roster_core::name::BackendName;
 /// The first pause after an error, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 
+/// How many backends are looked at together when nothing changed.
+const TOGETHER: u32 = 8;
+
 /// What is to be looked at, and when.
 #[derive(Clone, Debug)]
 pub(crate) struct Schedule {
@@ -77,8 +80,9 @@ impl Schedule {
         self.state = State::Calm;
         let many = u32::try_from(wakes.len()).unwrap_or(u32::MAX).max(1);
         for (place, (backend, wake)) in (0..).zip(wakes) {
-            // Spread over the interval, so that a thousand backends are not all read in one second.
-            let drift = add(now, self.drift + self.drift * place / many);
+            // Spread over the interval, so that a thousand backends are not all read in one second; a few at a time, for
+            // each look costs a connection. Those few stay together from then on.
+            let drift = add(now, self.drift + self.drift * (place / TOGETHER * TOGETHER) / many);
             self.due.insert(backend.clone(), wake.map_or(drift, |wake| wake.min(drift)));
         }
     }
@@ -151,6 +155,18 @@ mod tests {
         schedule.passed(&wakes, at(0));
         let Step::Pass(due) = schedule.step(at(90)) else { panic!("nothing due") };
         assert!((25..=35).contains(&due.len()), "{} at once", due.len());
+    }
+
+    #[test]
+    fn a_few_backends_are_looked_at_together_and_stay_so() {
+        let mut schedule = schedule();
+        let wakes: BTreeMap<BackendName, _> = (0..16).map(|n| (name(&format!("b{n:02}")), None)).collect();
+        schedule.passed(&wakes, at(0));
+        for round in 1..4 {
+            let Step::Pass(due) = schedule.step(at(60 * round)) else { panic!("nothing due") };
+            assert_eq!(due.len(), 8, "{due:?}");
+            schedule.passed(&due.into_iter().map(|backend| (backend, None)).collect(), at(60 * round));
+        }
     }
 
     #[test]
