@@ -105,13 +105,23 @@ fn bound_to(site: &mut Site, ports: &[u16]) {
     site.configure();
 }
 
-/// Each time a little later after a change that takes a reload.
 #[test]
 #[ignore = "takes a minute: make soak"]
 fn a_roster_killed_in_the_middle_of_reloads_leaves_one_haproxy_that_serves_what_is_wanted() {
+    killed_while_ports_change("haproxy", 120);
+}
+
+#[test]
+#[ignore = "takes a minute: make soak"]
+fn a_roster_killed_while_ports_change_hands_leaves_one_haproxy_that_serves_what_is_wanted() {
+    killed_while_ports_change("held", 60);
+}
+
+/// Each time a little later after a change that takes a reload, or a new master where the ports are held.
+fn killed_while_ports_change(listen: &str, times: u64) {
     let mut site = Site::new(&one_version());
     site.sections = String::new();
-    site.keys += "hard_stop_after: 2s\nsettle: { quiet: 0s }\n";
+    site.keys += &["hard_stop_after: 2s\nsettle: { quiet: 0s }\nlisten: ", listen, "\n"].concat();
     let pair = [site.port, free_port().or_fail()];
     let servers = backends(&["a", "b"]);
     let all = ports(&servers);
@@ -121,7 +131,7 @@ fn a_roster_killed_in_the_middle_of_reloads_leaves_one_haproxy_that_serves_what_
     site.until_served();
     site.until_written("web");
     let mut good = 0;
-    for round in 0..120 {
+    for round in 0..times {
         let load = TrafficLoad::builder(site.address()).workers(2).start();
         wait_until_or_fail(CAP, "traffic", || load.totals().ok > 10);
         let both = round % 4 < 2;
@@ -143,7 +153,7 @@ fn a_roster_killed_in_the_middle_of_reloads_leaves_one_haproxy_that_serves_what_
         good += totals.ok;
         assert_eq!(totals.failed(), 0, "in round {round}, killed after {moment:?}: {totals:?}");
     }
-    eprintln!("roster killed 240 times: {good} good requests, none failed");
+    eprintln!("roster killed {} times, listen: {listen}: {good} good requests, none failed", times * 2);
     site.until_written("web");
     wait_until_or_fail(CAP, "one master and its worker", || {
         Poll::when(site.processes(), |processes| processes.len() == 2)

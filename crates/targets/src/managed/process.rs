@@ -6,6 +6,7 @@
 //! - Its end is never missed (pidfd), whoever started it, and it is started again without ever spinning.
 //! - A reload's outcome is what the master says; a new descriptor never goes through a reload, which kills 2.6.
 
+mod beside;
 mod child;
 mod error;
 mod external;

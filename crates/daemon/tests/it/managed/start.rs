@@ -55,6 +55,14 @@ pub(crate) fn membership(bin: &HaproxyBin, changes: usize) {
 
 /// Starts another HAProxy from a copy of the file.
 fn the_file_starts_what_runs(site: &Site) {
+    // A slot that was freed a moment ago gets its parking address last.
+    wait_until_or_fail(CAP, "the file to have every address", || {
+        let text = site.text();
+        site.rows("web").iter().all(|row| {
+            let line = ["server ", row.name.as_str(), " ", row.endpoint().as_str(), " "].concat();
+            text.contains(&line)
+        })
+    });
     let runs = bare(&site.rows("web"));
     let run_dir = site.path("run").display().to_string();
     let copy = site.text().replace(&run_dir, "{dir}").replace("{dir}/admin.sock", "{socket}");

@@ -170,10 +170,8 @@ impl Program {
             let wrong = |source| ProcessError::Output { path: self.output.clone(), source };
             output.handle().map_err(wrong)
         };
-        let mut socket = self.master_socket.clone().into_os_string();
-        socket.push(",mode,600");
         let mut command = Command::new(&self.binary);
-        command.args(["-W", "-db", "-S"]).arg(socket).arg("-f").arg(&self.config);
+        command.args(["-W", "-db", "-S"]).arg(self.master_socket_argument()).arg("-f").arg(&self.config);
         command.args(&self.arguments).args(more).stdout(handle()?).stderr(handle()?);
         for name in WITHHELD {
             command.env_remove(name);
@@ -185,6 +183,13 @@ impl Program {
             hand_over(&mut command, &self.inherited)?;
         }
         Process::spawn(&mut command).map_err(|source| self.cannot_run(source))
+    }
+
+    /// What stands behind `-S`.
+    pub(super) fn master_socket_argument(&self) -> OsString {
+        let mut socket = self.master_socket.clone().into_os_string();
+        socket.push(",mode,600");
+        socket
     }
 
     pub(super) fn master(&self) -> Master<'_> {

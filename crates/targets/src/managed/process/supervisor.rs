@@ -11,15 +11,21 @@ use std::future::poll_fn;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::time::{sleep_until, timeout};
+use rustix::process::Signal;
+use tokio::time::{sleep, sleep_until, timeout};
 
 use super::ProcessError;
+use super::beside;
 use super::child::{Ended, Process};
 use super::life::{Input, Life, Phase, Tell};
 use super::line::Line;
 use super::output::{Mark, Output};
 use super::program::{Adoptable, Program};
 use super::show_proc::Processes;
+
+/// How often, and how long after one another, a master beside the adopted one is told to finish.
+const NUDGES: u8 = 10;
+const NUDGE: Duration = Duration::from_millis(500);
 
 /// What happened to HAProxy.
 #[derive(Debug)]
@@ -65,6 +71,8 @@ pub struct Supervisor {
     pub(super) process: Option<Process>,
     /// Masters that were replaced and finish.
     pub(super) former: Vec<Process>,
+    /// How often those that were found at adoption are still told to finish: one that has just started loses the signal.
+    nudges: u8,
     events: VecDeque<Event>,
 }
 
@@ -108,10 +116,16 @@ impl Supervisor {
             return Err(ProcessError::OtherMaster { socket, pid, found: all.master });
         }
         let after = program.limits.start;
-        let serving = timeout(after, program.master().until_serving(pid));
-        let worker = serving.await.map_err(|_| ProcessError::NotReady { after, said: Vec::new() })?;
+        let serving = tokio::select! {
+            _ = process.ended() => return Err(ProcessError::Gone { pid }),
+            serving = timeout(after, program.master().until_serving(pid)) => serving,
+        };
+        let worker = serving.map_err(|_| ProcessError::NotReady { after, said: Vec::new() })?;
         let mut new = Self::new(program)?;
         new.process = Some(process);
+        new.former = beside::others(&new.program, pid);
+        new.nudges = if new.former.is_empty() { 0 } else { NUDGES };
+        new.nudge();
         new.life.step(Input::Started, Instant::now());
         new.serves(worker);
         Ok(new)
@@ -164,7 +178,16 @@ impl Supervisor {
             opened.map_err(|source| ProcessError::Output { path: program.output.clone(), source })?;
         let life = Life::new(program.limits.backoff, Instant::now());
         let mark = output.mark();
-        Ok(Self { program, life, output, mark, process: None, former: Vec::new(), events: VecDeque::new() })
+        Ok(Self {
+            program,
+            life,
+            output,
+            mark,
+            process: None,
+            former: Vec::new(),
+            nudges: 0,
+            events: VecDeque::new(),
+        })
     }
 
     /// One step of its life; what is to be told of it waits in `events`.
@@ -182,7 +205,7 @@ impl Supervisor {
                 }
             }
             Phase::Serving { .. } => {
-                let Self { process, former, output, .. } = self;
+                let Self { process, former, output, nudges, .. } = self;
                 let ended = poll_fn(|context| {
                     former.retain_mut(|process| process.poll_ended(context).is_pending());
                     match process {
@@ -194,9 +217,16 @@ impl Supervisor {
                     biased;
                     ended = ended => self.ended_by_itself(ended),
                     () = output.changed() => output.read(),
+                    () = sleep(NUDGE), if *nudges > 0 => self.nudge(),
                 }
             }
         }
+    }
+
+    /// Tells the masters that were replaced to finish.
+    fn nudge(&mut self) {
+        self.nudges = self.nudges.saturating_sub(1);
+        self.former.iter().for_each(|process| process.signal(Signal::USR1));
     }
 
     fn spawn(&mut self) -> Result<(), ProcessError> {
