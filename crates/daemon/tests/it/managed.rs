@@ -1,5 +1,6 @@
 //! End to end: a HAProxy whose file, process and ports are Roster's.
 
+mod external;
 pub(crate) mod lives;
 pub(crate) mod reloads;
 pub(crate) mod site;
