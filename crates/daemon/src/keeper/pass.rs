@@ -94,6 +94,8 @@ where
         self.applied.process = whole.process.or(known);
         if whole.settled {
             self.tell(&whole, started, count);
+            // Whoever follows the log hears it now, and not after the records.
+            tokio::task::yield_now().await;
             // Confirming can wait: until then what was done counts as unfinished, and a look would find it done.
             let mut records = std::mem::take(&mut self.applied.backends);
             self.scene().record(&mut records, &whole.plans);
