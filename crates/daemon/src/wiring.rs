@@ -13,6 +13,7 @@ use roster_core::haproxy::Version;
 use roster_core::instance::{Snapshot, SourceError, SourceEvent};
 use roster_core::name::{SourceName, TargetName};
 use roster_sources::{AnySource, Source};
+use roster_targets::managed::file::haproxy_version;
 use roster_targets::runtime::{RuntimeTarget, session, socket::SocketAddress};
 
 use crate::clock;
@@ -96,16 +97,9 @@ pub(crate) async fn target(name: &TargetName, reach: &Reach) -> Result<Reached, 
 
 /// The version of this program.
 async fn version(haproxy: &Path) -> Result<Version, anyhow::Error> {
-    let shown = haproxy.display();
-    let asked = tokio::process::Command::new(haproxy).arg("-v").kill_on_drop(true).output();
-    let output = tokio::time::timeout(VERSION_WITHIN, asked).await;
-    let output = output.with_context(|| format!("{shown} -v did not end; check the key `haproxy`"))?;
-    let output = output.with_context(|| {
-        format!("{shown} cannot be run; install HAProxy, or say with the key `haproxy` where it is")
-    })?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let version = text.parse().ok().filter(|_| text.starts_with("HA"));
-    version.with_context(|| format!("{shown} is no HAProxy; check the key `haproxy`"))
+    let binary = haproxy.to_owned();
+    let asked = tokio::task::spawn_blocking(move || haproxy_version(&binary, VERSION_WITHIN));
+    asked.await?.context("check the key `haproxy`")
 }
 
 async fn address(reach: &RuntimeReach) -> Result<SocketAddress, anyhow::Error> {

@@ -102,6 +102,11 @@ impl Proxy {
 }
 
 impl ReloadReason {
+    /// Whether it does no harm to leave this for the next reload: a backend that is no longer wanted serves nobody.
+    pub fn can_wait(&self) -> bool {
+        matches!(self, Self::Removed(SectionKey::Backend(_)))
+    }
+
     /// One word for a metric's label.
     pub fn word(&self) -> &'static str {
         use SectionKey::{Backend, Frontend, Listen};

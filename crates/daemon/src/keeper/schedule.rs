@@ -6,8 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use roster_core::name::BackendName;
+
+use crate::clock::after;
 
 /// The first pause after an error, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
@@ -82,7 +84,7 @@ impl Schedule {
         for (place, (backend, wake)) in (0..).zip(wakes) {
             // Spread over the interval, so that a thousand backends are not all read in one second; a few at a time, for
             // each look costs a connection. Those few stay together from then on.
-            let drift = add(now, self.drift + self.drift * (place / TOGETHER * TOGETHER) / many);
+            let drift = after(now, self.drift + self.drift * (place / TOGETHER * TOGETHER) / many);
             self.due.insert(backend.clone(), wake.map_or(drift, |wake| wake.min(drift)));
         }
     }
@@ -95,7 +97,7 @@ impl Schedule {
         };
         let (first, longest) = PAUSES;
         let pause = first.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(longest);
-        self.state = State::Troubled { failures, until: add(now, pause) };
+        self.state = State::Troubled { failures, until: after(now, pause) };
         pause
     }
 
@@ -110,10 +112,6 @@ impl Schedule {
             *until = now;
         }
     }
-}
-
-fn add(at: Timestamp, by: Duration) -> Timestamp {
-    SignedDuration::try_from(by).ok().and_then(|by| at.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]

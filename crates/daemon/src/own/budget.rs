@@ -6,6 +6,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use roster_config::native::ReloadBudget;
 
+use crate::clock::after;
+
 /// The reloads of the last while.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -36,7 +38,7 @@ impl Budget {
         self.made.retain(|at| now.duration_since(*at) < window);
         let most = usize::try_from(count.get()).unwrap_or(usize::MAX);
         if let Some(first) = self.made.front().filter(|_| self.made.len() >= most) {
-            let until = first.checked_add(window).unwrap_or(Timestamp::MAX);
+            let until = after(*first, per);
             return Err(Spent { count: count.get(), per, until });
         }
         self.told = false;

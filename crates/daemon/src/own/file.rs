@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
-use roster_core::render::Rendered;
+use roster_core::render::{ReloadReason, Rendered};
 use roster_targets::managed::file::{ConfigFiles, FileError, Foreign, Record, Written, dump_state};
 
 use super::Own;
@@ -42,7 +42,7 @@ impl Own {
         let Some(runs) = self.book.structure.clone() else { return };
         let Some(rendered) = self.rendered(agenda, now) else { return };
         let reasons = runs.reload_reasons(&rendered.structure);
-        if reasons.iter().any(|reason| reason.word() != "backend_removed") {
+        if !reasons.iter().all(ReloadReason::can_wait) {
             return;
         }
         let files = self.files();

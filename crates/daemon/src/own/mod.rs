@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use roster_config::native::{AtExit, ManagedProcess, ManagedReach};
 use roster_core::agenda::Agenda;
 use roster_core::applied::ProcessId;
@@ -210,17 +210,14 @@ impl Own {
         }
         self.doubtful = false;
         let wanted = self.is_to_start() || !self.reasons(agenda, now).is_empty();
-        let after = |by: Duration| now.checked_add(SignedDuration::try_from(by).unwrap_or_default());
         if !wanted {
             self.due = None;
             return;
         }
         let since = self.due.map_or(now, |due| due.since);
-        let ceiling = since
-            .checked_add(SignedDuration::try_from(self.reach.at_most).unwrap_or_default())
-            .unwrap_or(now);
-        let quiet = if self.is_up() { after(self.reach.quiet).unwrap_or(now) } else { now };
-        let at = self.retry.not_before.map_or(quiet.min(ceiling), |retry| retry.max(quiet.min(ceiling)));
+        let quiet = if self.is_up() { clock::after(now, self.reach.quiet) } else { now };
+        let at = quiet.min(clock::after(since, self.reach.at_most));
+        let at = self.retry.not_before.map_or(at, |retry| retry.max(at));
         self.due = Some(Due { since, at });
     }
 
@@ -256,8 +253,7 @@ impl Own {
             };
             self.doubtful |= lines.keys().any(fixed);
             self.lines.extend(lines);
-            let after = SignedDuration::try_from(FILE_AFTER).unwrap_or_default();
-            self.file_due = self.file_due.or_else(|| now.checked_add(after).ok());
+            self.file_due = self.file_due.or(Some(clock::after(now, FILE_AFTER)));
         }
     }
 

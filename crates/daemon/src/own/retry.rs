@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+
+use crate::clock::after;
 
 /// The first pause, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -34,7 +36,7 @@ impl Retry {
         let (first, longest) = PAUSES;
         let pause = first.saturating_mul(2_u32.saturating_pow(self.failures.min(16))).min(longest);
         self.failures = self.failures.saturating_add(1);
-        self.not_before = now.checked_add(SignedDuration::try_from(pause).unwrap_or_default()).ok();
+        self.not_before = Some(after(now, pause));
         pause
     }
 

@@ -29,9 +29,7 @@ impl Own {
         let Ok(rendered) = render(&document, self.version) else { return Vec::new() };
         let runs = self.book.structure.clone().unwrap_or_default();
         let mut reasons = runs.reload_reasons(&rendered.structure);
-        // A backend that is no longer wanted does no harm; it goes with the next change.
-        let only_gone = reasons.iter().all(|reason| reason.word() == "backend_removed");
-        if only_gone && self.book.structure.is_some() {
+        if self.book.structure.is_some() && reasons.iter().all(ReloadReason::can_wait) {
             reasons.clear();
         }
         reasons
