@@ -14,6 +14,7 @@ use roster_core::haproxy::keywords;
 use roster_core::name;
 use roster_core::pattern::{InvalidPattern, Pattern, Place};
 use roster_core::render::{self, RawLine};
+use roster_core::select::route_key;
 use roster_core::slots::NameScheme;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
@@ -94,6 +95,21 @@ fn backend_pattern(text: &str) -> Result<(), String> {
     let pattern = pattern.only(&places, "a backend holds many servers").map_err(|error| error.to_string())?;
     let sample = pattern.fill(|_| Some("x".to_owned())).map_err(|error| error.to_string())?;
     parses::<name::BackendName>(&sample)
+}
+
+/// The same for what a route is for.
+fn route_pattern(text: &str, host: bool) -> Result<(), String> {
+    let places = [Place::Service, Place::Source, Place::Port, Place::Region, Place::Zone, Place::Group];
+    let pattern: Pattern = text.parse().map_err(|error: InvalidPattern| error.to_string())?;
+    let pattern =
+        pattern.only(&places, "a route is for a whole backend").map_err(|error| error.to_string())?;
+    let sample = pattern.fill(|_| Some("x".to_owned())).map_err(|error| error.to_string())?;
+    let (host, path) = if host { (Some(sample), None) } else { (None, Some(sample)) };
+    route_key(host.as_deref(), path.as_deref()).map(drop).map_err(|error| error.to_string())
+}
+
+fn frontend_line(text: &str) -> Result<(), String> {
+    RawLine::new(render::Place::Frontend, text).map(drop).map_err(|error| error.to_string())
 }
 
 /// Printable, without what would end the request line.
@@ -181,6 +197,14 @@ formats! {
     BackendPattern = "backend-pattern", "a backend's name such as web or web-{service}", backend_pattern;
     /// [`NameScheme`].
     SlotNames = "slot-names", "a pattern such as srv{slot}", parses::<NameScheme>;
+    /// The host of a route, with placeholders.
+    HostPattern = "host-pattern", "a host such as example.org or {service}.example.org", |text| route_pattern(text, true);
+    /// The path of a route, with placeholders.
+    PathPattern = "path-pattern", "how a path begins, such as /api or /{service}", |text| route_pattern(text, false);
+    /// [`render::FrontendName`].
+    FrontendName = "frontend-name", "a frontend's name", parses::<render::FrontendName>;
+    /// A [`RawLine`] of a frontend.
+    FrontendLine = "frontend-line", "a line of a frontend section such as option httplog", frontend_line;
     /// The path of an HTTP request.
     HttpPath = "http-path", "a path such as /health", http_path;
     /// [`keywords::HostName`].

@@ -187,6 +187,7 @@ impl AppliedBackend {
             select: Selector::default(),
             policy: Policy { drain, guard: Guards::OFF, ..Policy::default() },
             layout: None,
+            routes: Vec::new(),
         }
     }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::haproxy::ServerKeywords;
 use crate::name::{BackendName, Label, ServiceKey, SourceName, TargetName};
 use crate::pattern::Pattern;
-use crate::render::{Balance, Bind, FieldName, HttpCheck, Mode, RawLine};
+use crate::render::{Balance, Bind, FieldName, FrontendName, HttpCheck, Mode, RawLine, RouteKey};
 use crate::slots::{NameScheme, SlotNames, SlotScheme};
 use crate::weight::Weight;
 
@@ -55,6 +55,19 @@ pub struct Layout {
     pub cookie: Option<FieldName>,
     /// Where the frontend in front of it listens; there is none without.
     pub binds: Vec<Bind>,
+    /// Which requests the target's own frontends send there.
+    pub routes: Vec<RoutePattern>,
+}
+
+/// Which requests a frontend of the target sends to a backend: those for a host, with such a path, or with both.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RoutePattern {
+    /// The frontend.
+    pub frontend: FrontendName,
+    /// The host.
+    pub host: Option<Pattern>,
+    /// How the path begins.
+    pub path: Option<Pattern>,
 }
 
 /// Which services a rule is about.
@@ -239,6 +252,17 @@ pub struct Exposure {
     pub policy: Policy,
     /// How the backend is written; unknown where the service is gone and only the record tells of it.
     pub layout: Option<Arc<Layout>>,
+    /// Which requests the target's frontends send there.
+    pub routes: Vec<RouteTo>,
+}
+
+/// Requests that a frontend of the target sends to a backend.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RouteTo {
+    /// The frontend.
+    pub frontend: FrontendName,
+    /// The requests.
+    pub of: RouteKey,
 }
 
 /// What an exposure's servers are called, everything but the slot filled in.

@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::exposure::{Exposure, Layout, Names, OtherZones, Policy, Role, Rule, Selector, Services};
+use crate::exposure::{
+    Exposure, Layout, Names, OtherZones, Policy, Role, RoutePattern, RouteTo, Rule, Selector, Services,
+};
 use crate::guard::Wish;
+use crate::haproxy::keywords::{HostName, InvalidKeyword};
 use crate::instance::{Health, Instance, Lifecycle};
 use crate::name::{BackendName, InvalidName, Label, ServiceKey, TargetName};
 use crate::pattern::{NoValue, Pattern, Place};
+use crate::render::{InvalidValue, PathPrefix, RouteKey};
 use crate::slots::{NameScheme, NoName, Shape};
 use crate::weight::Weight;
 
@@ -40,6 +44,14 @@ pub enum Unexposed {
         /// What is wrong with them.
         why: NoName,
     },
+    /// A route's host or path would be none.
+    #[error("service {service} is left out: {why}; change backend.route or the service's name")]
+    Route {
+        /// The service.
+        service: ServiceKey,
+        /// What is wrong with it.
+        why: InvalidRoute,
+    },
     /// Two services on one backend.
     #[error(
         "service {service} is left out: backend {backend} already takes {other}; give each its own backend.name"
@@ -52,6 +64,20 @@ pub enum Unexposed {
         /// The one that has it.
         other: ServiceKey,
     },
+}
+
+/// What makes no route.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum InvalidRoute {
+    /// Not a host.
+    #[error(transparent)]
+    Host(#[from] InvalidKeyword),
+    /// Not a path.
+    #[error(transparent)]
+    Path(#[from] InvalidValue),
+    /// Neither host nor path.
+    #[error("a route has neither a host nor a path")]
+    Empty,
 }
 
 /// A service and the instances that its source reports.
@@ -127,7 +153,9 @@ fn fallback(rule: &Rule, service: &ServiceView<'_>) -> Result<Option<Exposure>, 
         if fallback.all { Selector::default() } else { Selector { inverted: true, ..rule.select.clone() } };
     let mut exposure = make(rule, service, &fallback.backend, &fallback.names, Role::Fallback, select)?;
     // Clients come in by the first backend's frontend; a second one could not listen at the same place.
-    exposure.layout = Some(Arc::new(Layout { binds: Vec::new(), ..Layout::clone(&rule.layout) }));
+    exposure.layout =
+        Some(Arc::new(Layout { binds: Vec::new(), routes: Vec::new(), ..Layout::clone(&rule.layout) }));
+    exposure.routes = Vec::new();
     Ok(Some(exposure))
 }
 
@@ -150,6 +178,8 @@ fn make(
             pattern.names(value).map_err(|why| Unexposed::SlotNames { service: key.clone(), why })?,
         ),
     };
+    let routes =
+        rule.layout.routes.iter().map(|route| route_to(route, &key, value)).collect::<Result<_, _>>()?;
     let slots = rule.slots.clone();
     Ok(Exposure {
         service: key,
@@ -161,7 +191,35 @@ fn make(
         select,
         policy: rule.policy.clone(),
         layout: Some(rule.layout.clone()),
+        routes,
     })
+}
+
+fn route_to(
+    route: &RoutePattern,
+    service: &ServiceKey,
+    value: impl Fn(Place) -> Option<String>,
+) -> Result<RouteTo, Unexposed> {
+    let fill = |pattern: &Option<Pattern>| {
+        let filled = pattern.as_ref().map(|pattern| pattern.fill(&value)).transpose();
+        filled.map_err(|why| Unexposed::NoValue { service: service.clone(), why })
+    };
+    let (host, path) = (fill(&route.host)?, fill(&route.path)?);
+    let of = route_key(host.as_deref(), path.as_deref());
+    let of = of.map_err(|why| Unexposed::Route { service: service.clone(), why })?;
+    Ok(RouteTo { frontend: route.frontend.clone(), of })
+}
+
+/// The route for a host, a path, or both.
+pub fn route_key(host: Option<&str>, path: Option<&str>) -> Result<RouteKey, InvalidRoute> {
+    let host = host.map(HostName::new).transpose()?;
+    let path = path.map(PathPrefix::new).transpose()?;
+    match (host, path) {
+        (Some(host), Some(path)) => Ok(RouteKey::HostAndPath(host, path)),
+        (Some(host), None) => Ok(RouteKey::Host(host)),
+        (None, Some(path)) => Ok(RouteKey::Path(path)),
+        (None, None) => Err(InvalidRoute::Empty),
+    }
 }
 
 /// A placeholder's value for a service: what all its instances agree on.
@@ -239,10 +297,8 @@ mod tests {
     use crate::render::{Bind, BindAddress};
     use crate::slots::SlotScheme;
 
-    #[test]
-    fn only_the_first_backend_of_a_rule_has_a_frontend() {
+    fn exposed(service: &str, layout: Layout) -> Exposed {
         let target: TargetName = "own".parse().unwrap();
-        let at: BindAddress = "127.0.0.1:80".parse().unwrap();
         let fallback = FallbackRule {
             backend: "{service}-far".parse().unwrap(),
             names: SlotScheme::default().names,
@@ -256,15 +312,48 @@ mod tests {
             slots: SlotScheme::default(),
             select: Selector::default(),
             fallback: Some(fallback),
-            layout: Arc::new(Layout { binds: vec![Bind::plain(at)], ..Layout::default() }),
+            layout: Arc::new(layout),
             policy: Policy::default(),
         };
-        let key = ServiceKey { source: "fleet".parse().unwrap(), service: "web".parse().unwrap() };
-        let exposed = expose(&[rule], &target, &[ServiceView { key: &key, instances: &[] }]);
-        let binds = |name: &str| {
-            let exposure = exposed.exposures.iter().find(|(backend, _)| backend.as_str() == name);
-            exposure.unwrap().1.layout.as_ref().unwrap().binds.len()
+        let key = ServiceKey { source: "fleet".parse().unwrap(), service: service.parse().unwrap() };
+        expose(&[rule], &target, &[ServiceView { key: &key, instances: &[] }])
+    }
+
+    fn of<'e>(exposed: &'e Exposed, name: &str) -> &'e Exposure {
+        exposed.exposures.iter().find(|(backend, _)| backend.as_str() == name).unwrap().1
+    }
+
+    #[test]
+    fn only_the_first_backend_of_a_rule_has_a_frontend_and_routes() {
+        let at: BindAddress = "127.0.0.1:80".parse().unwrap();
+        let route = RoutePattern {
+            frontend: "web".parse().unwrap(),
+            host: "{service}.example.org".parse().ok(),
+            path: "/{service|upper}".parse().ok(),
         };
-        assert_eq!((binds("web"), binds("web-far")), (1, 0));
+        let layout = Layout { binds: vec![Bind::plain(at)], routes: vec![route], ..Layout::default() };
+        let exposed = exposed("shop", layout);
+        let binds = |name: &str| of(&exposed, name).layout.as_ref().unwrap().binds.len();
+        assert_eq!((binds("shop"), binds("shop-far")), (1, 0));
+        let routes = |name: &str| -> Vec<String> {
+            of(&exposed, name).routes.iter().map(|route| route.of.to_string()).collect()
+        };
+        assert_eq!(routes("shop"), ["shop.example.org/SHOP"]);
+        assert!(routes("shop-far").is_empty());
+    }
+
+    #[test]
+    fn a_service_whose_name_makes_no_route_is_left_out_and_told() {
+        let route = |path: &str| RoutePattern {
+            frontend: "web".parse().unwrap(),
+            host: None,
+            path: path.parse().ok(),
+        };
+        for (path, says) in [("/{region}", "has no value here"), ("{service}", "must begin with /")] {
+            let exposed = exposed("shop", Layout { routes: vec![route(path)], ..Layout::default() });
+            assert!(exposed.exposures.is_empty());
+            let told = exposed.unexposed[0].to_string();
+            assert!(told.starts_with("service fleet/shop is left out") && told.contains(says), "{told}");
+        }
     }
 }

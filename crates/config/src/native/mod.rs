@@ -22,17 +22,17 @@ use serde_json::Value;
 pub use admin::{Admin, AdminServer, Listen};
 pub use expose::{
     Alpn, Backend, BackendRule, Bind, BindRule, BringUp, CheckMethod, Drain, Expose, Fallback, Growth, Guard,
-    GuardRule, HttpCheck, InitState, InvalidServiceRef, Mode, OtherZones, Own, Probe, Select, SendProxy,
-    Server, ServiceRef, Slots, SlowStart, Ssl, TlsVersion, Verify, Zone,
+    GuardRule, HttpCheck, InitState, InvalidServiceRef, Mode, OtherZones, Own, Probe, Route, Select,
+    SendProxy, Server, ServiceRef, Slots, SlowStart, Ssl, TlsVersion, Verify, Zone,
 };
 pub use last_good::LastGood;
 pub use load::{Config, LoadError};
 pub use log::{Log, LogFormat, LogLevel};
 pub use source::{FileFormat, FileSource, Source};
 pub use target::{
-    Address, AtExit, ExternalProcess, FilePiece, Listeners, ManagedProcess, ManagedReach, ManagedTarget,
-    MaxReloads, OnExit, OwnProcess, Piece, ProcessRule, Reach, Reload, ReloadBudget, ReloadBy, RuntimeReach,
-    RuntimeTarget, Settle, Stop, Target, TextPiece,
+    Address, AtExit, CertificateList, ExternalProcess, FilePiece, Frontend, Listeners, ManagedFrontend,
+    ManagedProcess, ManagedReach, ManagedTarget, MaxReloads, OnExit, OwnProcess, Piece, ProcessRule, Reach,
+    Reload, ReloadBudget, ReloadBy, RuntimeReach, RuntimeTarget, Settle, Stop, Target, TextPiece,
 };
 
 use crate::format;

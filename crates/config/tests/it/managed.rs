@@ -304,6 +304,66 @@ fn each_wrong_layout_says_what_to_do() {
 }
 
 #[test]
+fn a_frontend_and_its_routes_are_as_they_say() {
+    let config = parse(COMPLETE).unwrap();
+    let edge = reach_of(&config, "edge");
+    let [public, streams] = edge.frontends.as_slice() else { panic!("{:?}", edge.frontends) };
+    let binds: Vec<_> = public.section.binds.iter().map(ToString::to_string).collect();
+    let list = "/etc/haproxy/haproxy.cfg.public.crt-list";
+    assert_eq!(binds, ["*:8443".to_owned(), format!("*:9443 ssl crt-list {list} strict-sni")]);
+    assert_eq!(
+        public.maps.each_ref().map(|map| map.as_str()),
+        ["/etc/haproxy/haproxy.cfg.public.hosts.map", "/etc/haproxy/haproxy.cfg.public.paths.map"]
+    );
+    let [certificates] = public.certificates.as_slice() else { panic!("{:?}", public.certificates) };
+    assert_eq!(certificates.list.as_str(), list);
+    let from: Vec<_> = certificates.from.iter().map(ToString::to_string).collect();
+    assert_eq!(from, ["/etc/roster/first.pem", "/etc/roster/certs"]);
+    assert_eq!((streams.section.mode.word(), streams.certificates.len()), ("tcp", 0));
+    let routes: Vec<_> = config.rules.iter().flat_map(|rule| &rule.layout.routes).collect();
+    let [host, both] = routes.as_slice() else { panic!("{routes:?}") };
+    assert_eq!(host.host.as_ref().unwrap().as_str(), "{service}.example.org");
+    assert_eq!(both.path.as_ref().unwrap().as_str(), "/{service}");
+}
+
+#[test]
+fn each_wrong_frontend_and_route_says_what_to_do() {
+    let target = "{ config: h.cfg, frontends: { web: { bind: '*:80' }, raw: { bind: '*:81', mode: tcp } } }";
+    let routes = format!("{}expose: [{{ backend: {{ route: {{}} }} }}]", with(target));
+    let shown = each_wrong(
+        &routes,
+        &[
+            "{ host: a.org }",
+            "{ frontend: web }",
+            "{ frontend: wob, host: a.org }",
+            "{ frontend: raw, host: a.org }",
+            "{ frontend: web, host: 'a b' }",
+            "{ frontend: web, host: '{slot}.org' }",
+            "{ frontend: web, path: api }",
+            "[{ frontend: web, path: /api }, { frontend: web, hots: a.org }]",
+        ],
+    );
+    let frontends = with("{ config: h.cfg, frontends: { {} } }");
+    let more = each_wrong(
+        &frontends,
+        &[
+            "web: {}",
+            "'my web': { bind: '*:80' }",
+            "web: { bind: '*:80', lines: 'bind *:81' }",
+            "web: { bind: { at: '*:443', crt_list: a.txt, certificates: certs } }",
+            "web: { bind: { at: '*:443', certificates: 'my certs' } }",
+            "web: { bind: ['*:80', '0.0.0.0:80'] }",
+        ],
+    );
+    let elsewhere = format!(
+        "{}expose: [{{ backend: {{ bind: {{ at: '*:443', certificates: certs }} }} }}]",
+        with("{ config: h.cfg }")
+    );
+    let runtime = format!("{MINIMAL}expose: [{{ backend: {{ route: {{ frontend: web, path: / }} }} }}]");
+    assert_snapshot!(format!("{shown}\n{more}\n{}\n\n{}", errors(&elsewhere), errors(&runtime)));
+}
+
+#[test]
 fn the_example_is_a_configuration() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/managed");
     let text = fs::read_to_string(example.join("roster.yaml")).unwrap();

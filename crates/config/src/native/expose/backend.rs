@@ -4,7 +4,7 @@ use roster_core::render::{Balance, FieldName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BindRule, HttpCheck, Mode};
+use super::{BindRule, HttpCheck, Mode, Route};
 use crate::format;
 use crate::value::OneOrMany;
 
@@ -54,6 +54,10 @@ pub struct Backend {
     /// it, write one in the target's `sections`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bind: Option<OneOrMany<BindRule>>,
+    /// Managed target: which requests the target's own `frontends` send to this backend. Routes come and go without a
+    /// reload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<OneOrMany<Route>>,
 }
 
 /// What of a backend is Roster's.
@@ -94,6 +98,7 @@ impl Default for Backend {
             http_check: None,
             cookie: None,
             bind: None,
+            route: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use roster_core::render::{self, BindAddress, BindName, BindTls};
+use roster_core::render::{self, BindAddress, BindName, BindTls, FilePath};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,7 @@ use super::Alpn;
 use crate::document::Path;
 use crate::format;
 use crate::native::resolve::{Resolve, item_of};
+use crate::native::target::CertificateList;
 use crate::value::OneOrMany;
 
 /// Where to listen: the address alone, or a mapping.
@@ -40,6 +41,11 @@ pub struct Bind {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub crt_list: Option<PathBuf>,
+    /// Clients speak TLS, with these certificates: PEM files with chain and key, or folders of which each `*.pem` is taken.
+    /// Roster keeps a list of them and gives new and renewed ones to HAProxy without a reload. Only for a target's
+    /// `frontends`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<OneOrMany<PathBuf>>,
     /// Whether a client that asks for no known name is turned away; else it gets the list's first certificate.
     #[serde(default)]
     pub strict_sni: bool,
@@ -68,17 +74,21 @@ pub enum TlsVersion {
     V1_3,
 }
 
+/// Where the lists of certificates that Roster keeps are put: the path of one so called, and all of them.
+pub(crate) type Lists<'l> = (&'l dyn Fn(&str) -> PathBuf, &'l mut Vec<CertificateList>);
+
 /// What is wrong with one of them is put down with its place; there is then nothing.
-pub(super) fn resolve(
+pub(crate) fn resolve(
     cx: &mut Resolve<'_>,
     at: &Path,
     rules: Option<&OneOrMany<BindRule>>,
+    mut lists: Option<Lists<'_>>,
 ) -> Option<Vec<render::Bind>> {
     let rules = rules.into_iter().flat_map(OneOrMany::iter);
     let binds: Vec<(Path, Option<render::Bind>)> = rules
         .map(|(item, rule)| {
             let at = item_of(at, item);
-            let bind = rule.resolve(cx, &at);
+            let bind = rule.resolve(cx, &at, lists.as_mut());
             (at, bind)
         })
         .collect();
@@ -98,25 +108,45 @@ pub(super) fn resolve(
 }
 
 impl BindRule {
-    fn resolve(&self, cx: &mut Resolve<'_>, at: &Path) -> Option<render::Bind> {
+    fn resolve(
+        &self,
+        cx: &mut Resolve<'_>,
+        at: &Path,
+        lists: Option<&mut Lists<'_>>,
+    ) -> Option<render::Bind> {
         match self {
             BindRule::At(address) => Some(render::Bind::plain(address.clone())),
-            BindRule::Full(bind) => bind.resolve(cx, at),
+            BindRule::Full(bind) => bind.resolve(cx, at, lists),
         }
     }
 }
 
 impl Bind {
-    fn resolve(&self, cx: &mut Resolve<'_>, at: &Path) -> Option<render::Bind> {
+    fn resolve(
+        &self,
+        cx: &mut Resolve<'_>,
+        at: &Path,
+        lists: Option<&mut Lists<'_>>,
+    ) -> Option<render::Bind> {
         if self.v4v6 && !matches!(self.at, BindAddress::Ip(IpAddr::V6(_), _)) {
             cx.key_problem(
                 &at.join("v4v6"),
                 "`v4v6` is for an address such as [::]:80; write that, or remove `v4v6`",
             );
         }
-        let tls = if let Some(crt_list) = &self.crt_list {
+        let list = match (&self.crt_list, &self.certificates) {
+            (Some(list), None) => Some(cx.file_path(&at.join("crt_list"), list)?),
+            (None, Some(from)) => Some(kept_list(cx, &at.join("certificates"), from, lists)?),
+            (Some(_), Some(_)) => {
+                let message = "`crt_list` and `certificates` are both given; remove one of the two";
+                cx.key_problem(&at.join("certificates"), message);
+                return None;
+            }
+            (None, None) => None,
+        };
+        let tls = if let Some(crt_list) = list {
             Some(BindTls {
-                crt_list: cx.file_path(&at.join("crt_list"), crt_list)?,
+                crt_list,
                 strict_sni: self.strict_sni,
                 oldest: self.ssl_min_ver.map(TlsVersion::keyword),
                 alpn: self.alpn.map(Alpn::keyword),
@@ -141,10 +171,40 @@ impl Bind {
             ("alpn", self.alpn.is_some()),
         ];
         for (key, _) in keys.into_iter().filter(|(_, given)| *given) {
-            let message = format!("`{key}` does nothing without `crt_list`; add that, or remove `{key}`");
+            let message = format!(
+                "`{key}` does nothing without `crt_list` or `certificates`; add one, or remove `{key}`"
+            );
             cx.key_problem(&at.join(key), message);
         }
     }
+}
+
+/// The path of a list of these certificates that Roster keeps.
+fn kept_list(
+    cx: &mut Resolve<'_>,
+    at: &Path,
+    from: &OneOrMany<PathBuf>,
+    lists: Option<&mut Lists<'_>>,
+) -> Option<FilePath> {
+    let Some((path, lists)) = lists else {
+        let message = "`certificates` is for a bind of the target's `frontends`; write one there with a `route` here, or \
+                       give a `crt_list` of your own";
+        cx.key_problem(at, message);
+        return None;
+    };
+    let from: Vec<_> = from
+        .iter()
+        .map(|(item, from)| (item_of(at, item), from))
+        .map(|(at, from)| cx.file_path(&at, from))
+        .collect();
+    let from: Vec<FilePath> = from.into_iter().collect::<Option<_>>()?;
+    let name = match lists.len() {
+        0 => "crt-list".to_owned(),
+        before => format!("{}.crt-list", before + 1),
+    };
+    let list = cx.file_path(at, &path(&name))?;
+    lists.push(CertificateList { list: list.clone(), from });
+    Some(list)
 }
 
 impl TlsVersion {

@@ -66,6 +66,7 @@ impl Backend {
             ("http_check", self.http_check.is_some()),
             ("cookie", self.cookie.is_some()),
             ("bind", self.bind.is_some()),
+            ("route", self.route.is_some()),
         ];
         keys.into_iter().filter(|(_, given)| *given).map(|(key, _)| key)
     }
@@ -80,14 +81,16 @@ impl Backend {
             Some(check) => Some(check.resolve(cx, &at.join("http_check"))?),
             None => None,
         };
-        let binds = super::bind::resolve(cx, &at.join("bind"), self.bind.as_ref())?;
+        let binds = super::bind::resolve(cx, &at.join("bind"), self.bind.as_ref(), None);
+        let routes = super::route::resolve(cx, &at.join("route"), self.route.as_ref());
         Some(Layout {
             mode: self.mode.map(Mode::keyword).unwrap_or_default(),
             balance: self.balance.clone().unwrap_or_default(),
             lines: lines?,
             check,
             cookie: self.cookie.clone(),
-            binds,
+            binds: binds?,
+            routes: routes?,
         })
     }
 
@@ -153,7 +156,7 @@ fn range(cx: &mut Resolve<'_>, at: &Path, codes: &OneOrMany<u16>) -> Option<Stat
 }
 
 impl Mode {
-    fn keyword(self) -> render::Mode {
+    pub(crate) fn keyword(self) -> render::Mode {
         match self {
             Mode::Http => render::Mode::Http,
             Mode::Tcp => render::Mode::Tcp,

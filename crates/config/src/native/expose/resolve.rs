@@ -1,16 +1,17 @@
 //! From the file's rules to those of the planner.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use roster_core::exposure::{FallbackRule, Layout, Policy, Rule, Services};
 use roster_core::name::{SourceName, TargetName};
+use roster_core::render::FrontendName;
 use roster_core::slots::{NameScheme, SlotScheme};
 
-use super::{BackendRule, Expose, GuardRule};
+use super::{Backend, BackendRule, Expose, GuardRule, Mode};
 use crate::document::Path;
-use crate::native::File;
 use crate::native::resolve::{Resolve, item_of};
+use crate::native::{File, Frontend, Target};
 use crate::value::OneOrMany;
 
 /// How long a freed slot rests where servers have cookies and the file says nothing.
@@ -134,7 +135,35 @@ fn layout(
             cx.key_problem(&at.join(key), message);
         }
     }
+    frontends(cx, &at, file, backend, targets);
     backend.layout(cx, &at, expose.server.as_ref())
+}
+
+/// Routes lead from frontends that a target has.
+fn frontends(
+    cx: &mut Resolve<'_>,
+    at: &Path,
+    file: &File,
+    backend: &Backend,
+    targets: &BTreeSet<TargetName>,
+) {
+    let managed = targets.iter().filter_map(|name| match file.targets.get(name) {
+        Some(Target::Managed(target)) => Some(target),
+        _ => None,
+    });
+    let known: BTreeMap<&FrontendName, &Frontend> = managed.flat_map(|target| &target.frontends).collect();
+    let names: Vec<&str> = known.keys().map(|name| name.as_str()).collect();
+    for (item, route) in backend.route.iter().flat_map(OneOrMany::iter) {
+        let at = item_of(&at.join("route"), item).join("frontend");
+        match known.get(&route.frontend) {
+            Some(frontend) if frontend.mode == Some(Mode::Tcp) => {
+                let message = "this frontend has `mode: tcp` and sees no requests; let it be `http`, or remove the route";
+                cx.problem(&at, message);
+            }
+            Some(_) => {}
+            None => cx.unknown(&at, "frontend", route.frontend.as_str(), &names),
+        }
+    }
 }
 
 fn policy(cx: &mut Resolve<'_>, at: &Path, expose: &Expose) -> Policy {

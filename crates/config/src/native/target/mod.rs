@@ -10,8 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use managed::{
-    AtExit, ExternalProcess, FilePiece, Listeners, ManagedProcess, ManagedReach, ManagedTarget, MaxReloads,
-    OnExit, OwnProcess, Piece, ProcessRule, Reload, ReloadBudget, ReloadBy, Settle, Stop, TextPiece,
+    AtExit, CertificateList, ExternalProcess, FilePiece, Frontend, Listeners, ManagedFrontend,
+    ManagedProcess, ManagedReach, ManagedTarget, MaxReloads, OnExit, OwnProcess, Piece, ProcessRule, Reload,
+    ReloadBudget, ReloadBy, Settle, Stop, TextPiece,
 };
 pub use runtime::{Address, RuntimeReach, RuntimeTarget};
 

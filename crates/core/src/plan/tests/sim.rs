@@ -69,6 +69,7 @@ pub(super) fn exposure() -> Exposure {
         select: Selector::default(),
         policy,
         layout: None,
+        routes: Vec::new(),
     }
 }
 

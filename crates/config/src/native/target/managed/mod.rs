@@ -1,20 +1,25 @@
 //! An HAProxy whose file Roster writes and whose process it runs, unless somebody else does.
 
+mod frontend;
 mod pace;
 mod process;
 mod reach;
 mod text;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use roster_core::render::FrontendName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use frontend::{CertificateList, Frontend, ManagedFrontend};
 pub use pace::{MaxReloads, Settle};
 pub use process::{ExternalProcess, Listeners, OnExit, OwnProcess, ProcessRule, Reload, Stop};
 pub use reach::{AtExit, ManagedProcess, ManagedReach, ReloadBudget, ReloadBy};
 pub use text::{FilePiece, Piece, TextPiece};
 
+use crate::format;
 use crate::value::{Duration, OffOr, OneOrMany};
 
 /// An HAProxy whose file Roster writes, and which it starts, watches and reloads unless `process` says otherwise. What
@@ -46,6 +51,10 @@ pub struct ManagedTarget {
     /// Whole sections of your own, such as `frontend`, `listen`, `resolvers` or `userlist`; or the file that holds them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sections: Option<OneOrMany<Piece>>,
+    /// Frontends that several services share, by name. Exposures send requests to their backends by `route`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "format::Named<format::FrontendName, Frontend>")]
+    pub frontends: BTreeMap<FrontendName, Frontend>,
     /// Who runs HAProxy: `own` for Roster, or how it is reloaded where somebody else does.
     #[serde(default)]
     pub process: ProcessRule,

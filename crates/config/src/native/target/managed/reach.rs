@@ -8,7 +8,7 @@ use roster_core::haproxy::keywords::Millis;
 use roster_core::name::TargetName;
 use roster_core::render::{FilePath, Ours, UserText};
 
-use super::{ExternalProcess, Listeners, ManagedTarget, ProcessRule};
+use super::{ExternalProcess, Listeners, ManagedFrontend, ManagedTarget, ProcessRule};
 use crate::document::Path;
 use crate::native::resolve::Resolve;
 
@@ -23,6 +23,8 @@ pub struct ManagedReach {
     pub run_dir: PathBuf,
     /// The operator's own text, read. Nothing in it works against [`ManagedReach::ours`].
     pub user: UserText,
+    /// The frontends that several services share, in the order of their names.
+    pub frontends: Vec<ManagedFrontend>,
     /// The `stats socket` that goes into the file; at most 90 bytes.
     pub stats_socket: FilePath,
     /// Where the servers' state is kept over a reload; in `run_dir`.
@@ -165,12 +167,14 @@ impl ManagedTarget {
         let run_dir = run_dir?;
         let (stats_socket, state_file) = (stats_socket?, run_dir.file(cx, "server-state")?);
         let config = cx.absolute(&self.config);
+        let frontends = self.frontends(cx, at, &config);
         let user = self.user_text(cx, at, &config, &ours(&stats_socket, &state_file, hard_stop_after))?;
         Some(ManagedReach {
             config,
             haproxy: cx.program(&self.haproxy),
             run_dir: PathBuf::from(run_dir.folder.as_str()),
             user,
+            frontends: frontends?,
             stats_socket,
             state_file,
             hard_stop_after,
