@@ -30,6 +30,8 @@ pub(crate) struct Running {
     pub worker: Option<u32>,
     /// How often it came to serve.
     pub times: u64,
+    /// How many workers finish what they have, as last counted; unknown where nobody could say.
+    pub old_workers: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -37,7 +39,8 @@ enum Order {
     Start(Box<Program>, Option<Adoptable>, oneshot::Sender<Result<Began, ProcessError>>),
     Reload(oneshot::Sender<Result<Reload, ProcessError>>),
     Replace(Box<Program>, oneshot::Sender<Result<Reload, ProcessError>>),
-    OldOnes(oneshot::Sender<Option<usize>>),
+    /// Counts the workers that finish; whoever waits for the number is told it.
+    OldOnes(Option<oneshot::Sender<Option<usize>>>),
     Stop(Patience, oneshot::Sender<Stopped>),
 }
 
@@ -57,6 +60,12 @@ struct Task {
     reporter: Reporter,
 }
 
+impl Running {
+    fn ended(&mut self) {
+        (self.master, self.old_workers) = (None, None);
+    }
+}
+
 impl Steward {
     /// Starts the task. It has no process yet, and ends when what is returned is dropped.
     pub(crate) fn start(target: TargetName, reporter: Reporter, tasks: &TaskTracker) -> Self {
@@ -70,7 +79,13 @@ impl Steward {
                         Some(order) => task.obey(order).await,
                         None => break,
                     },
-                    event = next(&mut task.kept) => task.take(event),
+                    event = next(&mut task.kept) => {
+                        let serves = matches!(event, ProcessEvent::Serving { .. });
+                        task.take(event);
+                        if serves {
+                            task.count().await;
+                        }
+                    }
                 }
             }
         });
@@ -110,7 +125,15 @@ impl Steward {
 
     /// How many processes finish what they have; unknown while nobody says.
     pub(crate) async fn old_ones(&self) -> Option<usize> {
-        self.ask(Order::OldOnes).await
+        self.ask(|reply| Order::OldOnes(Some(reply))).await
+    }
+
+    /// Has them counted without waiting for the number: a master that stands still would take its time.
+    pub(crate) fn count_old_ones(&self) {
+        if self.orders.capacity() == WAITING {
+            // Refused only where something is under way, after which it is asked for again.
+            self.orders.try_send(Order::OldOnes(None)).ok();
+        }
     }
 
     /// Ends HAProxy.
@@ -151,14 +174,10 @@ impl Task {
                 }
             }
             Order::OldOnes(reply) => {
-                let old = match &self.kept {
-                    Some(kept) => {
-                        let all = kept.processes().await.ok();
-                        all.map(|all| all.old_workers().count() + kept.former_masters())
-                    }
-                    None => None,
-                };
-                reply.send(old).ok();
+                let old = self.count().await;
+                if let Some(reply) = reply {
+                    reply.send(old).ok();
+                }
             }
             Order::Stop(patience, reply) => {
                 let stopped = match self.kept.take() {
@@ -196,14 +215,24 @@ impl Task {
         Ok(Began::Adopted)
     }
 
-    /// Keeps which process serves after a reload.
+    /// Keeps which process serves after a reload, and how many finish.
     fn learn(&self, done: &Result<Reload, ProcessError>) {
-        let worker = match done {
-            Ok(Reload::Reloaded { worker, .. }) => *worker,
+        let (worker, old) = match done {
+            Ok(Reload::Reloaded { worker, old_workers }) => (*worker, Some(*old_workers)),
             Ok(Reload::Refused { .. }) => return,
-            Err(_) => None,
+            Err(_) => (None, None),
         };
-        self.running.send_modify(|running| running.worker = worker);
+        self.running.send_modify(|running| (running.worker, running.old_workers) = (worker, old));
+    }
+
+    /// Asks how many workers finish what they have.
+    async fn count(&self) -> Option<usize> {
+        let old = match &self.kept {
+            Some(kept) => kept.old_workers().await.ok(),
+            None => None,
+        };
+        self.running.send_if_modified(|running| std::mem::replace(&mut running.old_workers, old) != old);
+        old
     }
 
     fn take(&mut self, event: ProcessEvent) {
@@ -218,11 +247,11 @@ impl Task {
             }
             ProcessEvent::Ended { pid, ended, lived, restart_in, said } => {
                 ProcessEnded { target, pid, ended, lived, restart_in, said: &said }.emit(&self.reporter);
-                self.running.send_modify(|running| running.master = None);
+                self.running.send_modify(Running::ended);
             }
             ProcessEvent::NotStarted { error, retry_in } => {
                 StartFailed { target, error: &error, retry_in: Some(retry_in) }.emit(&self.reporter);
-                self.running.send_modify(|running| running.master = None);
+                self.running.send_modify(Running::ended);
             }
         }
     }

@@ -92,6 +92,12 @@ impl Master<'_> {
         }
     }
 
+    /// Whether nobody listens here at this moment.
+    pub(super) async fn refuses(self) -> bool {
+        let connected = timeout(self.limit, UnixStream::connect(self.socket)).await;
+        matches!(connected, Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused)
+    }
+
     /// Waits until this process is the master here and a worker of it serves. From 3.1 on a worker is listed before it
     /// has read its file, so it is asked itself. Never returns otherwise.
     pub(super) async fn until_serving(self, master: u32) -> u32 {

@@ -1,6 +1,7 @@
 //! What is started, and how.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::process::Command;
@@ -8,8 +9,10 @@ use std::time::Duration;
 
 use roster_core::haproxy::Version;
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 
 use super::ProcessError;
+use super::beside;
 use super::child::{Process, RunError, run};
 use super::life::Backoff;
 use super::master::Master;
@@ -21,6 +24,10 @@ use crate::managed::listen::hand_over;
 const VERSION_LIMIT: Duration = Duration::from_secs(10);
 /// What a Unix socket's path has room for, less what HAProxy adds to it while it binds.
 const LONGEST_SOCKET: usize = 90;
+/// How often, and how long after one another, a socket is looked at that seems to be deserted: a process has no command
+/// line for a moment while it executes itself anew.
+const LOOKS: u32 = 2;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 /// Variables that speak to Roster itself: a HAProxy that acted on them would speak in its name, or take itself for a
 /// master that executed itself anew.
 const WITHHELD: &[&str] = &[
@@ -124,16 +131,33 @@ impl Program {
     }
 
     /// The HAProxy that answers on the master socket now, if any, for [`adopt`](super::Supervisor::adopt) where no
-    /// record was kept.
+    /// record was kept. A socket that one left behind which is gone, as after a crash of the machine, is removed.
     pub async fn running(&self) -> Option<Adoptable> {
         if !self.master_socket.exists() {
             return None;
         }
-        // Left by one that ended, or a master executes itself anew, which refuses connections meanwhile.
+        if self.is_deserted().await {
+            fs::remove_file(&self.master_socket).ok();
+            return None;
+        }
+        // A master that executes itself anew refuses connections meanwhile.
         let limit = self.limits.answer.min(Duration::from_secs(1));
         let all = Master { socket: &self.master_socket, limit }.show_proc().await.ok()?;
         let process = Process::follow(all.master).ok()?;
         Some(Adoptable { pid: process.pid(), started: process.started() })
+    }
+
+    /// Whether nobody listens on the master socket, and no process is there that will.
+    async fn is_deserted(&self) -> bool {
+        for look in 0..LOOKS {
+            if look > 0 {
+                sleep(BETWEEN_LOOKS).await;
+            }
+            if !self.master().refuses().await || beside::is_anyone_on(self) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Refuses what cannot work, before anything is started, and tells the version.
@@ -203,5 +227,65 @@ impl Program {
         } else {
             ProcessError::CannotRun { binary, source }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+    use std::time::Instant;
+
+    use super::*;
+
+    /// Sooner than whoever waits for an answer gives up.
+    const AT_ONCE: Duration = Duration::from_millis(900);
+
+    fn program(folder: &tempfile::TempDir) -> Program {
+        Program::new("haproxy", "haproxy.cfg", folder.path().join("master.sock"), "output")
+    }
+
+    /// A socket that is there without anybody who listens, as after a crash of the machine.
+    fn left_behind(program: &Program) {
+        drop(UnixListener::bind(&program.master_socket).unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_a_crash_left_is_removed_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = program(&folder);
+        left_behind(&program);
+        let began = Instant::now();
+        assert_eq!(program.running().await, None);
+        assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+        assert!(!program.master_socket.exists());
+    }
+
+    #[tokio::test]
+    async fn the_socket_of_a_master_that_executes_itself_anew_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = program(&folder);
+        left_behind(&program);
+        // What a master's command line looks like, of a process that does not listen.
+        let mut master = Command::new("/bin/sh")
+            .args(["-c", "read line; exit 0", "haproxy", "-W", "-db", "-S"])
+            .arg(program.master_socket_argument())
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        assert_eq!(program.running().await, None);
+        assert!(program.master_socket.exists());
+        master.kill().unwrap();
+        master.wait().unwrap();
+        assert_eq!(program.running().await, None);
+        assert!(!program.master_socket.exists());
+    }
+
+    #[tokio::test]
+    async fn a_socket_on_which_somebody_listens_stays_though_nobody_answers() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = program(&folder);
+        let _listener = UnixListener::bind(&program.master_socket).unwrap();
+        assert_eq!(program.running().await, None);
+        assert!(program.master_socket.exists());
     }
 }

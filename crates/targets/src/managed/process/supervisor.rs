@@ -157,9 +157,19 @@ impl Supervisor {
         Ok(self.program.master().show_proc().await?)
     }
 
-    /// How many masters finish after they were replaced. Those that are adopted are not among them.
-    pub fn former_masters(&self) -> usize {
-        self.former.len()
+    /// How many workers finish what they have: the master's old ones, and those of masters that were replaced. A master
+    /// that has none any more and is about to end counts as one.
+    ///
+    /// # Errors
+    /// The master does not say.
+    pub async fn old_workers(&self) -> Result<usize, ProcessError> {
+        let old = self.processes().await?.old_workers().count();
+        if self.former.is_empty() {
+            return Ok(old);
+        }
+        let former: Vec<u32> = self.former.iter().map(Process::pid).collect();
+        let workers = beside::workers(&former);
+        Ok(old + former.iter().map(|pid| workers.get(pid).copied().unwrap_or(1)).sum::<usize>())
     }
 
     /// Lets go of HAProxy, which goes on.
