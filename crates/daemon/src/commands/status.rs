@@ -76,6 +76,11 @@ fn write_own(text: &mut String, own: &OwnStatus) -> std::fmt::Result {
         Some(master) => writeln!(text, "  Roster's own HAProxy, master {master}")?,
         None => writeln!(text, "  Roster's own HAProxy does not run")?,
     }
+    match own.old_workers {
+        None | Some(0) => {}
+        Some(1) => writeln!(text, "  1 old worker finishes its connections")?,
+        Some(n) => writeln!(text, "  {n} old workers finish their connections")?,
+    }
     for reason in &own.waiting {
         let due = own.due.map(|due| format!(" at {due:.0}")).unwrap_or_default();
         writeln!(text, "  waits for a reload{due}: {reason}")?;

@@ -171,10 +171,13 @@ where
                     self.identify().await;
                 }
                 Some(order) = ears.orders.recv() => self.obey(order).await,
-                () = ahead::read(&self.target, &self.name, &self.rules), if self.ahead.is_due(process) => {
-                    self.ahead.over(process);
+                read = ahead::read(&self.target, &self.name, &self.rules), if self.ahead.is_due(process) => {
+                    self.ahead.over(&self.name, process, read);
                 }
-                _ = poll.tick(), if self.is_up() => self.identify().await,
+                _ = poll.tick(), if self.is_up() => {
+                    self.identify().await;
+                    self.see_to_old_workers().await;
+                }
                 serves = own_changed(&mut self.own) => self.own_changed(serves),
                 () = tokio::time::sleep(wait) => {}
             }

@@ -79,6 +79,16 @@ where
         self.show_own();
     }
 
+    /// Keeps current how many workers finish what they have.
+    pub(super) async fn see_to_old_workers(&mut self) {
+        let Some(own) = &mut self.own else { return };
+        own.see_to_old_workers().await;
+        let shown = self.status.borrow().own.as_ref().and_then(|own| own.old_workers);
+        if own.old_workers() != shown {
+            self.show_own();
+        }
+    }
+
     /// The file follows what runs.
     pub(super) fn ran(&mut self, passed: &mut Passed) {
         if let Some(own) = &mut self.own {

@@ -43,6 +43,7 @@ struct Targets {
     pending: Family<OfTarget, Gauge>,
     missing: Family<OfTarget, Gauge>,
     guards: Family<OfTarget, Gauge>,
+    old_workers: Family<OfTarget, Gauge>,
     slots: Family<OfSlots, Gauge>,
     held: Family<OfHold, Gauge>,
 }
@@ -100,6 +101,9 @@ impl Targets {
         self.pending.get_or_create(&of).set(whole(pending));
         self.missing.get_or_create(&of).set(whole(missing));
         self.guards.get_or_create(&of).set(whole(guards));
+        if let Some(count) = target.own.as_ref().and_then(|own| own.old_workers) {
+            self.old_workers.get_or_create(&of).set(whole(count));
+        }
         for (backend, status) in &target.backends {
             self.set_backend(name, backend, status);
         }
@@ -127,6 +131,8 @@ impl Targets {
             self.missing,
         );
         to.register("guard_active", "Backends in which a guard holds changes back", self.guards);
+        let help = "HAProxy's workers that were replaced and finish their connections";
+        to.register("haproxy_old_workers", help, self.old_workers);
         to.register("slots", "Servers, by where they stand", self.slots);
         to.register("held", "Servers that a guard keeps from leaving", self.held);
     }

@@ -9,6 +9,7 @@ use roster_core::plan::{Standing, Status};
 use super::*;
 use crate::keeper::{BackendStatus, TargetStatus};
 use crate::overview::SourceStatus;
+use crate::own::OwnStatus;
 
 fn fleet() -> SourceName {
     "fleet".parse().unwrap()
@@ -45,7 +46,8 @@ fn overview() -> Overview {
         backend.servers.insert(server.parse().unwrap(), standing);
     }
     let backends = [("web".parse().unwrap(), backend)].into();
-    let target = TargetStatus { trouble: Some("no".into()), backends, ..TargetStatus::default() };
+    let own = Some(OwnStatus { old_workers: Some(2), ..OwnStatus::default() });
+    let target = TargetStatus { trouble: Some("no".into()), own, backends, ..TargetStatus::default() };
     Overview { sources: [(fleet(), source)].into(), targets: [(local(), target)].into() }
 }
 
@@ -72,6 +74,7 @@ fn a_scrape_tells_what_is_and_what_was_counted() {
         r#"roster_target_up{target="local"} 0"#,
         r#"roster_pending_operations{target="local"} 5"#,
         r#"roster_guard_active{target="local"} 1"#,
+        r#"roster_haproxy_old_workers{target="local"} 2"#,
         r#"roster_held{target="local",backend="web",guard="share"} 3"#,
         r#"roster_slots{target="local",backend="web",state="active"} 2"#,
         r#"roster_slots{target="local",backend="web",state="down"} 0"#,

@@ -14,6 +14,10 @@ use crate::keeper::Passed;
 pub(crate) struct OwnStatus {
     /// The master; none while none serves.
     pub master: Option<u32>,
+    /// How many workers finish the connections that they had when they were replaced; none where that is not known, as
+    /// where somebody else runs HAProxy.
+    #[serde(default)]
+    pub old_workers: Option<usize>,
     /// Why HAProxy is to be reloaded.
     pub waiting: Vec<String>,
     /// When that is due.
@@ -55,11 +59,28 @@ impl Own {
         if is_up { self.reload_words(agenda, now) } else { vec!["HAProxy does not run".to_owned()] }
     }
 
+    /// How many workers finish what they have, as last counted.
+    pub(crate) fn old_workers(&self) -> Option<usize> {
+        self.steward.running().old_workers
+    }
+
+    /// Has those workers counted while there are any, and lets go of what only they had once there are none.
+    pub(crate) async fn see_to_old_workers(&mut self) {
+        let running = self.steward.running();
+        match running.old_workers {
+            Some(0) => self.release().await,
+            _ if running.master.is_some() => self.steward.count_old_ones(),
+            _ => {}
+        }
+    }
+
     /// How it is doing.
     pub(crate) fn status(&self, agenda: &Agenda, now: Timestamp) -> OwnStatus {
         let waiting = if self.due.is_some() { self.reload_words(agenda, now) } else { Vec::new() };
+        let running = self.steward.running();
         OwnStatus {
-            master: self.steward.running().master.map(|master| master.pid),
+            master: running.master.map(|master| master.pid),
+            old_workers: running.old_workers,
             waiting,
             due: self.due.map(|due| due.at),
             troubles: self.retry.told(),
