@@ -81,7 +81,8 @@ fn target(text: &mut String, looked: &Looked, verbose: bool) -> std::fmt::Result
     for (place, reason) in looked.reloads.iter().enumerate() {
         let name = &looked.name;
         match place {
-            0 if reason.contains("does not run") => writeln!(text, "{name}: {reason}; it is started")?,
+            // Nobody serves.
+            0 if looked.passed.process.is_none() => writeln!(text, "{name}: {reason}; it is started")?,
             0 => writeln!(text, "{name}: one reload: {reason}")?,
             _ => writeln!(text, "{name}:   with it: {reason}")?,
         }
