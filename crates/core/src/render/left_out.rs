@@ -11,7 +11,7 @@ use crate::weight::ServerId;
 /// the others from being served. What comes first in the document goes first.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub enum LeftOut {
-    /// A section with the name of another one that would be found by it.
+    /// A section with the name of another one that would be found by it, `defaults roster` among them from 3.3 on.
     #[error("{0} is left out: a section before it has the same name; rename one of the services")]
     Section(SectionKey),
     /// A bind to where something before it listens.

@@ -13,12 +13,16 @@
 //! `from` makes 2.6 complain of every section that does not. The one `defaults` has a name ([`DEFAULTS`]), which
 //! `add backend` of HAProxy 3.4 needs. Each of our pools has its own `load-server-state-from-file`, so that it counts
 //! whatever the operator's `defaults` say and changes nothing for the operator's own backends.
+//!
+//! From 3.4 on the profiles follow at the very end, where no section follows them. They build on a copy of the one
+//! `defaults`: HAProxy warns of a section that is both named with `from` and used without being named.
 
 mod balance;
 mod bind;
 mod left_out;
 mod line;
 mod lost;
+mod profile;
 mod proxy;
 mod route;
 mod structure;
@@ -36,13 +40,16 @@ pub use balance::{Balance, Mode};
 pub use bind::{Bind, BindAddress, BindTls, TlsVersion};
 pub use left_out::LeftOut;
 pub use line::{InvalidLine, MAX_LINE, Malformed, Place, RawLine};
+pub use profile::{LiveBackend, Profile};
 pub use proxy::{
     Backend, CheckMethod, Frontend, HttpCheck, Listen, Pool, Section, SectionKey, ServerLine, StatusRange,
 };
 pub use route::{CrtEntry, CrtList, MapFile, Route, RouteKey, Routing, SniFilter};
 pub use structure::{ReloadReason, Structure};
 pub use user::{Ours, UserPart, UserText};
-pub use value::{BindName, FieldName, FilePath, FrontendName, InvalidValue, PathPrefix, RequestPath};
+pub use value::{
+    BindName, FieldName, FilePath, FrontendName, InvalidValue, PathPrefix, ProfileName, RequestPath,
+};
 
 /// The name of the `defaults` section that holds for our sections.
 pub const DEFAULTS: &str = "roster";
@@ -58,6 +65,9 @@ pub struct Document {
     pub sections: Vec<Section>,
     /// The lists of certificates that binds name.
     pub crt_lists: Vec<CrtList>,
+    /// What backends may be made of later, while HAProxy runs. Only those that a `defaults` section can hold are written,
+    /// and only from HAProxy 3.4 on.
+    pub profiles: Vec<Profile>,
 }
 
 /// HAProxy's files as text.
@@ -73,6 +83,8 @@ pub struct Rendered {
     pub left_out: Vec<LeftOut>,
     /// Where in `config` each section of ours begins.
     marks: Vec<(usize, Option<SectionKey>)>,
+    /// Where in `config` the profiles begin; at its end if there are none.
+    profiles_from: usize,
 }
 
 /// A file beside haproxy.cfg.
@@ -178,13 +190,24 @@ pub fn render(document: &Document, version: Version) -> Result<Rendered, Vec<Ren
 impl Rendered {
     /// The section of ours that a line of `config` is in, counted from 1 as HAProxy does when it complains of one.
     pub fn section_at(&self, line: usize) -> Option<&SectionKey> {
-        let start = match line {
-            0 => return None,
-            1 => 0,
-            _ => memchr::memchr_iter(b'\n', self.config.as_bytes()).nth(line - 2)? + 1,
-        };
+        let start = self.start_of(line)?;
         let after = self.marks.partition_point(|(mark, _)| *mark <= start);
         self.marks.get(after.checked_sub(1)?)?.1.as_ref()
+    }
+
+    /// Whether a line of `config` is among the profiles. If HAProxy complains of one, the file stands without them all:
+    /// new backends then come by a reload.
+    pub fn is_profile_at(&self, line: usize) -> bool {
+        self.start_of(line).is_some_and(|start| start >= self.profiles_from)
+    }
+
+    /// Where a line begins.
+    fn start_of(&self, line: usize) -> Option<usize> {
+        match line {
+            0 => None,
+            1 => Some(0),
+            _ => Some(memchr::memchr_iter(b'\n', self.config.as_bytes()).nth(line - 2)? + 1),
+        }
     }
 }
 

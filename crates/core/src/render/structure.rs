@@ -6,7 +6,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::balance::Mode;
 use super::proxy::SectionKey;
+use super::value::ProfileName;
 
 /// A file without what can be changed while HAProxy runs: addresses, weights and maintenance of our servers, whole
 /// servers where the balance algorithm takes them live, what maps and crt-lists hold, and the order of our sections.
@@ -19,6 +21,9 @@ pub struct Structure {
     pub(super) user_sections: String,
     /// By key.
     pub(super) proxies: Vec<Proxy>,
+    /// By name.
+    #[serde(default)]
+    pub(super) profiles: Vec<KnownProfile>,
 }
 
 /// A section's share in it.
@@ -29,6 +34,15 @@ pub(super) struct Proxy {
     pub(super) binds: BTreeSet<String>,
     /// What of the servers cannot be changed live.
     pub(super) servers: String,
+}
+
+/// What backends can be made of while HAProxy runs.
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct KnownProfile {
+    pub(super) name: ProfileName,
+    pub(super) mode: Mode,
+    /// As in the backend that it is for.
+    pub(super) lines: String,
 }
 
 /// Why a file is only taken by a reload.
@@ -53,6 +67,10 @@ pub enum ReloadReason {
     BindRemoved(SectionKey, String),
     /// Servers are added, removed or changed in a way that this HAProxy does not take live.
     Servers(SectionKey),
+    /// Backends can be made of something else while HAProxy runs.
+    Profiles,
+    /// A route or a certificate that HAProxy's commands cannot bring.
+    NotLive(String),
 }
 
 impl Structure {
@@ -65,6 +83,9 @@ impl Structure {
             (&self.user_sections, &after.user_sections, ReloadReason::UserSections),
         ];
         reasons.extend(texts.into_iter().filter(|(old, new, _)| old != new).map(|(_, _, reason)| reason));
+        if self.profiles != after.profiles {
+            reasons.push(ReloadReason::Profiles);
+        }
         let (mut old, mut new) = (self.proxies.iter().peekable(), after.proxies.iter().peekable());
         loop {
             let order = match (old.peek(), new.peek()) {
@@ -102,9 +123,10 @@ impl Proxy {
 }
 
 impl ReloadReason {
-    /// Whether it does no harm to leave this for the next reload: a backend that is no longer wanted serves nobody.
+    /// Whether it does no harm to leave this for the next reload: a backend that is no longer wanted serves nobody, and
+    /// a profile none either.
     pub fn can_wait(&self) -> bool {
-        matches!(self, Self::Removed(SectionKey::Backend(_)))
+        matches!(self, Self::Removed(SectionKey::Backend(_)) | Self::Profiles)
     }
 
     /// One word for a metric's label.
@@ -126,6 +148,8 @@ impl ReloadReason {
             Self::BindAdded(..) => "bind_added",
             Self::BindRemoved(..) => "bind_removed",
             Self::Servers(_) => "servers_changed",
+            Self::NotLive(_) => "not_live",
+            Self::Profiles => "profiles_changed",
         }
     }
 }
@@ -141,9 +165,11 @@ impl fmt::Display for ReloadReason {
             Self::Changed(section) => write!(f, "{section} changed"),
             Self::BindAdded(section, bind) => write!(f, "{section} listens on {bind}"),
             Self::BindRemoved(section, bind) => write!(f, "{section} no longer listens on {bind}"),
+            Self::NotLive(why) => f.write_str(why),
             Self::Servers(section) => {
                 write!(f, "{section} has other servers, and they cannot be changed while HAProxy runs")
             }
+            Self::Profiles => f.write_str("new backends can be made of something else while HAProxy runs"),
         }
     }
 }

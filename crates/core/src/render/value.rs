@@ -131,3 +131,7 @@ word! {
     /// The path of a request of ours, with its query.
     RequestPath, "path of a request", 1024, "letters, digits and / . _ - ~ % + , = : @ ? & ;", "/._-~%+,=:@?&;", true
 }
+word! {
+    /// The name of a profile's `defaults` section: `[A-Za-z0-9-]+`.
+    ProfileName, "profile name", 64, "letters, digits and -", "-", false
+}

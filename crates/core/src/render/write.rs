@@ -1,6 +1,7 @@
 //! From a document to the text, in one pass.
 
 mod pool;
+mod profile;
 mod server;
 
 use std::collections::{BTreeSet, HashSet};
@@ -9,7 +10,7 @@ use std::fmt::{Display, Write as _};
 use super::bind::Bind;
 use super::left_out::LeftOut;
 use super::line::{Place, RawLine};
-use super::proxy::{Backend, Frontend, Listen, Section, SectionKey};
+use super::proxy::{Backend, Frontend, Listen, Pool, Section, SectionKey};
 use super::route::{MapFile, Routing};
 use super::structure::{Proxy, Structure};
 use super::user::{Ours, UserText};
@@ -23,6 +24,9 @@ const HEAD: &str = "\
 
 ";
 
+/// The first HAProxy that refuses a file in which a frontend, a backend or a `defaults` section share a name.
+const ONE_NAME_FOR_ALL: Version = Version::new(3, 3, 0);
+
 struct Writer<'d> {
     version: Version,
     state_file: bool,
@@ -31,7 +35,8 @@ struct Writer<'d> {
     left_out: Vec<LeftOut>,
     marks: Vec<(usize, Option<SectionKey>)>,
     proxies: Vec<Proxy>,
-    /// Names that are found as frontends, and as backends: HAProxy keeps the two apart.
+    /// Names that are found as frontends, and as backends: HAProxy keeps the two apart, but for
+    /// [`ONE_NAME_FOR_ALL`].
     fronts: HashSet<&'d str>,
     backs: HashSet<&'d str>,
     listening: HashSet<String>,
@@ -41,6 +46,8 @@ pub(super) fn write(document: &Document, version: Version) -> Rendered {
     let servers: usize = document.sections.iter().map(|section| section.servers().len()).sum();
     let UserText { global, defaults, sections } = &document.user;
     let text = global.len() + defaults.len() + sections.len();
+    let reserved: HashSet<&str> =
+        if version < ONE_NAME_FOR_ALL { None } else { Some(DEFAULTS) }.into_iter().collect();
     let mut writer = Writer {
         version,
         state_file: document.ours.state_file.is_some(),
@@ -49,8 +56,8 @@ pub(super) fn write(document: &Document, version: Version) -> Rendered {
         left_out: Vec::new(),
         marks: Vec::with_capacity(document.sections.len() + 1),
         proxies: Vec::with_capacity(document.sections.len()),
-        fronts: HashSet::new(),
-        backs: HashSet::new(),
+        fronts: reserved.clone(),
+        backs: reserved,
         listening: HashSet::new(),
     };
     writer.config.push_str(HEAD);
@@ -58,6 +65,8 @@ pub(super) fn write(document: &Document, version: Version) -> Rendered {
     writer.defaults(defaults);
     document.sections.iter().for_each(|section| writer.section(section));
     writer.user_sections(sections);
+    let profiles_from = writer.config.len();
+    let profiles = writer.profiles(&document.profiles, defaults);
     writer.files.extend(document.crt_lists.iter().map(|list| RenderedFile {
         path: list.path.clone(),
         kind: FileKind::CrtList,
@@ -70,8 +79,9 @@ pub(super) fn write(document: &Document, version: Version) -> Rendered {
         defaults: said(defaults),
         user_sections: said(sections),
         proxies,
+        profiles,
     };
-    Rendered { config, files, structure, left_out, marks }
+    Rendered { config, files, structure, left_out, marks, profiles_from }
 }
 
 /// The operator's text without comments, empty lines and indentation, which say nothing to HAProxy.
@@ -130,6 +140,8 @@ impl<'d> Writer<'d> {
             Section::Backend(backend) => (None, Some(backend.name.as_str())),
             Section::Listen(listen) => (Some(listen.name.as_str()), Some(listen.name.as_str())),
         };
+        let any = front.or(back);
+        let (front, back) = if self.version < ONE_NAME_FOR_ALL { (front, back) } else { (any, any) };
         let taken = front.is_some_and(|name| self.fronts.contains(name))
             || back.is_some_and(|name| self.backs.contains(name));
         if taken {
@@ -168,15 +180,20 @@ impl<'d> Writer<'d> {
 
     fn backend(&mut self, key: SectionKey, backend: &Backend) -> Proxy {
         let start = self.config.len();
-        self.line("    mode ", backend.mode.word());
-        self.pool(&backend.pool, backend.mode);
-        if let Some(prefix) = backend.strip_prefix.as_ref().filter(|_| backend.mode == Mode::Http) {
-            self.strip(prefix);
-        }
+        self.body(backend.mode, &backend.pool, backend.strip_prefix.as_ref());
         self.raw(&key, Place::Backend, &backend.lines);
         let lines = self.since(start);
         let servers = self.servers(&key, &backend.pool);
         Proxy { key, lines, binds: BTreeSet::new(), servers }
+    }
+
+    /// What a backend says of itself, before the raw lines and the servers.
+    fn body(&mut self, mode: Mode, pool: &Pool, strip_prefix: Option<&PathPrefix>) {
+        self.line("    mode ", mode.word());
+        self.pool(pool, mode);
+        if let Some(prefix) = strip_prefix.filter(|_| mode == Mode::Http) {
+            self.strip(prefix);
+        }
     }
 
     fn listen(&mut self, key: SectionKey, listen: &Listen) -> Proxy {

@@ -4,6 +4,7 @@
 //! judged. Whether the rest makes sense only HAProxy can tell, with `haproxy -c`.
 
 mod allowed;
+mod inherited;
 mod words;
 
 use std::fmt;
@@ -124,6 +125,12 @@ impl RawLine {
     /// The line as it is written.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Whether a backend's line does the same in the `defaults` section that the backend is made of.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.place == Place::Backend
+            && words::split(&self.text).is_ok_and(|words| inherited::is_inherited(&words))
     }
 }
 

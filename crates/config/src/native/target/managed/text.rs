@@ -119,7 +119,8 @@ impl Piece {
 
 /// What in a text would work against what Roster writes.
 fn check(cx: &mut Resolve<'_>, at: &Path, user: UserText, ours: &Ours) {
-    let document = Document { user, ours: ours.clone(), sections: Vec::new(), crt_lists: Vec::new() };
+    let (sections, crt_lists, profiles) = (Vec::new(), Vec::new(), Vec::new());
+    let document = Document { user, ours: ours.clone(), sections, crt_lists, profiles };
     for error in render(&document, Version::OLDEST).err().into_iter().flatten() {
         cx.sound(at, Err::<(), _>(error));
     }

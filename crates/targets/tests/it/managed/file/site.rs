@@ -131,6 +131,7 @@ impl Site {
             },
             sections: vec![Section::Frontend(front), Section::Backend(back)],
             crt_lists: vec![self.crt_list("web.pem")],
+            profiles: Vec::new(),
         }
     }
 
