@@ -9,12 +9,9 @@
 
 mod book;
 mod budget;
-mod certificates;
 mod change;
 mod file;
-mod live;
 mod retry;
-mod routing;
 mod sockets;
 mod state;
 mod steward;
@@ -43,7 +40,6 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use book::Book;
 use budget::Budget;
-use certificates::Certificates;
 pub(crate) use change::Changed;
 use retry::Retry;
 use steward::{Began, Steward};
@@ -74,15 +70,10 @@ pub(crate) struct Own {
     layouts: BTreeMap<BackendName, Arc<Layout>>,
     /// Sections that HAProxy refused, as they were; they are left out until they change.
     left_out: BTreeMap<BackendName, Vec<Section>>,
-    certificates: Certificates,
-    /// What of routes and certificates HAProxy's commands could not bring.
-    left_to_reload: BTreeSet<NeedsReload>,
     budget: Budget,
     /// What waits for a reload, and until when.
     due: Option<Due>,
     file_due: Option<Timestamp>,
-    /// When HAProxy is to be asked for its routes and certificates.
-    live_due: Option<Timestamp>,
     heard: bool,
     /// Whether there is a process to follow, be it down for the moment.
     followed: bool,
@@ -117,8 +108,6 @@ impl Own {
         });
         let Owned { reach, version } = owned;
         let budget = Budget::new(reach.max_reloads);
-        let lists = reach.frontends.iter().flat_map(|frontend| &frontend.certificates);
-        let certificates = Certificates::new(lists.cloned());
         let mut book = book.unwrap_or_default();
         if book.file.as_ref().is_some_and(Record::is_unsettled) {
             // Roster ended before it knew which file HAProxy took in.
@@ -136,12 +125,9 @@ impl Own {
             lines: Lines::new(),
             layouts: BTreeMap::new(),
             left_out: BTreeMap::new(),
-            certificates,
-            left_to_reload: BTreeSet::new(),
             budget,
             due: None,
             file_due: None,
-            live_due: None,
             heard: false,
             followed: false,
             doubtful: true,
@@ -157,7 +143,6 @@ impl Own {
         if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(folder) {
             self.trouble(&format!("{}: {error}; make it, or name another `run_dir`", folder.display()));
         }
-        self.look_at_certificates(clock::now()).await;
         self.recover().await;
         let Some(program) = self.program() else { return };
         let ours = self.book.structure.is_some() && self.reach.config.exists();
@@ -202,11 +187,7 @@ impl Own {
     }
 
     /// Takes in what is wanted. `complete` says whether every source has spoken.
-    pub(crate) fn hear(&mut self, before: &Agenda, agenda: &Agenda, complete: bool, now: Timestamp) {
-        if self.reroutes(before, agenda) {
-            self.live_due = Some(now);
-            self.file_due = self.file_due.or(Some(clock::after(now, FILE_AFTER)));
-        }
+    pub(crate) fn hear(&mut self, agenda: &Agenda, complete: bool, now: Timestamp) {
         self.doubtful |= complete && !self.heard;
         self.heard |= complete;
         for (backend, item) in &agenda.items {
@@ -247,9 +228,7 @@ impl Own {
 
     /// When there is something to do.
     pub(crate) fn wake(&self) -> Option<Timestamp> {
-        let mut due = [self.due.map(|due| due.at), self.file_due, self.live_due, self.certificates.due()];
-        due.sort();
-        due.into_iter().flatten().next()
+        self.due.map(|due| due.at).into_iter().chain(self.file_due).min()
     }
 
     /// Takes in which process shows itself. One that nobody of Roster's started has read who knows what.
@@ -280,8 +259,7 @@ impl Own {
 
     /// The whole file, unless a backend is leaving of which nobody knows how it is written.
     fn document(&self, agenda: &Agenda, now: Timestamp) -> Option<Document> {
-        let mut all = self.frontends(agenda);
-        self.inherit(&mut all);
+        let mut all = Vec::new();
         for (backend, item) in &agenda.items {
             let layout = self.layouts.get(backend)?;
             let servers = match self.lines.get(backend) {
@@ -298,7 +276,7 @@ impl Own {
             user: self.reach.user.clone(),
             ours: self.reach.ours(),
             sections: all,
-            crt_lists: self.certificates.crt_lists(),
+            crt_lists: Vec::new(),
             profiles: Vec::new(),
         })
     }
