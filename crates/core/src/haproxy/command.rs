@@ -1,9 +1,12 @@
 //! Commands of the Runtime API that can only be made from safe values, each on one line (management manual 9.3).
 
+mod backends;
+
 use std::fmt::{self, Display as _};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::backends::BackendCommand;
 pub use super::keywords::ServerKeywords;
 use crate::address::Endpoint;
 use crate::name::{BackendName, ServerName};
@@ -118,12 +121,14 @@ pub enum Command {
     DelServer(ServerPath),
     /// `shutdown sessions server …`.
     ShutdownSessions(ServerPath),
+    /// About a whole backend.
+    Backend(BackendCommand),
 }
 
 impl Command {
     /// True if it only asks, so that nothing is lost when it goes to a process on its way out.
     pub fn is_query(&self) -> bool {
-        self.server().is_none()
+        self.server().is_none() && !matches!(self, Self::Backend(_))
     }
 
     /// The one server that it changes.
@@ -146,7 +151,8 @@ impl Command {
             | Self::ShowServersState(_)
             | Self::ShowServersConn(_)
             | Self::ShowStat(_)
-            | Self::AskIfDynamic(_) => None,
+            | Self::AskIfDynamic(_)
+            | Self::Backend(_) => None,
         }
     }
 }
@@ -190,6 +196,7 @@ impl fmt::Display for Command {
             Self::AddServer { server, at, keywords } => write!(f, "add server {server} {at}{keywords}"),
             Self::DelServer(server) => write!(f, "del server {server}"),
             Self::ShutdownSessions(server) => write!(f, "shutdown sessions server {server}"),
+            Self::Backend(command) => command.fmt(f),
         }
     }
 }

@@ -127,6 +127,7 @@ impl Reply {
             Command::SetAddr { to, .. } => address_change(text, *to),
             Command::AddServer { .. } => ends_with(text, "New server registered."),
             Command::DelServer(_) => ends_with(text, "Server deleted."),
+            Command::Backend(command) => ends_with(text, command.success()),
             _ => Err(Refusal::of(text)),
         }
     }
@@ -135,7 +136,7 @@ impl Reply {
 /// No text is success, except where every version says something.
 fn silent(command: &Command) -> Result<Accepted, Refusal> {
     match command {
-        Command::SetAddr { .. } | Command::AddServer { .. } | Command::DelServer(_) => {
+        Command::SetAddr { .. } | Command::AddServer { .. } | Command::DelServer(_) | Command::Backend(_) => {
             Err(Refusal::Other(String::new()))
         }
         _ => Ok(Accepted::Done),

@@ -2,9 +2,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::haproxy::keywords::tests::all;
+use crate::render::{Mode, ProfileName};
 
 fn path(backend: &str, server: &str) -> ServerPath {
     ServerPath { backend: BackendName::new(backend).unwrap(), server: ServerName::new(server).unwrap() }
+}
+
+fn add_backend(backend: BackendName) -> BackendCommand {
+    BackendCommand::Add { backend, from: ProfileName::new("roster-1f").unwrap(), mode: Mode::Http }
 }
 
 /// Every kind of command on one server.
@@ -34,6 +39,10 @@ fn every(server: &ServerPath, to: Endpoint) -> Vec<Command> {
         Command::AddServer { server: s(), at: to, keywords: Box::new(all()) },
         Command::DelServer(s()),
         Command::ShutdownSessions(s()),
+        Command::Backend(add_backend(backend())),
+        Command::Backend(BackendCommand::Publish(backend())),
+        Command::Backend(BackendCommand::Unpublish(backend())),
+        Command::Backend(BackendCommand::Del(backend())),
     ];
     for to in [AdminCommand::Ready, AdminCommand::Drain, AdminCommand::Maint] {
         commands.push(Command::SetState { server: s(), to });
@@ -59,6 +68,10 @@ fn commands_read_as_the_manual_writes_them() {
         (Command::EnableHealth(s()), "enable health web/s1"),
         (Command::ShowServersState(Some(s().backend)), "show servers state web"),
         (Command::ShowStat(StatScope::Proxy(4)), "show stat 4 6 -1"),
+        (Command::Backend(add_backend(s().backend)), "add backend web from roster-1f mode http"),
+        (Command::Backend(BackendCommand::Publish(s().backend)), "publish backend web"),
+        (Command::Backend(BackendCommand::Unpublish(s().backend)), "unpublish backend web"),
+        (Command::Backend(BackendCommand::Del(s().backend)), "del backend web"),
     ] {
         assert_eq!(command.to_string(), line);
     }

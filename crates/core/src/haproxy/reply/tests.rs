@@ -1,8 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::haproxy::command::BackendCommand;
 use crate::haproxy::{AdminCommand, ServerKeywords, ServerPath};
 use crate::name::{BackendName, ServerName};
+use crate::render::{Mode, ProfileName};
 use crate::weight::Weight;
 
 fn server() -> ServerPath {
@@ -212,6 +214,30 @@ proptest! {
             {
                 prop_assert!(judged.is_err(), "{}: {:?}", command, text);
             }
+        }
+    }
+}
+
+#[test]
+fn what_haproxy_says_of_backends_is_read() {
+    let web = || BackendName::new("web").unwrap();
+    let from = ProfileName::new("roster-1f").unwrap();
+    let add = Command::Backend(BackendCommand::Add { backend: web(), from, mode: Mode::Http });
+    let publish = Command::Backend(BackendCommand::Publish(web()));
+    let del = Command::Backend(BackendCommand::Del(web()));
+    // Recorded from 3.4.0.
+    assert_eq!(verdict(&add, "New backend registered.\n"), Ok(Accepted::Done));
+    assert_eq!(verdict(&publish, "Backend published.\n"), Ok(Accepted::Done));
+    assert_eq!(verdict(&del, "Backend deleted.\n"), Ok(Accepted::Done));
+    assert_eq!(verdict(&publish, "No such backend.\n"), Err(Refusal::NoSuchBackend));
+    for text in [
+        "Error during backend creation : name is already used by other proxy 'frontend web'.\n",
+        "Cannot find default proxy 'roster-1f'.\n",
+        "Backend must be unpublished prior to its deletion.\n",
+        "",
+    ] {
+        for command in [&add, &publish, &del] {
+            assert_eq!(verdict(command, text), Err(Refusal::Other(text.trim().to_owned())));
         }
     }
 }
