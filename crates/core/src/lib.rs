@@ -12,6 +12,7 @@ pub mod guard;
 pub mod haproxy;
 pub mod instance;
 pub mod layout;
+pub mod live;
 pub mod name;
 pub mod observed;
 pub mod pattern;

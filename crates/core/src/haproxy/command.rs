@@ -1,12 +1,16 @@
-//! Commands of the Runtime API that can only be made from safe values, each on one line (management manual 9.3).
+//! Commands of the Runtime API that can only be made from safe values, each on one line (management manual 9.3),
+//! behind which some have a payload.
 
 mod backends;
+mod files;
 
+use std::borrow::Cow;
 use std::fmt::{self, Display as _};
 
 use serde::{Deserialize, Serialize};
 
 pub use self::backends::BackendCommand;
+pub use self::files::{CrtLine, FileCommand, InvalidWord, MapVersion, MapWord};
 pub use super::keywords::ServerKeywords;
 use crate::address::Endpoint;
 use crate::name::{BackendName, ServerName};
@@ -123,12 +127,26 @@ pub enum Command {
     ShutdownSessions(ServerPath),
     /// About a whole backend.
     Backend(BackendCommand),
+    /// About a map, a crt-list or a certificate.
+    Files(FileCommand),
 }
 
 impl Command {
     /// True if it only asks, so that nothing is lost when it goes to a process on its way out.
     pub fn is_query(&self) -> bool {
-        self.server().is_none() && !matches!(self, Self::Backend(_))
+        match self {
+            Self::Files(command) => command.is_query(),
+            Self::Backend(_) => false,
+            _ => self.server().is_none(),
+        }
+    }
+
+    /// What follows its line: each line of it ends with a line break and none is empty. It may hold a private key.
+    pub fn payload(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Files(command) => command.payload(),
+            _ => None,
+        }
     }
 
     /// The one server that it changes.
@@ -152,12 +170,13 @@ impl Command {
             | Self::ShowServersConn(_)
             | Self::ShowStat(_)
             | Self::AskIfDynamic(_)
+            | Self::Files(_)
             | Self::Backend(_) => None,
         }
     }
 }
 
-/// The line as it is sent, without the line break.
+/// The line as it is sent, without the line break and the [payload](Command::payload).
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -197,6 +216,7 @@ impl fmt::Display for Command {
             Self::DelServer(server) => write!(f, "del server {server}"),
             Self::ShutdownSessions(server) => write!(f, "shutdown sessions server {server}"),
             Self::Backend(command) => command.fmt(f),
+            Self::Files(command) => command.fmt(f),
         }
     }
 }
