@@ -28,6 +28,11 @@ pub struct MissingComponent {
     pub variable: &'static str,
 }
 
+/// There is no HAProxy 3.4, which `make setup` does not bring.
+#[derive(Debug, thiserror::Error)]
+#[error("wants HAProxy 3.4: HAPROXY_34_BIN=/path/to/haproxy ({0})")]
+pub struct NoHaproxy34(String);
+
 /// One HAProxy binary that runs here.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HaproxyBin {
@@ -98,6 +103,17 @@ impl HaproxyBin {
             bins.push(Self::inspect(&path).map_err(missing)?);
         }
         Ok(bins)
+    }
+
+    /// The binary that `HAPROXY_34_BIN` names, 3.4 or later; for tests that are run by hand.
+    pub fn named_3_4() -> Result<Self, NoHaproxy34> {
+        let path = env("HAPROXY_34_BIN").ok_or_else(|| NoHaproxy34("the variable is not set".to_owned()))?;
+        let bin = Self::inspect(Path::new(&path)).map_err(NoHaproxy34)?;
+        if bin.branch >= (3, 4) {
+            Ok(bin)
+        } else {
+            Err(NoHaproxy34(format!("{} is version {}", bin.path.display(), bin.version)))
+        }
     }
 
     /// The binary, or the launcher that `exec`s it.

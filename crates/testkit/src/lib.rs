@@ -16,7 +16,7 @@ mod traffic;
 mod wait;
 
 pub use backend::{BACKEND_HEADER, BackendError, HEALTH_PATH, HOLD_PATH, HttpBackend};
-pub use component::{HaproxyBin, HaproxyVersion, MissingComponent};
+pub use component::{HaproxyBin, HaproxyVersion, MissingComponent, NoHaproxy34};
 pub use haproxy::{CliError, Haproxy, HaproxyBuilder, HaproxyError, ServerRow, cli_at, parse_servers_state};
 pub use http::{HttpError, HttpReply, http_get};
 pub use or_fail::OrFail;

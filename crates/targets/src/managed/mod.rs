@@ -1,5 +1,6 @@
 //! The managed target: Roster owns HAProxy's file, its process and, where wanted, its listening sockets.
 
+pub mod dynamic;
 pub mod file;
 pub mod listen;
 pub mod process;
