@@ -2,6 +2,7 @@
 
 mod external;
 pub(crate) mod lives;
+mod old;
 pub(crate) mod reloads;
 pub(crate) mod site;
 pub(crate) mod start;

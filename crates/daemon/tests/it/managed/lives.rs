@@ -303,6 +303,30 @@ fn kept_records(site: &Site) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
+fn sockets_that_a_crash_of_the_machine_left_are_in_nobodys_way() {
+    on_each(|bin| {
+        let site = Site::new(bin);
+        let servers = backends(&["a"]);
+        site.services(&[("web", &ports(&servers))]);
+        let roster = site.run();
+        site.until_served();
+        site.until_written("web");
+        let (master, worker) = (site.master().unwrap(), site.worker().unwrap());
+        drop(roster);
+        send(master, Signal::KILL);
+        send(worker, Signal::KILL);
+        wait_until_or_fail(CAP, "the end of both", || !is_alive(master) && !is_alive(worker));
+        assert!(site.path("run/master.sock").exists() && site.path("run/admin.sock").exists());
+        let began = Instant::now();
+        let roster = site.run_again();
+        site.until_served();
+        eprintln!("served again after {:?}", began.elapsed());
+        assert_eq!(roster.said("ERROR"), 0);
+        assert_eq!(site.processes().len(), 2);
+    });
+}
+
+#[test]
 fn two_targets_are_two_haproxys() {
     let site = Site::new(&one_version());
     let (other, servers) = (free_port().or_fail(), backends(&["a"]));

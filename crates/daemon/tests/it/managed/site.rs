@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use roster_testkit::{
-    HaproxyBin, HttpBackend, OrFail, Poll, ServerRow, cli_at, free_port, http_get, parse_servers_state,
-    wait_until_or_fail,
+    HOLD_PATH, HaproxyBin, HttpBackend, OrFail, Poll, ServerRow, cli_at, free_port, http_get,
+    parse_servers_state, wait_until_or_fail,
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -48,6 +50,21 @@ pub(crate) fn on_each(test: impl Fn(&HaproxyBin)) {
         eprintln!("on {bin}");
         test(&bin);
     }
+}
+
+/// The same on all of them at once, for what mostly waits. A failing thread has the version's name.
+pub(crate) fn on_each_at_once(test: impl Fn(&HaproxyBin) + Sync) {
+    at_once(&all_versions(), test);
+}
+
+/// The same on these.
+pub(crate) fn at_once(bins: &[HaproxyBin], test: impl Fn(&HaproxyBin) + Sync) {
+    let test = &test;
+    thread::scope(|scope| {
+        for bin in bins {
+            thread::Builder::new().name(bin.to_string()).spawn_scoped(scope, move || test(bin)).or_fail();
+        }
+    });
 }
 
 /// Running HTTP servers with these names.
@@ -140,9 +157,19 @@ impl Site {
 
     /// Starts roster with the configuration as it stands in the file.
     pub(crate) fn run_again(&self) -> Roster {
+        self.run_by(Command::new(env!("CARGO_BIN_EXE_roster")))
+    }
+
+    /// The same by a command that runs what its arguments say.
+    pub(crate) fn run_under(&self, words: &[&str]) -> Roster {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg(env!("CARGO_BIN_EXE_roster"));
+        self.run_by(command)
+    }
+
+    fn run_by(&self, mut command: Command) -> Roster {
         let log = self.path("roster.log");
         let file = fs::OpenOptions::new().create(true).append(true).open(&log).or_fail();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
         command.args(["run", "-c"]).arg(self.path("roster.yaml")).arg("--state-dir").arg(self.path("state"));
         command.env_remove("STATE_DIRECTORY").env_remove("NOTIFY_SOCKET");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
@@ -156,6 +183,16 @@ impl Site {
     /// What a client gets on the operator's frontend, if anything.
     pub(crate) fn get(&self) -> Option<String> {
         http_get(self.address(), "/").ok().and_then(|reply| reply.backend)
+    }
+
+    /// A client in the middle of an answer, which the server ends when the test says so.
+    pub(crate) fn client_in_an_answer(&self) -> TcpStream {
+        let mut client = TcpStream::connect(self.address()).or_fail();
+        client.set_read_timeout(Some(CAP)).or_fail();
+        let asks = format!("GET {HOLD_PATH} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        client.write_all(asks.as_bytes()).or_fail();
+        client.read_exact(&mut [0; 16]).or_fail();
+        client
     }
 
     /// Waits until a client gets an answer of one of the servers.
@@ -322,6 +359,12 @@ impl Drop for Roster {
             eprintln!("--- the log of roster:\n{}", self.log());
         }
     }
+}
+
+/// Whether the answer that a client was in the middle of ends as it should.
+pub(crate) fn is_answered(mut client: TcpStream) -> bool {
+    let mut rest = String::new();
+    client.read_to_string(&mut rest).is_ok() && rest.ends_with("0\r\n\r\n")
 }
 
 /// A port on loopback.
