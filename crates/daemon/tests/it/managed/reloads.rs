@@ -8,8 +8,8 @@ use roster_testkit::{
 };
 use rustix::process::Signal;
 
-use super::site::{Site, at, backends, on_each, ports};
-use crate::rig::{CAP, one_version};
+use super::site::{Site, at, backends, on_each, on_each_at_once, ports};
+use crate::rig::CAP;
 
 /// Reloads so often under load, each time for a new backend, and looks that no request fails.
 pub(crate) fn under_load(bin: &HaproxyBin, reloads: usize) {
@@ -116,26 +116,28 @@ fn survived(rows: &[ServerRow], names: &[String; 3]) {
 
 #[test]
 fn past_max_reloads_a_change_is_held_and_told_and_goes_through_in_time() {
-    let per = Duration::from_secs(4);
-    let mut site = Site::new(&one_version());
-    site.keys = "max_reloads: { count: 1, per: 4s }\nsettle: { quiet: 0s }\n".to_owned();
-    site.services(&[("web", &[8001])]);
-    let roster = site.run();
-    site.until_ready("web", &[8001]);
-    let began = Instant::now();
-    site.services(&[("web", &[8001]), ("api", &[8002])]);
-    site.until_ready("api", &[8002]);
-    let worker = site.worker();
-    site.services(&[("web", &[8001]), ("api", &[8002]), ("mail", &[8003])]);
-    roster.until_log("as many as `max_reloads` allows; what needs one more waits");
-    // What goes live goes on.
-    site.services(&[("web", &[8001, 8004]), ("api", &[8002]), ("mail", &[8003])]);
-    site.until_ready("web", &[8001, 8004]);
-    assert_eq!((site.worker(), site.reloads()), (worker, 1));
-    site.until_ready("mail", &[8003]);
-    assert!(began.elapsed() >= per, "after {:?}", began.elapsed());
-    assert_eq!(site.reloads(), 2);
-    assert_eq!(roster.said("as many as `max_reloads` allows"), 1);
+    on_each_at_once(|bin| {
+        let per = Duration::from_secs(6);
+        let mut site = Site::new(bin);
+        site.keys = "max_reloads: { count: 1, per: 6s }\nsettle: { quiet: 0s }\n".to_owned();
+        site.services(&[("web", &[8001])]);
+        let roster = site.run();
+        site.until_ready("web", &[8001]);
+        let began = Instant::now();
+        site.services(&[("web", &[8001]), ("api", &[8002])]);
+        site.until_ready("api", &[8002]);
+        let worker = site.worker();
+        site.services(&[("web", &[8001]), ("api", &[8002]), ("mail", &[8003])]);
+        roster.until_log("as many as `max_reloads` allows; what needs one more waits");
+        // What goes live goes on.
+        site.services(&[("web", &[8001, 8004]), ("api", &[8002]), ("mail", &[8003])]);
+        site.until_ready("web", &[8001, 8004]);
+        assert_eq!((site.worker(), site.reloads()), (worker, 1));
+        site.until_ready("mail", &[8003]);
+        assert!(began.elapsed() >= per, "after {:?}", began.elapsed());
+        assert_eq!(site.reloads(), 2);
+        assert_eq!(roster.said("as many as `max_reloads` allows"), 1);
+    });
 }
 
 /// A HAProxy that serves `web` at these ports, which Roster holds.

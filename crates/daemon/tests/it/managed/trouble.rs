@@ -3,12 +3,13 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use roster_testkit::{HaproxyBin, OrFail, Poll, TrafficLoad, cli_at, wait_until_or_fail};
 use rustix::process::Signal;
 
-use super::site::{AT_ONCE, Site, at, backends, on_each, ports};
+use super::site::{AT_ONCE, Site, at, backends, on_each, on_each_at_once, ports};
 use crate::rig::{CAP, one_version};
 
 #[test]
@@ -30,21 +31,23 @@ fn a_port_in_use_at_the_start_is_told_and_waited_for() {
 
 #[test]
 fn a_held_port_in_use_at_the_start_is_told_with_who_has_it() {
-    let mut site = Site::new(&one_version());
-    site.sections = String::new();
-    site.keys += "listen: held\n";
-    site.rest = format!(
-        "expose: [ {{ service: fleet/web, bring_up: registry, guard: off, backend: {{ bind: \"127.0.0.1:{}\" }} }} ]\n\
-         admin: off\n",
-        site.port
-    );
-    let servers = backends(&["a"]);
-    site.services(&[("web", &ports(&servers))]);
-    let other = TcpListener::bind(at(site.port)).or_fail();
-    let roster = site.run();
-    roster.until_log(&format!("cannot listen on 127.0.0.1:{}: it is in use by", site.port));
-    drop(other);
-    site.until_served();
+    on_each_at_once(|bin| {
+        let mut site = Site::new(bin);
+        site.sections = String::new();
+        site.keys += "listen: held\n";
+        site.rest = format!(
+            "expose: [ {{ service: fleet/web, bring_up: registry, guard: off, backend: {{ bind: \"127.0.0.1:{}\" }} }} ]\n\
+             admin: off\n",
+            site.port
+        );
+        let servers = backends(&["a"]);
+        site.services(&[("web", &ports(&servers))]);
+        let other = TcpListener::bind(at(site.port)).or_fail();
+        let roster = site.run();
+        roster.until_log(&format!("cannot listen on 127.0.0.1:{}: it is in use by", site.port));
+        drop(other);
+        site.until_served();
+    });
 }
 
 #[test]
@@ -59,22 +62,65 @@ fn a_missing_haproxy_is_told_at_the_start() {
 }
 
 #[test]
-fn a_folder_that_takes_no_file_is_told_and_waited_for() {
+fn a_haproxy_that_is_too_old_is_told_at_the_start() {
     let mut site = Site::new(&one_version());
-    let folder = site.path("etc");
-    site.file = folder.join("haproxy.cfg");
-    let servers = backends(&["a"]);
-    site.services(&[("web", &ports(&servers))]);
-    // A file in the place of the folder stops root too.
-    fs::write(&folder, "in the way").or_fail();
-    let roster = site.run();
-    roster.until_log(&folder.display().to_string());
-    assert_eq!(site.processes(), Vec::<u32>::new());
-    fs::remove_file(&folder).or_fail();
-    fs::create_dir(&folder).or_fail();
-    site.until_served();
-    let errors = roster.said("ERROR");
-    assert!((1..=3).contains(&errors), "told {errors} times");
+    site.haproxy = site.path("haproxy");
+    script(&site.haproxy, "echo 'HAProxy version 2.4.22-f8e3218 2023/02/14'");
+    site.services(&[("web", &[8001])]);
+    let mut roster = site.run();
+    assert_eq!(roster.ended(), Some(1));
+    let log = roster.log();
+    assert!(log.contains("is HAProxy 2.4.22; Roster needs 2.6") && log.contains("`haproxy`"), "{log}");
+    assert!(!site.file.exists());
+}
+
+#[test]
+fn a_haproxy_whose_binary_goes_away_goes_on_and_reloads_when_it_is_back() {
+    on_each_at_once(|bin| {
+        let mut site = Site::new(bin);
+        site.keys += "settle: { quiet: 0s }\n";
+        site.haproxy = in_place_of(&site, bin, "true");
+        let servers = backends(&["a", "b"]);
+        let all = ports(&servers);
+        site.services(&[("web", &all[..1])]);
+        let roster = site.run();
+        site.until_ready("web", &all[..1]);
+        site.until_written("web");
+        let (worker, good) = (site.worker(), site.text());
+        let load = TrafficLoad::builder(site.address()).start();
+        fs::remove_file(&site.haproxy).or_fail();
+        site.services(&[("web", &all[..1]), ("api", &all)]);
+        roster.until_log("/haproxy is not there; install HAProxy, or name its binary");
+        assert_eq!((site.worker(), site.text()), (worker, good));
+        site.services(&[("web", &all), ("api", &all)]);
+        site.until_ready("web", &all);
+        in_place_of(&site, bin, "true");
+        site.until_ready("api", &all);
+        let totals = load.stop();
+        assert_eq!(totals.failed(), 0, "{totals:?}");
+        assert_eq!(site.reloads(), 1);
+    });
+}
+
+#[test]
+fn a_folder_that_takes_no_file_is_told_and_waited_for() {
+    on_each_at_once(|bin| {
+        let mut site = Site::new(bin);
+        let folder = site.path("etc");
+        site.file = folder.join("haproxy.cfg");
+        let servers = backends(&["a"]);
+        site.services(&[("web", &ports(&servers))]);
+        // A file in the place of the folder stops root too.
+        fs::write(&folder, "in the way").or_fail();
+        let roster = site.run();
+        roster.until_log(&folder.display().to_string());
+        assert_eq!(site.processes(), Vec::<u32>::new());
+        fs::remove_file(&folder).or_fail();
+        fs::create_dir(&folder).or_fail();
+        site.until_served();
+        let errors = roster.said("ERROR");
+        assert!((1..=3).contains(&errors), "told {errors} times");
+    });
 }
 
 #[test]
@@ -142,16 +188,24 @@ fn a_service_whose_lines_haproxy_refuses_is_left_out_and_the_others_go_on() {
 }
 
 /// A program in HAProxy's place that passes every check, and then runs these lines of shell instead of a master.
-fn in_place_of(site: &Site, bin: &HaproxyBin, script: &str) -> std::path::PathBuf {
+fn in_place_of(site: &Site, bin: &HaproxyBin, lines: &str) -> PathBuf {
     let path = site.path("haproxy");
     let text = format!(
-        "#!/bin/sh\ncase \" $* \" in *\" -W \"*) echo start >> {}; {script};; esac\nexec {} \"$@\"\n",
+        "case \" $* \" in *\" -W \"*) echo start >> {}; {lines};; esac\nexec {} \"$@\"",
         site.path("starts").display(),
         bin.path().display()
     );
-    fs::write(&path, text).or_fail();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).or_fail();
+    script(&path, &text);
     path
+}
+
+/// Writes a program in shell, in place of the one that is there.
+fn script(path: &Path, lines: &str) {
+    // A file that is being written does not run.
+    let beside = path.with_extension("new");
+    fs::write(&beside, format!("#!/bin/sh\n{lines}\n")).or_fail();
+    fs::set_permissions(&beside, fs::Permissions::from_mode(0o755)).or_fail();
+    fs::rename(beside, path).or_fail();
 }
 
 fn starts(site: &Site) -> usize {
@@ -160,56 +214,58 @@ fn starts(site: &Site) -> usize {
 
 #[test]
 fn a_haproxy_that_dies_at_every_start_is_told_and_does_not_make_roster_spin() {
-    let bin = one_version();
-    let mut site = Site::new(&bin);
-    site.haproxy = in_place_of(&site, &bin, "exit 1");
-    let servers = backends(&["a"]);
-    site.services(&[("web", &ports(&servers))]);
-    let roster = site.run();
-    wait_until_or_fail(CAP, "the first start", || starts(&site) > 0);
-    let (began, before) = (Instant::now(), roster.cpu());
-    let watched = Duration::from_secs(3);
-    wait_until_or_fail(CAP, "three seconds", || began.elapsed() >= watched);
-    let (spent, tries) = (roster.cpu().saturating_sub(before), starts(&site));
-    eprintln!("{spent:?} of a processor in {:?}, {tries} starts", began.elapsed());
-    assert!(spent < watched / 5, "{spent:?}");
-    assert!((1..=8).contains(&tries), "{tries} starts");
-    let errors = roster.said("ERROR");
-    assert!((1..=2).contains(&errors), "told {errors} times: {}", roster.log());
-    // A good one ends it without anybody's help.
-    in_place_of(&site, &bin, "true");
-    site.until_served();
+    on_each_at_once(|bin| {
+        let mut site = Site::new(bin);
+        site.haproxy = in_place_of(&site, bin, "exit 1");
+        let servers = backends(&["a"]);
+        site.services(&[("web", &ports(&servers))]);
+        let roster = site.run();
+        wait_until_or_fail(CAP, "the first start", || starts(&site) > 0);
+        let (began, before) = (Instant::now(), roster.cpu());
+        let watched = Duration::from_secs(3);
+        wait_until_or_fail(CAP, "three seconds", || began.elapsed() >= watched);
+        let (spent, tries) = (roster.cpu().saturating_sub(before), starts(&site));
+        eprintln!("{spent:?} of a processor in {:?}, {tries} starts", began.elapsed());
+        assert!(spent < watched / 5, "{spent:?}");
+        assert!((1..=8).contains(&tries), "{tries} starts");
+        let errors = roster.said("ERROR");
+        assert!((1..=2).contains(&errors), "told {errors} times: {}", roster.log());
+        // A good one ends it without anybody's help.
+        in_place_of(&site, bin, "true");
+        site.until_served();
+    });
 }
 
 #[test]
 fn one_that_began_to_die_at_every_start_does_not_make_roster_spin_either() {
-    let bin = one_version();
-    let mut site = Site::new(&bin);
-    site.haproxy = in_place_of(&site, &bin, "true");
-    let servers = backends(&["a"]);
-    site.services(&[("web", &ports(&servers))]);
-    let roster = site.run();
-    site.until_served();
-    in_place_of(&site, &bin, "exit 1");
-    let before = roster.cpu();
-    super::site::send(site.master().unwrap(), Signal::KILL);
-    roster.until_log("ended");
-    let (began, watched) = (Instant::now(), Duration::from_secs(3));
-    // News of servers and files meanwhile change nothing of that.
-    let mut round: u16 = 0;
-    wait_until_or_fail(CAP, "three seconds", || {
-        round = (round + 1) % 100;
-        if round == 0 {
-            site.services(&[("web", &ports(&servers)), ("api", &[8000 + round])]);
-        }
-        began.elapsed() >= watched
+    on_each_at_once(|bin| {
+        let mut site = Site::new(bin);
+        site.haproxy = in_place_of(&site, bin, "true");
+        let servers = backends(&["a"]);
+        site.services(&[("web", &ports(&servers))]);
+        let roster = site.run();
+        site.until_served();
+        in_place_of(&site, bin, "exit 1");
+        let before = roster.cpu();
+        super::site::send(site.master().unwrap(), Signal::KILL);
+        roster.until_log("ended");
+        let (began, watched) = (Instant::now(), Duration::from_secs(3));
+        // News of servers and files meanwhile change nothing of that.
+        let mut round: u16 = 0;
+        wait_until_or_fail(CAP, "three seconds", || {
+            round = (round + 1) % 100;
+            if round == 0 {
+                site.services(&[("web", &ports(&servers)), ("api", &[8000 + round])]);
+            }
+            began.elapsed() >= watched
+        });
+        let (spent, tries) = (roster.cpu().saturating_sub(before), starts(&site));
+        eprintln!("{spent:?} of a processor in {:?}, {tries} starts", began.elapsed());
+        assert!(spent < watched / 5, "{spent:?}");
+        assert!((2..=9).contains(&tries), "{tries} starts");
+        in_place_of(&site, bin, "true");
+        site.until_served();
     });
-    let (spent, tries) = (roster.cpu().saturating_sub(before), starts(&site));
-    eprintln!("{spent:?} of a processor in {:?}, {tries} starts", began.elapsed());
-    assert!(spent < watched / 5, "{spent:?}");
-    assert!((2..=9).contains(&tries), "{tries} starts");
-    in_place_of(&site, &bin, "true");
-    site.until_served();
 }
 
 #[test]
