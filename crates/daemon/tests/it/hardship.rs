@@ -1,14 +1,18 @@
 //! What takes long, or a machine that allows it: `make soak` runs these.
 
 use std::fs;
+use std::io::{ErrorKind, Write};
+use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use roster_testkit::{HttpBackend, OrFail, Poll, TrafficLoad, free_port, http_get, wait_until_or_fail};
+use rustix::process::Signal;
 
 use crate::managed::lives::{Victim, kills};
 use crate::managed::reloads::under_load;
-use crate::managed::site::{Site, at, backends, on_each, ports};
+use crate::managed::site::{Site, at, backends, is_answered, on_each, on_each_at_once, ports, send};
 use crate::managed::start::membership;
 use crate::rig::{CAP, Rig, THREE_SLOTS, one_version};
 
@@ -68,6 +72,118 @@ fn a_full_disk_under_the_state_folder_holds_nothing_up_and_is_told() {
     rig.until_ready("web", &[("srv1", 8001), ("srv2", 8002)]);
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// Writes until there is no room left.
+fn fill(path: &Path) {
+    let mut filler = fs::File::create(path).or_fail();
+    let full = std::iter::repeat_with(|| filler.write_all(&[0; 1024])).find_map(Result::err);
+    assert_eq!(full.unwrap().kind(), ErrorKind::StorageFull);
+}
+
+#[test]
+#[ignore = "needs user namespaces: make soak"]
+fn a_full_disk_under_haproxys_file_is_told_leaves_what_runs_and_is_made_up_for() {
+    on_each_at_once(|bin| {
+        let mut site = Site::new(bin);
+        let etc = site.path("etc");
+        fs::create_dir(&etc).or_fail();
+        site.file = etc.join("haproxy.cfg");
+        site.keys += "settle: { quiet: 0s }\n";
+        let servers = backends(&["a", "b"]);
+        let all = ports(&servers);
+        site.services(&[("web", &all[..1])]);
+        site.configure();
+        let script = format!("mount -t tmpfs -o size=256k full {} && exec \"$@\"", etc.display());
+        let words = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", &script, "sh"];
+        let roster = site.run_under(&words);
+        site.until_ready("web", &all[..1]);
+        // As it is where Roster is.
+        let etc = format!("/proc/{}/root{}", roster.pid(), etc.display());
+        let filler = Path::new(&etc).join("filler");
+        site.file = Path::new(&etc).join("haproxy.cfg");
+        site.until_served();
+        site.until_written("web");
+        let (worker, good) = (site.worker(), site.text());
+        let load = TrafficLoad::builder(site.address()).start();
+
+        fill(&filler);
+        site.services(&[("web", &all[..1]), ("api", &all)]);
+        roster.until_log("the disk is full, so free some space");
+        assert_eq!((site.worker(), site.text()), (worker, good));
+        site.services(&[("web", &all), ("api", &all)]);
+        site.until_ready("web", &all);
+        fs::remove_file(&filler).or_fail();
+        site.until_ready("api", &all);
+        site.until_written("api");
+        site.until_written("web");
+        let totals = load.stop();
+        assert_eq!(totals.failed(), 0, "{totals:?}");
+        assert_eq!(site.reloads(), 1);
+        let names = fs::read_dir(etc).or_fail().map(|entry| entry.or_fail().file_name());
+        assert_eq!(names.collect::<Vec<_>>(), ["haproxy.cfg"], "something was left behind");
+    });
+}
+
+/// The number and the state of each child of a process.
+fn children(of: u32) -> Vec<(u32, char)> {
+    let child = |pid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let mut fields = stat.rsplit_once(") ")?.1.split_whitespace();
+        let state = fields.next()?.chars().next()?;
+        (fields.next()?.parse() == Ok(of)).then_some((pid, state))
+    };
+    let pids = fs::read_dir("/proc").or_fail().flatten();
+    pids.filter_map(|entry| child(entry.file_name().to_str()?.parse().ok()?)).collect()
+}
+
+/// The number out here of the site's process that has this number where it is.
+fn outside(site: &Site, inside: u32) -> u32 {
+    let is_it = |pid: &u32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+        let numbers: Vec<&str> = numbers.unwrap_or_default().split_whitespace().collect();
+        numbers.len() > 1 && numbers.last().is_some_and(|last| last.parse() == Ok(inside))
+    };
+    wait_until_or_fail(CAP, "the process", || site.processes().into_iter().find(is_it))
+}
+
+#[test]
+#[ignore = "needs user namespaces and half a minute: make soak"]
+fn as_the_first_process_roster_keeps_haproxy_reaps_orphans_and_ends_with_it() {
+    on_each_at_once(|bin| {
+        let mut site = Site::new(bin);
+        site.keys += "on_exit: stop\n";
+        let servers = backends(&["a"]);
+        site.services(&[("web", &ports(&servers))]);
+        site.configure();
+        let namespaces = ["--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child"];
+        let mut roster = site.run_under(&[&["unshare"], &namespaces[..]].concat());
+        site.until_served();
+        let [(first, _)] = children(roster.pid())[..] else { panic!("{:?}", children(roster.pid())) };
+
+        let worker = site.worker().unwrap();
+        send(outside(&site, worker), Signal::KILL);
+        roster.until_said("HAProxy serves", 2);
+        site.until_served();
+        assert_ne!(site.worker(), Some(worker));
+
+        // The worker of a master that is killed is handed to the first process.
+        let dead = || children(first).into_iter().filter(|(_, state)| *state == 'Z').count();
+        send(outside(&site, site.master().unwrap()), Signal::KILL);
+        roster.until_said("HAProxy serves", 3);
+        wait_until_or_fail(CAP, "the orphan", || dead() == 1);
+        site.until_served();
+        wait_until_or_fail(CAP, "the orphan to be reaped", || dead() == 0);
+
+        let client = site.client_in_an_answer();
+        send(first, Signal::TERM);
+        wait_until_or_fail(CAP, "no new connections", || TcpStream::connect(site.address()).is_err());
+        servers[0].release_held();
+        assert!(is_answered(client), "its end was not graceful");
+        assert_eq!(roster.ended(), Some(0));
+        assert_eq!(site.processes(), [] as [u32; 0]);
+    });
 }
 
 #[test]
