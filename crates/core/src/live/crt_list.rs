@@ -5,7 +5,7 @@
 //! another one has too is added anew where their order is wrong. The list's first certificate is also for clients that
 //! ask for no known name, and HAProxy neither deletes nor moves it, unless every bind of the list has `strict-sni`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::certificate::ShownCertificate;
 use super::{Change, NeedsReload, Unread};
@@ -22,7 +22,7 @@ pub enum First {
 }
 
 /// A line of a list as it is written.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Line<'t> {
     /// The certificate's file.
     pub certificate: &'t str,
@@ -134,14 +134,15 @@ fn kept(
     fixed: Option<&ShownLine<'_>>,
     certificates: &BTreeMap<FilePath, ShownCertificate>,
 ) -> Vec<Option<usize>> {
-    let mut free: Vec<bool> = vec![true; shown.len()];
+    let mut free: HashMap<_, VecDeque<usize>> = HashMap::with_capacity(shown.len());
+    for (place, one) in shown.iter().enumerate() {
+        free.entry(&one.line).or_default().push_back(place);
+    }
     // Of each name the last place so far; none for a line that is added.
     let mut last: HashMap<String, Option<usize>> = HashMap::new();
     let mut kept = Vec::with_capacity(wanted.len());
     for line in wanted {
-        let equal =
-            |(place, one): &(usize, &ShownLine<'_>)| free.get(*place) == Some(&true) && one.line == *line;
-        let found = shown.iter().enumerate().find(equal).map(|(place, _)| place);
+        let found = free.get(line).and_then(|places| places.front().copied());
         let names = line.served(certificates);
         let behind = |place: usize| {
             names
@@ -151,11 +152,12 @@ fn kept(
         };
         let is_fixed = |place: usize| fixed.is_some() && place == 0;
         let place = found.filter(|place| is_fixed(*place) || behind(*place) || line.to_send().is_none());
-        if let Some(free) = place.and_then(|place| free.get_mut(place)) {
-            *free = false;
+        if let (Some(_), Some(places)) = (place, free.get_mut(line)) {
+            places.pop_front();
         }
         for name in names {
-            last.entry(name).and_modify(|before| *before = place.and(*before).max(place)).or_insert(place);
+            let latest = last.get(&name).map_or(place, |before| before.zip(place).map(|(a, b)| a.max(b)));
+            last.insert(name, latest);
         }
         kept.push(place);
     }

@@ -3,6 +3,7 @@
 pub mod dynamic;
 pub mod file;
 pub mod listen;
+pub mod live;
 pub mod process;
 
 use std::os::fd::OwnedFd;

@@ -33,6 +33,8 @@ const OPENING: [&[u8]; 2] = [b"prompt\n", b"set severity-output none\n"];
 const CLOSING: &[u8] = b"quit\n";
 /// What the master's CLI puts before everything.
 const MASTER_PROMPT: &[u8] = b"master> ";
+/// What HAProxy puts before each line of a payload.
+const PAYLOAD_PROMPT: &str = "+ ";
 /// Bytes of unanswered lines: half of the 16,384 that HAProxy's buffer has by default. One longer line goes alone.
 const WINDOW: usize = 8_192;
 /// So many answers are not waited for one by one: HAProxy gives each by itself, and being woken for each costs both sides
@@ -144,7 +146,7 @@ impl<'a> Session<'a> {
         let mut replies = Vec::with_capacity(lines.len());
         let exchanged = self.exchange_all(lines, &mut replies, progress).await;
         exchanged.map_err(|cause| self.broken(cause, *progress))?;
-        Ok(replies)
+        Ok(lines.iter().zip(replies).map(|(line, reply)| without_prompts(line, reply)).collect())
     }
 
     /// Ends the session; an error if an answer is left over.
@@ -231,6 +233,12 @@ impl<'a> Session<'a> {
         }
         Ok(())
     }
+}
+
+/// HAProxy asks for each line of a payload with a prompt of its own, and its answer comes behind them.
+fn without_prompts(line: &[u8], reply: Reply) -> Reply {
+    let has_payload = line.strip_suffix(b"\n").is_some_and(|line| line.contains(&b'\n'));
+    if has_payload { Reply::new(reply.text().trim_start_matches(PAYLOAD_PROMPT).to_owned()) } else { reply }
 }
 
 async fn receive(

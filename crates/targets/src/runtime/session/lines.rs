@@ -1,16 +1,15 @@
 //! Commands as they are sent.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use roster_core::haproxy::Command;
 
 use super::error::SessionError;
 
-/// Each command on a line of its own.
-#[derive(Debug)]
+/// Each command on a line of its own, with its payload behind it. There may be private keys among them.
 pub(in crate::runtime) struct Lines {
     text: String,
-    /// Where each line ends, its line break included.
+    /// Where each command ends, its last line break included.
     ends: Vec<usize>,
 }
 
@@ -23,6 +22,10 @@ impl Lines {
             let begin = text.len();
             // Writing to memory cannot fail; were it to, the line is empty and HAProxy says that it is no command.
             let _written = writeln!(text, "{command}");
+            if let Some(payload) = command.payload() {
+                // An empty line ends it.
+                text.extend([&*payload, "\n"]);
+            }
             let length = text.len().saturating_sub(begin + 1);
             if length > limit {
                 let begins = command.to_string().chars().take(80).collect();
@@ -46,10 +49,19 @@ impl Lines {
     }
 }
 
+/// How many, not what.
+impl fmt::Debug for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lines").field("commands", &self.ends.len()).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use roster_core::haproxy::ServerPath;
+    use roster_core::haproxy::command::{CrtLine, FileCommand};
     use roster_core::name::{BackendName, ServerName};
+    use roster_core::render::FilePath;
 
     use super::*;
     use crate::runtime::session::Limits;
@@ -65,6 +77,18 @@ mod tests {
         assert_eq!(lines.all(), [b"show info\n".as_slice(), b"del server web/s1\n"]);
         assert_eq!((lines.line(1), lines.line(2)), (b"del server web/s1\n".as_slice(), b"".as_slice()));
         assert_eq!(Lines::write(&[], 100).unwrap().all().len(), 0);
+    }
+
+    #[test]
+    fn a_payload_ends_with_an_empty_line_and_is_in_no_error() {
+        let list = FilePath::new("/l").unwrap();
+        let line = CrtLine::new("/etc/secret.pem", ["a.org"]).unwrap();
+        let commands = [Command::Files(FileCommand::AddCrtList { list, line }), Command::ShowInfo];
+        let lines = Lines::write(&commands, 100).unwrap();
+        let first = b"add ssl crt-list /l <<\n/etc/secret.pem a.org\n\n".as_slice();
+        assert_eq!(lines.all(), [first, b"show info\n"]);
+        let error = Lines::write(&commands, first.len() - 2).unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
     }
 
     #[test]
