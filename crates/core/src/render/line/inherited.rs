@@ -113,11 +113,7 @@ const LOOKS_UP: [&str; 14] = [
 /// Takes the words of a line that may stand in a backend.
 pub(super) fn is_inherited(words: &[String]) -> bool {
     let mut rest = words.iter().map(String::as_str);
-    let mut first = rest.next().unwrap_or_default();
-    if first == "no" {
-        first = rest.next().unwrap_or_default();
-    }
-    let list = match first {
+    let list = match rest.next().unwrap_or_default() {
         "option" => OPTION,
         "timeout" => TIMEOUT,
         "http-request" => REQUEST,

@@ -115,6 +115,7 @@ fn what_defaults_cannot_hold_or_hand_on_is_no_profile() {
         "timeout client 3s",
         "max-session-srv-conns 3",
         "cookie SRV insert dynamic",
+        "no option httpclose",
     ] {
         let profile = Profile { lines: vec![line("retries 1"), line(text)], ..Profile::default() };
         let rendered = at_3_4(&with(Vec::new(), vec![profile]));
@@ -129,7 +130,6 @@ fn what_defaults_cannot_hold_or_hand_on_is_no_profile() {
     }
     for text in [
         "timeout queue 5s",
-        "no option forwardfor",
         "http-request deny if { src 10.0.0.1 } or !{ path_beg /be }",
         "http-request set-header X-Port %[src_port]",
         "http-check expect status 200",

@@ -1,5 +1,6 @@
 //! The managed target, on real HAProxy.
 
+mod dynamic;
 mod file;
 mod listen;
 mod process;

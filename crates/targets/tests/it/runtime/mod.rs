@@ -5,7 +5,7 @@ mod gate;
 mod process;
 mod real;
 mod refusals;
-mod script;
+pub(crate) mod script;
 mod scripted;
 mod sockets;
 mod tap;

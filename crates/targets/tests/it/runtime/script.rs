@@ -10,7 +10,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
 /// What the script does when a line has come.
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// These bytes.
     Say(String),
     /// These bytes, one at a time.
@@ -24,15 +24,15 @@ pub(super) enum Answer {
 }
 
 /// A listening script. `lines` has all that was received, connection by connection.
-pub(super) struct Script {
-    pub(super) address: SocketAddress,
+pub(crate) struct Script {
+    pub(crate) address: SocketAddress,
     lines: Arc<Mutex<Vec<Vec<String>>>>,
     task: JoinHandle<()>,
     _dir: TempDir,
 }
 
 /// What a healthy process says of itself.
-pub(super) fn info(pid: u32, stopping: u8) -> String {
+pub(crate) fn info(pid: u32, stopping: u8) -> String {
     format!(
         "Name: HAProxy\nVersion: 3.0.11\nPid: {pid}\nUptime_sec: 5\nStopping: {stopping}\nStart_time_sec: 1000\n\n> "
     )
@@ -48,7 +48,7 @@ fn as_usual(line: &str) -> Answer {
 
 impl Script {
     /// Answers each line of each connection (counted from 0) by `answer`.
-    pub(super) fn new(answer: impl Fn(usize, &str) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(answer: impl Fn(usize, &str) -> Answer + Send + Sync + 'static) -> Self {
         let dir = TempDir::with_prefix("script-").or_fail();
         let path = dir.path().join("s");
         let listener = UnixListener::bind(&path).or_fail();
@@ -66,7 +66,7 @@ impl Script {
     }
 
     /// All lines that were received, by connection.
-    pub(super) fn lines(&self) -> Vec<Vec<String>> {
+    pub(crate) fn lines(&self) -> Vec<Vec<String>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
