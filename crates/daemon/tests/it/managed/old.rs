@@ -7,7 +7,7 @@ use roster_testkit::{OrFail, Poll, free_port, http_get, wait_until, wait_until_o
 use rustix::process::Signal;
 
 use super::site::{Site, at, backends, is_answered, on_each_at_once, ports};
-use crate::rig::{CAP, roster};
+use crate::rig::CAP;
 
 /// Lets Roster tell of itself over HTTP.
 fn told_at(site: &mut Site) -> SocketAddr {
@@ -30,8 +30,7 @@ fn until_old(admin: SocketAddr, count: u32) {
 }
 
 fn status(site: &Site) -> String {
-    let (config, state) = (site.path("roster.yaml"), site.path("state"));
-    roster(&["status", "-c", config.to_str().unwrap(), "--state-dir", state.to_str().unwrap()]).out
+    site.command(&["status"]).out
 }
 
 #[test]

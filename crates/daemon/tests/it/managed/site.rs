@@ -15,7 +15,7 @@ use roster_testkit::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::rig::{CAP, all_versions};
+use crate::rig::{CAP, Ended, all_versions, roster};
 
 /// Servers that are right at once, leave at once, and come and go as often as a test likes.
 pub(crate) const AT_ONCE: &str =
@@ -69,7 +69,9 @@ pub(crate) fn at_once(bins: &[HaproxyBin], test: impl Fn(&HaproxyBin) + Sync) {
 
 /// Running HTTP servers with these names.
 pub(crate) fn backends(names: &[&str]) -> Vec<HttpBackend> {
-    names.iter().map(|name| HttpBackend::start(name).or_fail()).collect()
+    // A process that another test starts at this moment has the new port too until it executes.
+    let start = |name: &&str| wait_until_or_fail(CAP, "a server", || HttpBackend::start(name));
+    names.iter().map(start).collect()
 }
 
 /// Their ports.
@@ -147,6 +149,14 @@ impl Site {
         let beside = self.path(".services.new");
         fs::write(&beside, format!("services: {{\n{}}}\n", text.concat())).or_fail();
         fs::rename(beside, self.path("services.yaml")).or_fail();
+    }
+
+    /// Runs a command of roster's with this configuration and state folder.
+    pub(crate) fn command(&self, words: &[&str]) -> Ended {
+        let (config, state) = (self.path("roster.yaml"), self.path("state"));
+        let mut all = words.to_vec();
+        all.extend(["-c", config.to_str().unwrap(), "--state-dir", state.to_str().unwrap()]);
+        roster(&all)
     }
 
     /// Writes the configuration and starts roster.

@@ -114,6 +114,28 @@ fn a_new_backend_is_one_reload() {
 }
 
 #[test]
+fn plan_tells_a_start_from_a_reload() {
+    let mut site = Site::new(&one_version());
+    site.keys += "settle: { quiet: 60s, at_most: 60s }\n";
+    site.services(&[("web", &[8001])]);
+    site.configure();
+    let plan = || site.command(&["plan"]);
+    let before = plan();
+    assert_eq!(before.code, Some(2), "{before:?}");
+    assert!(before.out.contains("own: HAProxy does not run; it is started\n"), "{before:?}");
+    let roster = started(&site, &[("web", &[8001])]);
+    site.until_written("web");
+    site.services(&[("web", &[8001, 8002]), ("api", &[8003])]);
+    // Shows that this answer was heard.
+    site.until_ready("web", &[8001, 8002]);
+    let after = plan();
+    assert_eq!(after.code, Some(2), "{after:?}");
+    assert!(after.out.contains("own: one reload: backend api is new\n"), "{after:?}");
+    assert!(!after.out.contains("does not run"), "{after:?}");
+    assert_eq!(roster.said("ERROR"), 0);
+}
+
+#[test]
 fn a_thousand_new_backends_in_one_answer_are_one_reload() {
     let bins =
         [HaproxyVersion::V2_6, HaproxyVersion::V3_0].map(|version| HaproxyBin::find(version).or_fail());

@@ -12,13 +12,18 @@ use rustix::process::Signal;
 use super::site::{AT_ONCE, Site, at, backends, on_each, on_each_at_once, ports};
 use crate::rig::{CAP, one_version};
 
+/// A listener of somebody else's.
+fn occupied(port: u16) -> TcpListener {
+    wait_until_or_fail(CAP, "a port", || TcpListener::bind(at(port)))
+}
+
 #[test]
 fn a_port_in_use_at_the_start_is_told_and_waited_for() {
     on_each(|bin| {
         let site = Site::new(bin);
         let servers = backends(&["a"]);
         site.services(&[("web", &ports(&servers))]);
-        let other = TcpListener::bind(at(site.port)).or_fail();
+        let other = occupied(site.port);
         let roster = site.run();
         roster.until_log("ERROR");
         let log = roster.log();
@@ -42,7 +47,7 @@ fn a_held_port_in_use_at_the_start_is_told_with_who_has_it() {
         );
         let servers = backends(&["a"]);
         site.services(&[("web", &ports(&servers))]);
-        let other = TcpListener::bind(at(site.port)).or_fail();
+        let other = occupied(site.port);
         let roster = site.run();
         roster.until_log(&format!("cannot listen on 127.0.0.1:{}: it is in use by", site.port));
         drop(other);
