@@ -10,12 +10,12 @@ use jiff::Timestamp;
 
 use crate::agenda::{Item, Moment};
 use crate::applied::{AppliedBackend, Phase};
-use crate::exposure::{BringUp, Exposure, Layout};
+use crate::exposure::{BringUp, Exposure, Layout, Rule};
 use crate::haproxy::Version;
-use crate::name::{BackendName, CookieValue};
+use crate::name::{BackendName, CookieValue, TargetName};
 use crate::observed::{BackendLimits, ObservedBackend, ObservedServer, State};
 use crate::plan::{Change, ProbeResults};
-use crate::render::{Backend, Frontend, FrontendName, Pool, Section, ServerLine};
+use crate::render::{Backend, Frontend, FrontendName, Pool, Profile, Section, ServerLine};
 use crate::weight::Weight;
 
 /// The lines of each backend's servers.
@@ -83,6 +83,19 @@ pub fn missing(
     let mut added: Vec<ServerLine> = added.collect();
     added.sort_by_key(|line| line.keywords.id);
     added
+}
+
+/// What the backends of these rules look like on a target, for a HAProxy that can be given one while it runs.
+pub fn profiles(rules: &[Rule], target: &TargetName) -> Vec<Profile> {
+    let mut profiles = Vec::new();
+    for rule in rules.iter().filter(|rule| rule.targets.contains(target)) {
+        let Layout { mode, balance, lines, check, cookie, binds: _, routes: _ } = rule.layout.as_ref().clone();
+        let profile = Profile { mode, balance, cookie, check, strip_prefix: None, lines };
+        if !profiles.contains(&profile) {
+            profiles.push(profile);
+        }
+    }
+    profiles
 }
 
 /// The sections of a backend: itself, and the frontend in front of it where it has binds.

@@ -11,7 +11,8 @@ use crate::metrics::Metrics;
 
 pub(crate) use fact::{About, Fact, Level};
 pub(crate) use own::{
-    FileForeign, OwnTrouble, ProcessEnded, ProcessServes, ReloadRefused, Reloaded, ReloadsSpent, StartFailed,
+    BackendsAdded, FileForeign, FilesBrought, OwnTrouble, ProcessEnded, ProcessServes, ReloadRefused,
+    Reloaded, ReloadsSpent, StartFailed,
 };
 pub(crate) use reporter::Reporter;
 pub(crate) use source::{AnswerTooOld, Answered, Rejected, SourceLost, StateTrouble};

@@ -61,6 +61,12 @@ struct OfReload {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct OfLive {
+    target: String,
+    what: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct OfBuild {
     version: &'static str,
 }
@@ -84,6 +90,7 @@ pub(crate) struct Metrics {
     commands: Series<OfCommand, Counter>,
     passes: Series<OfPass, Counter>,
     reloads: Series<OfReload, Counter>,
+    live: Series<OfLive, Counter>,
     process_replaced: Series<OfTarget, Counter>,
     process_ended: Series<OfTarget, Counter>,
     files_refused: Series<OfTarget, Counter>,
@@ -104,6 +111,7 @@ impl Default for Metrics {
             commands: Series::new(Counter::default),
             passes: Series::new(Counter::default),
             reloads: Series::new(Counter::default),
+            live: Series::new(Counter::default),
             process_replaced: Series::new(Counter::default),
             process_ended: Series::new(Counter::default),
             files_refused: Series::new(Counter::default),
@@ -124,6 +132,7 @@ impl Metrics {
         self.commands.register(to, "commands", "Operations on servers, by what HAProxy said to them");
         self.passes.register(to, "passes", "Passes over a target, by how they ended");
         self.reloads.register(to, "reloads", "Reloads of HAProxy that Roster asked for");
+        self.live.register(to, "live_changes", "Backends and files that HAProxy was given while it runs");
         self.process_ended.register(to, "process_ended", "Times that a HAProxy ended which Roster owns");
         self.files_refused.register(to, "files_refused", "Files and reloads that HAProxy refused");
         self.process_replaced.register(
@@ -163,6 +172,7 @@ impl Metrics {
         self.commands.retain(|labels| targets.contains(labels.target.as_str()));
         self.passes.retain(|labels| targets.contains(labels.target.as_str()));
         self.reloads.retain(|labels| targets.contains(labels.target.as_str()));
+        self.live.retain(|labels| targets.contains(labels.target.as_str()));
         for series in [&self.process_replaced, &self.process_ended, &self.files_refused] {
             series.retain(|labels| targets.contains(labels.target.as_str()));
         }
@@ -210,6 +220,13 @@ impl Metrics {
 
     pub(crate) fn reloaded(&self, target: &TargetName, reason: &'static str) {
         self.reloads.of(OfReload { target: target.to_string(), reason }).inc();
+    }
+
+    /// `what` is `backend` or `file`.
+    pub(crate) fn live(&self, target: &TargetName, what: &'static str, count: usize) {
+        self.live
+            .of(OfLive { target: target.to_string(), what })
+            .inc_by(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
     pub(crate) fn converged(&self, target: &TargetName, took: Duration) {

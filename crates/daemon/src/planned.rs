@@ -7,6 +7,7 @@ use roster_core::select::Unexposed;
 use serde::Serialize;
 
 use crate::keeper::Passed;
+use crate::own::Preview;
 
 /// What would be done, everywhere.
 #[derive(Debug, Serialize)]
@@ -23,6 +24,8 @@ pub(crate) struct PlannedTarget {
     operations: Vec<PlannedOperation>,
     /// Why HAProxy would be started or reloaded, once for all of these; only where Roster owns it.
     reloads: Vec<String>,
+    /// Backends that HAProxy would be given while it runs; only where Roster owns it.
+    backends_added: Vec<BackendName>,
     backends_missing: Vec<BackendName>,
     held: Vec<Held>,
     notes: Vec<String>,
@@ -68,7 +71,7 @@ impl PlannedTarget {
         target: &TargetName,
         agenda: &Agenda,
         passed: &Passed,
-        reloads: Vec<String>,
+        own: &Preview,
         lines: impl Fn(&Operation) -> Vec<String>,
     ) -> Self {
         let held = passed.plans.iter().filter_map(|(backend, plan)| {
@@ -86,7 +89,8 @@ impl PlannedTarget {
         Self {
             target: target.clone(),
             operations: operations(passed).map(operation).collect(),
-            reloads,
+            reloads: own.reloads.clone(),
+            backends_added: own.added.clone(),
             backends_missing: passed.missing.iter().cloned().collect(),
             held: held.collect(),
             notes: notes(agenda, passed),
@@ -100,6 +104,7 @@ impl PlannedTarget {
             target: target.clone(),
             operations: Vec::new(),
             reloads: Vec::new(),
+            backends_added: Vec::new(),
             backends_missing: Vec::new(),
             held: Vec::new(),
             notes: Vec::new(),

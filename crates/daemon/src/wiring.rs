@@ -11,7 +11,9 @@ use roster_config::native::{Address, Config, LastGood, ManagedReach, Reach, Runt
 use roster_core::catalog::Catalog;
 use roster_core::haproxy::Version;
 use roster_core::instance::{Snapshot, SourceError, SourceEvent};
+use roster_core::layout::profiles;
 use roster_core::name::{SourceName, TargetName};
+use roster_core::render::Profile;
 use roster_sources::{AnySource, Source};
 use roster_targets::managed::file::haproxy_version;
 use roster_targets::runtime::{RuntimeTarget, session, socket::SocketAddress};
@@ -40,6 +42,8 @@ pub(crate) struct Owned {
     pub reach: ManagedReach,
     /// The program's version.
     pub version: Version,
+    /// What backends may look like that come later.
+    pub profiles: Vec<Profile>,
 }
 
 /// The configuration of this file.
@@ -70,20 +74,26 @@ pub(crate) fn sources(config: &Config) -> Vec<(SourceName, AnySource)> {
 pub(crate) async fn targets(config: &Config) -> Result<BTreeMap<TargetName, Reached>, anyhow::Error> {
     let mut targets = BTreeMap::new();
     for (name, reach) in &config.targets {
-        targets.insert(name.clone(), target(name, reach).await?);
+        targets.insert(name.clone(), target(config, name, reach).await?);
     }
     Ok(targets)
 }
 
 /// A target of the configuration.
-pub(crate) async fn target(name: &TargetName, reach: &Reach) -> Result<Reached, anyhow::Error> {
+pub(crate) async fn target(
+    config: &Config,
+    name: &TargetName,
+    reach: &Reach,
+) -> Result<Reached, anyhow::Error> {
     let wrong = || format!("target {name}");
     let (address, timeout, poll, owned) = match reach {
         Reach::Runtime(reach) => (address(reach).await.with_context(wrong)?, reach.timeout, reach.poll, None),
         Reach::Managed(reach) => {
             let version = version(&reach.haproxy).await.with_context(wrong)?;
             let address = SocketAddress::Unix(Path::new(reach.stats_socket.as_str()).to_owned());
-            (address, reach.timeout, reach.poll, Some(Owned { reach: reach.as_ref().clone(), version }))
+            let profiles = profiles(&config.rules, name);
+            let owned = Owned { reach: reach.as_ref().clone(), version, profiles };
+            (address, reach.timeout, reach.poll, Some(owned))
         }
     };
     let limits = session::Limits {

@@ -30,7 +30,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock;
 use crate::events::Reporter;
 use crate::keeper::{Bench, Passed};
-use crate::own::Own;
+use crate::own::{Own, Preview};
 use crate::store::Store;
 use crate::wiring::{self, Reached};
 
@@ -40,8 +40,8 @@ pub(crate) struct Looked {
     pub(crate) target: RuntimeTarget,
     pub(crate) agenda: Agenda,
     pub(crate) passed: Passed,
-    /// Why HAProxy would be started or reloaded; only where Roster owns it.
-    pub(crate) reloads: Vec<String>,
+    /// What would be done to HAProxy itself; only where Roster owns it.
+    pub(crate) own: Preview,
 }
 
 /// Looks at every target once and changes nothing.
@@ -67,7 +67,7 @@ pub(crate) async fn look_at(
     to: &Reporter,
 ) -> Result<Looked, anyhow::Error> {
     let reach = config.targets.get(name).with_context(|| format!("there is no target {name}"))?;
-    let Reached { target, owned, .. } = wiring::target(name, reach).await?;
+    let Reached { target, owned, .. } = wiring::target(config, name, reach).await?;
     let mut applied = recorded(store, name, to);
     let agenda = Agenda::new(catalog, &config.rules, name, &applied, clock::now());
     let backends: BTreeSet<BackendName> = agenda.items.keys().cloned().collect();
@@ -91,8 +91,8 @@ pub(crate) async fn look_at(
     };
     let tasks = TaskTracker::new();
     let own = owned.map(|owned| Own::new(name, owned, None, store, to, &tasks));
-    let reloads = own.map(|own| own.preview(&agenda, &mut passed, !is_down)).unwrap_or_default();
-    Ok(Looked { name: name.clone(), target, agenda, passed, reloads })
+    let own = own.map(|own| own.preview(&agenda, &mut passed, !is_down)).unwrap_or_default();
+    Ok(Looked { name: name.clone(), target, agenda, passed, own })
 }
 
 /// What was last written to a target.

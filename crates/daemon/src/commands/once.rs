@@ -31,7 +31,7 @@ pub(crate) async fn once(args: &OnceArgs) -> Result<Exit, Failure> {
     let limit = Duration::from_secs(args.timeout);
     let mut exit = if lost.is_empty() { Exit::Done } else { Exit::Failed };
     for (name, reach) in &config.targets {
-        let Reached { target, poll, owned } = wiring::target(name, reach).await?;
+        let Reached { target, poll, owned } = wiring::target(&config, name, reach).await?;
         let (tasks, is_owned) = (TaskTracker::new(), owned.is_some());
         let own = owned.map(|owned| Own::new(name, owned, None, &store, &to, &tasks));
         let applied = recorded(&store, name, &to);

@@ -37,12 +37,13 @@ pub(crate) async fn plan(args: &PlanArgs) -> Result<Exit, Failure> {
 }
 
 fn changes(looked: &[Looked]) -> usize {
-    let reloads = looked.iter().filter(|one| !one.reloads.is_empty()).count();
-    reloads + looked.iter().flat_map(|one| operations(&one.passed)).count()
+    let reloads = looked.iter().filter(|one| !one.own.reloads.is_empty()).count();
+    let added: usize = looked.iter().map(|one| one.own.added.len()).sum();
+    reloads + added + looked.iter().flat_map(|one| operations(&one.passed)).count()
 }
 
 fn json(looked: &Looked) -> PlannedTarget {
-    PlannedTarget::new(&looked.name, &looked.agenda, &looked.passed, looked.reloads.clone(), |operation| {
+    PlannedTarget::new(&looked.name, &looked.agenda, &looked.passed, &looked.own, |operation| {
         looked.target.lines(operation)
     })
 }
@@ -78,7 +79,10 @@ fn target(text: &mut String, looked: &Looked, verbose: bool) -> std::fmt::Result
             writeln!(text, "  held back: {hold}; `roster release {backend}` lets it through")?;
         }
     }
-    for (place, reason) in looked.reloads.iter().enumerate() {
+    for backend in &looked.own.added {
+        writeln!(text, "{}: backend {backend} is added while HAProxy runs", looked.name)?;
+    }
+    for (place, reason) in looked.own.reloads.iter().enumerate() {
         let name = &looked.name;
         match place {
             // Nobody serves.

@@ -1,10 +1,11 @@
 //! What happens to a HAProxy that Roster owns.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use roster_core::name::TargetName;
+use roster_core::name::{BackendName, TargetName};
 use roster_core::render::ReloadReason;
 use roster_targets::managed::process::{Ended, Line};
 
@@ -46,6 +47,20 @@ pub(crate) struct Reloaded<'a> {
     pub took: Duration,
 }
 
+/// Backends were added to the running HAProxy.
+pub(crate) struct BackendsAdded<'a> {
+    pub target: &'a TargetName,
+    pub backends: &'a BTreeSet<BackendName>,
+    pub took: Duration,
+}
+
+/// Routes and certificates were given to the running HAProxy.
+pub(crate) struct FilesBrought<'a> {
+    pub target: &'a TargetName,
+    pub changed: &'a [String],
+    pub took: Duration,
+}
+
 /// HAProxy refused the file and goes on with the one before.
 pub(crate) struct ReloadRefused<'a> {
     pub target: &'a TargetName,
@@ -72,6 +87,9 @@ pub(crate) struct OwnTrouble<'a> {
     pub target: &'a TargetName,
     pub what: &'a str,
 }
+
+/// How many backends one line names.
+const NAMED: usize = 10;
 
 fn about(target: &TargetName) -> About {
     About { target: Some(target.to_string()), ..About::default() }
@@ -142,6 +160,42 @@ impl Event for Reloaded<'_> {
     fn count(&self, metrics: &Metrics) {
         // One reload, however many reasons came together; the first one names it.
         metrics.reloaded(self.target, self.reasons.first().map_or("asked", ReloadReason::word));
+    }
+}
+
+impl Event for BackendsAdded<'_> {
+    fn level(&self) -> Level {
+        Level::Info
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let names: Vec<&str> = self.backends.iter().take(NAMED).map(BackendName::as_str).collect();
+        let more = if self.backends.len() > NAMED { " and more" } else { "" };
+        let message = format!("added while HAProxy runs: backend {}{more}", names.join(", "));
+        let about =
+            About { operations: count(self.backends.len()), dur_ms: millis(self.took), ..about(self.target) };
+        ("backends_added", message, about)
+    }
+
+    fn count(&self, metrics: &Metrics) {
+        metrics.live(self.target, "backend", self.backends.len());
+    }
+}
+
+impl Event for FilesBrought<'_> {
+    fn level(&self) -> Level {
+        Level::Info
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let message = format!("changed while HAProxy runs: {}", self.changed.join("; "));
+        let about =
+            About { operations: count(self.changed.len()), dur_ms: millis(self.took), ..about(self.target) };
+        ("files_brought", message, about)
+    }
+
+    fn count(&self, metrics: &Metrics) {
+        metrics.live(self.target, "file", self.changed.len());
     }
 }
 

@@ -198,12 +198,12 @@ where
         for (backend, item) in changed.iter().filter_map(|backend| agenda.items.get_key_value(backend)) {
             self.awaiting.changed(backend, item.taken());
         }
-        self.agenda = agenda;
+        let before = std::mem::replace(&mut self.agenda, agenda);
         self.schedule.add(changed.iter().chain(&held));
         self.schedule.retain(|backend| self.agenda.items.contains_key(backend));
         self.status.send_modify(|status| status.keep_only(&self.agenda, catalog.is_complete(), clock::now()));
         if let Some(own) = &mut self.own {
-            own.hear(&self.agenda, catalog.is_complete(), clock::now());
+            own.hear(&before, &self.agenda, catalog.is_complete(), clock::now());
         }
         self.show_own();
     }

@@ -64,9 +64,9 @@ where
         let backends = self.agenda.items.keys().map(BackendName::clone).collect();
         match self.bench().look(&backends).await {
             Ok(passed) => {
-                let words = self.own.as_ref().map(|own| own.reload_words(&self.agenda, clock::now()));
-                let reloads = words.unwrap_or_default();
-                PlannedTarget::new(&self.name, &self.agenda, &passed, reloads, |operation| {
+                let own = self.own.as_ref().map(|own| own.planned(&self.agenda, clock::now()));
+                let own = own.unwrap_or_default();
+                PlannedTarget::new(&self.name, &self.agenda, &passed, &own, |operation| {
                     self.target.lines(operation)
                 })
             }

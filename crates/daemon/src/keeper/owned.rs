@@ -26,7 +26,7 @@ where
         let before = self.applied.process;
         match own.see_to(&self.agenda, now).await {
             Changed::Nothing => {}
-            Changed::Started => self.schedule.add(self.agenda.items.keys()),
+            Changed::Started | Changed::Added => self.schedule.add(self.agenda.items.keys()),
             Changed::Reloaded => self.follow(before).await,
         }
         self.show_own();

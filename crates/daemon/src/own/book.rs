@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use roster_core::name::BackendName;
 use roster_core::render::Structure;
 use roster_targets::managed::listen;
 use roster_targets::managed::process::Adoptable;
@@ -16,6 +17,9 @@ pub(crate) struct Book {
     /// What of its file the process has taken in.
     #[serde(default)]
     pub structure: Option<Structure>,
+    /// Backends that were added while HAProxy ran and take no requests yet.
+    #[serde(default)]
+    pub unpublished: BTreeSet<BackendName>,
     /// The numbers of the listening sockets.
     #[serde(default)]
     pub sockets: Option<listen::Record>,

@@ -26,6 +26,8 @@ pub(crate) enum Changed {
     Nothing,
     /// It was started.
     Started,
+    /// It has more backends.
+    Added,
     /// Another process serves, which has taken over the servers' state.
     Reloaded,
 }
@@ -39,14 +41,25 @@ impl Own {
         } else {
             Changed::Nothing
         };
+        if self.publish_due.take().is_some() {
+            self.publish().await;
+        }
+        self.look_at_certificates(now).await;
+        if self.live_due.is_some_and(|at| at <= now) {
+            self.bring(agenda, now).await;
+        }
         if self.file_due.is_some_and(|at| at <= now) {
             self.write_file(agenda, now).await;
         }
         self.release().await;
+        self.look(agenda, now);
         changed
     }
 
     async fn change(&mut self, agenda: &Agenda, now: Timestamp) -> Changed {
+        if let Some(changed) = self.add_backends(agenda, now).await {
+            return changed;
+        }
         if self.is_up()
             && let Err(spent) = self.budget.check(now)
         {
@@ -68,6 +81,7 @@ impl Own {
             }
             match self.write_checked(&rendered).await {
                 Ok(()) => return self.take_in(&rendered, &reasons, replace, now).await,
+                Err(lines) if lines.iter().any(|line| rendered.is_profile_at(*line)) => self.profiles.clear(),
                 Err(lines) => {
                     if !self.leave_out(agenda, &rendered, &lines, now) {
                         break;
@@ -193,6 +207,10 @@ impl Own {
     fn taken_in(&mut self, rendered: &Rendered) {
         self.retry.went_well();
         (self.followed, self.doubtful) = (true, true);
+        self.left_to_reload.clear();
+        self.not_live.clear();
+        self.book.unpublished.clear();
+        self.live_due = Some(clock::now());
         self.book.structure = Some(rendered.structure.clone());
         self.book.inherited = numbers(&self.held);
         if let Some(master) = self.steward.running().master {
@@ -234,6 +252,6 @@ impl Own {
     }
 }
 
-fn session_limits(timeout: Duration) -> session::Limits {
+pub(super) fn session_limits(timeout: Duration) -> session::Limits {
     session::Limits { connect: timeout, progress: timeout, ..session::Limits::default() }
 }

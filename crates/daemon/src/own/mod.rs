@@ -9,9 +9,14 @@
 
 mod book;
 mod budget;
+mod certificates;
 mod change;
+mod document;
+mod dynamic;
 mod file;
+mod live;
 mod retry;
+mod routing;
 mod sockets;
 mod state;
 mod steward;
@@ -30,9 +35,9 @@ use roster_core::agenda::Agenda;
 use roster_core::applied::ProcessId;
 use roster_core::exposure::Layout;
 use roster_core::haproxy::Version;
-use roster_core::layout::{Lines, missing, sections};
+use roster_core::layout::Lines;
 use roster_core::name::{BackendName, TargetName};
-use roster_core::render::{Document, Section};
+use roster_core::render::{Profile, Section};
 use roster_targets::managed::file::Record;
 use roster_targets::managed::listen::Held;
 use roster_targets::managed::process::{Patience, ProcessError, Program};
@@ -40,10 +45,11 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use book::Book;
 use budget::Budget;
+use certificates::Certificates;
 pub(crate) use change::Changed;
 use retry::Retry;
 use steward::{Began, Steward};
-pub(crate) use tell::OwnStatus;
+pub(crate) use tell::{OwnStatus, Preview};
 
 use crate::clock;
 use crate::events::{Event, OwnTrouble, Reporter, StartFailed};
@@ -70,10 +76,21 @@ pub(crate) struct Own {
     layouts: BTreeMap<BackendName, Arc<Layout>>,
     /// Sections that HAProxy refused, as they were; they are left out until they change.
     left_out: BTreeMap<BackendName, Vec<Section>>,
+    certificates: Certificates,
+    /// What of routes and certificates HAProxy's commands could not bring.
+    left_to_reload: BTreeSet<String>,
+    /// Backends that this process could not be given.
+    not_live: BTreeSet<BackendName>,
+    /// What backends may look like that come later.
+    profiles: Vec<Profile>,
     budget: Budget,
     /// What waits for a reload, and until when.
     due: Option<Due>,
     file_due: Option<Timestamp>,
+    /// When HAProxy is to be asked for its routes and certificates.
+    live_due: Option<Timestamp>,
+    /// When a backend that was added while HAProxy runs can take requests.
+    publish_due: Option<Timestamp>,
     heard: bool,
     /// Whether there is a process to follow, be it down for the moment.
     followed: bool,
@@ -106,8 +123,10 @@ impl Own {
             let kept = store.own(name);
             kept.inspect_err(|error| crate::wiring::told(error, reporter)).ok().flatten()
         });
-        let Owned { reach, version } = owned;
+        let Owned { reach, version, profiles } = owned;
         let budget = Budget::new(reach.max_reloads);
+        let lists = reach.frontends.iter().flat_map(|frontend| &frontend.certificates);
+        let certificates = Certificates::new(lists.cloned());
         let mut book = book.unwrap_or_default();
         if book.file.as_ref().is_some_and(Record::is_unsettled) {
             // Roster ended before it knew which file HAProxy took in.
@@ -125,9 +144,15 @@ impl Own {
             lines: Lines::new(),
             layouts: BTreeMap::new(),
             left_out: BTreeMap::new(),
+            certificates,
+            left_to_reload: BTreeSet::new(),
+            not_live: BTreeSet::new(),
+            profiles,
             budget,
             due: None,
             file_due: None,
+            live_due: None,
+            publish_due: None,
             heard: false,
             followed: false,
             doubtful: true,
@@ -143,6 +168,7 @@ impl Own {
         if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(folder) {
             self.trouble(&format!("{}: {error}; make it, or name another `run_dir`", folder.display()));
         }
+        self.look_at_certificates(clock::now()).await;
         self.recover().await;
         let Some(program) = self.program() else { return };
         let ours = self.book.structure.is_some() && self.reach.config.exists();
@@ -187,7 +213,11 @@ impl Own {
     }
 
     /// Takes in what is wanted. `complete` says whether every source has spoken.
-    pub(crate) fn hear(&mut self, agenda: &Agenda, complete: bool, now: Timestamp) {
+    pub(crate) fn hear(&mut self, before: &Agenda, agenda: &Agenda, complete: bool, now: Timestamp) {
+        if self.reroutes(before, agenda) {
+            self.live_due = Some(now);
+            self.file_due = self.file_due.or(Some(clock::after(now, FILE_AFTER)));
+        }
         self.doubtful |= complete && !self.heard;
         self.heard |= complete;
         for (backend, item) in &agenda.items {
@@ -209,13 +239,16 @@ impl Own {
             return;
         }
         self.doubtful = false;
-        let wanted = self.is_to_start() || !self.reasons(agenda, now).is_empty();
-        if !wanted {
+        let rendered = self.unheard(agenda, now);
+        let wanted = rendered.as_ref().is_some_and(|rendered| !self.reasons_for(rendered).is_empty());
+        if !wanted && !self.is_to_start() {
             self.due = None;
             return;
         }
         let since = self.due.map_or(now, |due| due.since);
-        let quiet = if self.is_up() { clock::after(now, self.reach.quiet) } else { now };
+        // What comes without a reload need not wait for more.
+        let at_once = !self.is_up() || rendered.is_some_and(|rendered| self.can_add(&rendered).is_some());
+        let quiet = if at_once { now } else { clock::after(now, self.reach.quiet) };
         let at = quiet.min(clock::after(since, self.reach.at_most));
         let at = self.retry.not_before.map_or(at, |retry| retry.max(at));
         self.due = Some(Due { since, at });
@@ -228,7 +261,8 @@ impl Own {
 
     /// When there is something to do.
     pub(crate) fn wake(&self) -> Option<Timestamp> {
-        self.due.map(|due| due.at).into_iter().chain(self.file_due).min()
+        let files = [self.file_due, self.live_due, self.publish_due, self.certificates.due()];
+        files.into_iter().flatten().chain(self.due.map(|due| due.at)).min()
     }
 
     /// Takes in which process shows itself. One that nobody of Roster's started has read who knows what.
@@ -247,6 +281,9 @@ impl Own {
     /// Takes in what the servers of these backends are now.
     pub(crate) fn ran(&mut self, lines: Lines, now: Timestamp) {
         let differs = lines.iter().any(|(backend, lines)| self.lines.get(backend) != Some(lines));
+        if self.can_publish(&lines) {
+            self.publish_due = Some(now);
+        }
         if differs {
             let fixed = |backend: &BackendName| {
                 self.layouts.get(backend).is_some_and(|layout| !layout.balance.takes_servers_live())
@@ -255,30 +292,6 @@ impl Own {
             self.lines.extend(lines);
             self.file_due = self.file_due.or(Some(clock::after(now, FILE_AFTER)));
         }
-    }
-
-    /// The whole file, unless a backend is leaving of which nobody knows how it is written.
-    fn document(&self, agenda: &Agenda, now: Timestamp) -> Option<Document> {
-        let mut all = Vec::new();
-        for (backend, item) in &agenda.items {
-            let layout = self.layouts.get(backend)?;
-            let servers = match self.lines.get(backend) {
-                Some(lines) => lines.clone(),
-                None => missing(item, self.version, None, now),
-            };
-            let mut made = sections(backend, layout, servers);
-            self.inherit(&mut made);
-            if self.left_out.get(backend).is_none_or(|left_out| !alike(left_out, &made)) {
-                all.extend(made);
-            }
-        }
-        Some(Document {
-            user: self.reach.user.clone(),
-            ours: self.reach.ours(),
-            sections: all,
-            crt_lists: Vec::new(),
-            profiles: Vec::new(),
-        })
     }
 
     /// How HAProxy is started, where Roster starts it.
@@ -344,20 +357,6 @@ impl Own {
         }
         self.book
     }
-}
-
-/// Whether two versions of a backend differ in nothing but their servers.
-fn alike(a: &[Section], b: &[Section]) -> bool {
-    let bare = |sections: &[Section]| -> Vec<Section> {
-        let mut sections = sections.to_vec();
-        for section in &mut sections {
-            if let Section::Backend(backend) = section {
-                backend.pool.servers.clear();
-            }
-        }
-        sections
-    };
-    bare(a) == bare(b)
 }
 
 /// The numbers of the sockets that a HAProxy inherits.

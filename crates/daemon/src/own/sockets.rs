@@ -63,7 +63,8 @@ impl Own {
             return false;
         }
         let layouts = agenda.items.keys().filter_map(|backend| self.layouts.get(backend));
-        let binds = layouts.flat_map(|layout| &layout.binds);
+        let shared = self.reach.frontends.iter().flat_map(|frontend| &frontend.section.binds);
+        let binds = shared.chain(layouts.flat_map(|layout| &layout.binds));
         let wanted: Wanted = binds.filter_map(|bind| Some((address(bind)?, options(bind)))).collect();
         let changes = self.held.open(&wanted);
         for error in &changes.failed {

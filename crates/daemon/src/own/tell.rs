@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
-use roster_core::render::{ReloadReason, render};
+use roster_core::name::BackendName;
+use roster_core::render::{ReloadReason, Rendered, render};
 use serde::{Deserialize, Serialize};
 
 use super::Own;
@@ -26,13 +27,31 @@ pub(crate) struct OwnStatus {
     pub troubles: Vec<String>,
 }
 
+/// What would be done to a HAProxy that Roster owns, besides its servers.
+#[derive(Debug, Default)]
+pub(crate) struct Preview {
+    /// Why it would be started or reloaded.
+    pub reloads: Vec<String>,
+    /// Backends that it would be given while it runs.
+    pub added: Vec<BackendName>,
+}
+
 impl Own {
     /// Why HAProxy would have to reload, as things are.
     pub(crate) fn reasons(&self, agenda: &Agenda, now: Timestamp) -> Vec<ReloadReason> {
-        let Some(document) = self.document(agenda, now) else { return Vec::new() };
-        let Ok(rendered) = render(&document, self.version) else { return Vec::new() };
+        self.unheard(agenda, now).map(|rendered| self.reasons_for(&rendered)).unwrap_or_default()
+    }
+
+    /// The files as they would be, without a word of what is wrong with them.
+    pub(super) fn unheard(&self, agenda: &Agenda, now: Timestamp) -> Option<Rendered> {
+        render(&self.document(agenda, now)?, self.version).ok()
+    }
+
+    /// Why HAProxy would have to reload to take these in.
+    pub(super) fn reasons_for(&self, rendered: &Rendered) -> Vec<ReloadReason> {
         let runs = self.book.structure.clone().unwrap_or_default();
         let mut reasons = runs.reload_reasons(&rendered.structure);
+        reasons.extend(self.left_to_reload.iter().map(|left| ReloadReason::NotLive(left.clone())));
         if self.book.structure.is_some() && reasons.iter().all(ReloadReason::can_wait) {
             reasons.clear();
         }
@@ -51,12 +70,22 @@ impl Own {
     }
 
     /// What a pass would do besides: why HAProxy would be started or reloaded. What a reload brings is not missing.
-    pub(crate) fn preview(mut self, agenda: &Agenda, passed: &mut Passed, is_up: bool) -> Vec<String> {
+    pub(crate) fn preview(mut self, agenda: &Agenda, passed: &mut Passed, is_up: bool) -> Preview {
         let now = clock::now();
         self.ran(std::mem::take(&mut passed.lines), now);
-        self.hear(agenda, true, now);
+        self.hear(agenda, agenda, true, now);
         passed.missing.clear();
-        if is_up { self.reload_words(agenda, now) } else { vec!["HAProxy does not run".to_owned()] }
+        if !is_up {
+            return Preview { reloads: vec!["HAProxy does not run".to_owned()], added: Vec::new() };
+        }
+        self.planned(agenda, now)
+    }
+
+    /// What would be done to a HAProxy that runs.
+    pub(crate) fn planned(&self, agenda: &Agenda, now: Timestamp) -> Preview {
+        let added = self.addable(agenda, now);
+        let reloads = if added.is_empty() { self.reload_words(agenda, now) } else { Vec::new() };
+        Preview { reloads, added }
     }
 
     /// How many workers finish what they have, as last counted.

@@ -4,6 +4,7 @@ mod external;
 pub(crate) mod lives;
 mod old;
 pub(crate) mod reloads;
+mod shared;
 pub(crate) mod site;
 pub(crate) mod start;
 mod trouble;

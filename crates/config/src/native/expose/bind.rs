@@ -186,12 +186,13 @@ fn kept_list(
     from: &OneOrMany<PathBuf>,
     lists: Option<&mut Lists<'_>>,
 ) -> Option<FilePath> {
-    let Some((path, lists)) = lists else {
+    let Some(lists) = lists else {
         let message = "`certificates` is for a bind of the target's `frontends`; write one there with a `route` here, or \
                        give a `crt_list` of your own";
         cx.key_problem(at, message);
         return None;
     };
+    let (path, lists) = lists;
     let from: Vec<_> = from
         .iter()
         .map(|(item, from)| (item_of(at, item), from))

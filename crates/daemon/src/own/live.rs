@@ -1,0 +1,77 @@
+//! Routes and certificates, given to the running HAProxy by its own commands.
+//!
+//! HAProxy is asked what it has, so that a change that was lost or made by somebody else is made good too. What the
+//! commands cannot bring is left to a reload, with its reason.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use roster_core::agenda::Agenda;
+use roster_core::render::{Bind, FilePath};
+use roster_targets::managed::live::{Wanted, bring_to};
+
+use super::Own;
+use super::change::session_limits;
+use crate::clock::after;
+use crate::events::{Event, FilesBrought, chain};
+
+/// How often HAProxy is asked though nothing changed, and how soon after it could not be.
+const LOOK: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_secs(1);
+
+impl Own {
+    /// Looks at the certificates' files, where that is due.
+    pub(super) async fn look_at_certificates(&mut self, now: Timestamp) {
+        if self.certificates.due().is_none_or(|due| due > now) {
+            return;
+        }
+        let before = self.certificates.clone();
+        let Ok(looked) = tokio::task::spawn_blocking(move || before.look(now)).await else { return };
+        self.certificates = looked.now;
+        looked.troubles.iter().for_each(|trouble| self.trouble(trouble));
+        if looked.changed {
+            self.live_due = Some(now);
+            self.doubtful = true;
+        }
+    }
+
+    /// Brings the running HAProxy to the routes and certificates that are wanted.
+    pub(super) async fn bring(&mut self, agenda: &Agenda, now: Timestamp) {
+        self.live_due = None;
+        if self.reach.frontends.is_empty() || self.book.structure.is_none() || !self.is_up() {
+            return;
+        }
+        let Some(rendered) = self.rendered(agenda, now) else { return };
+        self.live_due = Some(after(now, LOOK));
+        let started = Instant::now();
+        let (socket, limits) = (self.runtime_socket(), session_limits(self.reach.timeout));
+        let (certificates, strict) = (self.certificates.pems(), self.strict_lists());
+        let wanted = Wanted { files: &rendered.files, certificates: &certificates, strict: &strict };
+        match bring_to(&socket, &limits, wanted).await {
+            Ok(brought) => {
+                if !brought.changed.is_empty() {
+                    let (target, changed) = (&self.name, brought.changed.as_slice());
+                    FilesBrought { target, changed, took: started.elapsed() }.emit(&self.reporter);
+                    self.file_due = Some(now);
+                }
+                brought.troubles.iter().for_each(|trouble| self.trouble(&trouble.to_string()));
+                let left = brought.left.iter().map(ToString::to_string).collect();
+                self.doubtful |= self.left_to_reload != left;
+                self.left_to_reload = left;
+            }
+            Err(error) => {
+                self.trouble(&chain(&error));
+                self.live_due = Some(after(now, AGAIN));
+            }
+        }
+    }
+
+    /// The lists of binds where a client that asks for no known name is turned away.
+    fn strict_lists(&self) -> BTreeSet<FilePath> {
+        let binds = self.reach.frontends.iter().flat_map(|frontend| &frontend.section.binds);
+        let strict =
+            |bind: &Bind| bind.tls.as_ref().filter(|tls| tls.strict_sni).map(|tls| tls.crt_list.clone());
+        binds.filter_map(strict).collect()
+    }
+}

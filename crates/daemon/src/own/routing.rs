@@ -1,0 +1,34 @@
+//! The frontends that several services share, and which requests they send where.
+
+use roster_core::agenda::Agenda;
+use roster_core::render::{Frontend, Mode, Route, Routing, Section};
+
+use super::Own;
+
+impl Own {
+    /// The frontends that the configuration names, each with the routes of all services.
+    pub(super) fn frontends(&self, agenda: &Agenda) -> Vec<Section> {
+        let frontend = |managed: &roster_config::native::ManagedFrontend| {
+            let [hosts, paths] = managed.maps.clone();
+            let routing = Routing { hosts, paths, routes: routes(agenda, &managed.section) };
+            let routing = Some(routing).filter(|_| managed.section.mode == Mode::Http);
+            Section::Frontend(Frontend { routing, ..managed.section.clone() })
+        };
+        self.reach.frontends.iter().map(frontend).collect()
+    }
+
+    /// Whether another agenda sends requests elsewhere.
+    pub(super) fn reroutes(&self, before: &Agenda, after: &Agenda) -> bool {
+        let mut frontends = self.reach.frontends.iter().map(|frontend| &frontend.section);
+        frontends.any(|frontend| routes(before, frontend) != routes(after, frontend))
+    }
+}
+
+/// In the order of the backends.
+fn routes(agenda: &Agenda, frontend: &Frontend) -> Vec<Route> {
+    let of_backend = |(backend, item): (&roster_core::name::BackendName, &roster_core::agenda::Item)| {
+        let its = item.exposure.routes.iter().filter(|route| route.frontend == frontend.name);
+        its.map(|route| Route { of: route.of.clone(), to: backend.clone() }).collect::<Vec<_>>()
+    };
+    agenda.items.iter().flat_map(of_backend).collect()
+}

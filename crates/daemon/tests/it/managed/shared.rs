@@ -1,0 +1,132 @@
+//! A frontend that several services share: its routes come and go while HAProxy runs.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use roster_testkit::{HaproxyBin, OrFail, Poll, TrafficLoad, free_port, wait_until_or_fail};
+use rustix::process::Signal;
+
+use super::site::{Site, at, backends, on_each, ports};
+use crate::rig::CAP;
+
+/// Who answers a request for a host; the status if nobody does.
+fn asked(addr: SocketAddr, host: &str, path: &str) -> String {
+    let ask = || -> std::io::Result<String> {
+        let mut client = TcpStream::connect(addr)?;
+        client.set_read_timeout(Some(CAP))?;
+        write!(client, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        client.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = ask().unwrap_or_default();
+    let backend = answer
+        .lines()
+        .find_map(|line| line.to_ascii_lowercase().strip_prefix("x-backend: ").map(str::to_owned));
+    backend.unwrap_or_else(|| answer.split(' ').nth(1).unwrap_or("nothing").to_owned())
+}
+
+#[track_caller]
+fn until_asked(addr: SocketAddr, host: &str, path: &str, by: &str) {
+    wait_until_or_fail(CAP, &format!("{host}{path} to be answered by {by}"), || {
+        Poll::when(asked(addr, host, path), |found| found == by)
+    });
+}
+
+/// With a frontend `public` that every service is reached by, and one of them without a route.
+fn site(bin: &HaproxyBin, bind: &str, default: &str, route: &str) -> Site {
+    let mut site = Site::new(bin);
+    site.sections = String::new();
+    let frontend = format!("{{ bind: {bind}, default_backend: {default} }}");
+    site.keys = [site.keys.as_str(), "frontends: { public: ", &frontend, " }\n"].concat();
+    site.rest = format!(
+        "expose: [ {{ each: fleet, bring_up: registry, drain: {{ cap: 0s }}, guard: off, backend: {{ route: {route} }} }} ]\n\
+         admin: off\n"
+    );
+    site
+}
+
+fn routes_follow(bin: &HaproxyBin) {
+    let port = free_port().or_fail();
+    let addr = at(port);
+    let route = "{ frontend: public, host: \"{service}.test\" }";
+    let mut site = site(bin, &format!("127.0.0.1:{port}"), "shop", route);
+    let servers = backends(&["shop", "api"]);
+    let all = ports(&servers);
+    let (shop, api) = (&all[..1], &all[1..]);
+    site.services(&[("shop", shop), ("api", api)]);
+    let roster = site.run();
+    until_asked(addr, "shop.test", "/", "shop");
+    until_asked(addr, "API.test:8080", "/x", "api");
+    assert_eq!(asked(addr, "other.test", "/"), "shop");
+    let (reloads, worker) = (site.reloads(), site.worker());
+    let load = TrafficLoad::builder(addr).start();
+
+    // Routes go elsewhere: by path now.
+    site.rest = site.rest.replace("host: \"{service}.test\"", "path: \"/{service}\"");
+    site.configure();
+    roster.signal(Signal::HUP);
+    until_asked(addr, "any.test", "/api/1", "api");
+    until_asked(addr, "api.test", "/", "shop");
+
+    // What somebody else takes away comes back.
+    let map = site.path("haproxy.cfg.public.paths.map");
+    site.cli(&format!("del map {} /api", map.display())).unwrap();
+    assert_eq!(asked(addr, "any.test", "/api"), "shop");
+    roster.signal(Signal::HUP);
+    until_asked(addr, "any.test", "/api", "api");
+
+    // A service that is removed takes its route along, and what is on the disk follows.
+    site.services(&[("shop", shop)]);
+    until_asked(addr, "any.test", "/api", "shop");
+    wait_until_or_fail(CAP, "the map to be written", || {
+        Poll::when(std::fs::read_to_string(&map).unwrap_or_default(), |text| text == "/shop shop\n")
+    });
+    assert_eq!((site.reloads(), site.worker()), (reloads, worker), "{}", roster.log());
+    let load = load.stop();
+    assert!(load.failed() == 0 && load.ok > 0, "{load:?}");
+}
+
+#[test]
+fn routes_come_and_go_without_a_reload() {
+    on_each(routes_follow);
+}
+
+#[test]
+#[ignore = "wants HAProxy 3.4: HAPROXY_34_BIN=/path/to/haproxy"]
+fn new_services_are_reached_without_a_reload_on_haproxy_3_4() {
+    let bin = HaproxyBin::named_3_4().or_fail();
+    let port = free_port().or_fail();
+    let addr = at(port);
+    let mut site = site(
+        &bin,
+        &format!("127.0.0.1:{port}"),
+        "first",
+        "{ frontend: public, host: \"{service}.test\" }, balance: leastconn, http_check: { path: /health }",
+    );
+    site.rest = site.rest.replace("guard: off,", "guard: off, server: { check: true, inter: 200ms },");
+    let servers = backends(&["first", "more"]);
+    let all = ports(&servers);
+    site.services(&[("first", &all[..1])]);
+    let roster = site.run();
+    until_asked(addr, "first.test", "/", "first");
+    let (reloads, worker) = (site.reloads(), site.worker());
+    let load = TrafficLoad::builder(addr).start();
+    let names: Vec<String> = (1..=50).map(|n| format!("svc{n}")).collect();
+    for count in 1..=names.len() {
+        let new = names.iter().take(count).map(|name| (name.as_str(), &all[1..]));
+        site.services(&new.chain([("first", &all[..1])]).collect::<Vec<_>>());
+        until_asked(addr, &format!("{}.test", names[count - 1]), "/", "more");
+    }
+    assert_eq!((site.reloads(), site.worker()), (reloads, worker), "{}", roster.log());
+    let load = load.stop();
+    assert!(load.failed() == 0 && load.ok > 0, "{load:?}");
+    // Whoever starts HAProxy from the file gets the same, and so does a reload.
+    site.until_written("svc50");
+    let master = site.master().unwrap();
+    super::site::send(master, Signal::USR2);
+    wait_until_or_fail(CAP, "another worker", || site.worker().filter(|new| Some(*new) != worker));
+    for name in &names {
+        until_asked(addr, &format!("{name}.test"), "/", "more");
+    }
+}
