@@ -3,7 +3,7 @@
 //! HAProxy tells a certificate by its SHA-1. A chain that changed behind the same certificate is noticed only by its
 //! length.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::pem::{Fingerprint, Pem};
 use super::{NeedsReload, Unread};
@@ -26,6 +26,16 @@ pub enum ShownCertificate {
         /// The names in it, in lower case.
         names: BTreeSet<String>,
     },
+}
+
+/// What HAProxy holds of the certificates that lists name.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Held {
+    /// By path.
+    pub shown: BTreeMap<FilePath, ShownCertificate>,
+    /// Those that were just replaced, in that order. HAProxy looks for a name in them last from then on, but shows their
+    /// lines where they were (measured on 2.6).
+    pub replaced: Vec<FilePath>,
 }
 
 /// Reads the answer to `show ssl cert PATH`.

@@ -2,12 +2,13 @@
 //! manual 5.1).
 //!
 //! A line that is added stands last. Of two lines for one name the one that came first counts, so a line whose names
-//! another one has too is added anew where their order is wrong. The list's first certificate is also for clients that
+//! another one has too is added anew where their order is wrong; replacing a certificate puts it behind the others, which
+//! HAProxy does not show, so this is made good in the same call or not before the next reload. The list's first certificate is also for clients that
 //! ask for no known name, and HAProxy neither deletes nor moves it, unless every bind of the list has `strict-sni`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use super::certificate::ShownCertificate;
+use super::certificate::{Held, ShownCertificate};
 use super::{Change, NeedsReload, Unread};
 use crate::haproxy::command::{CrtLine, FileCommand};
 use crate::render::FilePath;
@@ -93,7 +94,7 @@ pub fn plan(
     wanted: &[Line<'_>],
     shown: &[ShownLine<'_>],
     first: First,
-    certificates: &BTreeMap<FilePath, ShownCertificate>,
+    held: &Held,
 ) -> CrtListPlan {
     let mut plan = CrtListPlan::default();
     let fixed = (first == First::Default).then(|| shown.first()).flatten();
@@ -101,7 +102,7 @@ pub fn plan(
         let (now, wanted) = (now.line.to_string(), wanted.first().map_or("none".to_owned(), Line::to_string));
         plan.left.push(NeedsReload::First { list: list.clone(), now, wanted });
     }
-    let kept = kept(wanted, shown, fixed, certificates);
+    let kept = kept(wanted, shown, fixed, held);
     let mut missing = BTreeSet::new();
     for (line, _) in wanted.iter().zip(&kept).filter(|(_, kept)| kept.is_none()) {
         let Some(send) = line.to_send() else {
@@ -109,7 +110,7 @@ pub fn plan(
             plan.left.push(NeedsReload::Line { file: list.clone(), line: super::shown(&line.to_string()) });
             continue;
         };
-        if certificates.get(send.certificate()).is_some_and(ShownCertificate::is_loaded) {
+        if held.shown.get(send.certificate()).is_some_and(ShownCertificate::is_loaded) {
             plan.add.push(FileCommand::AddCrtList { list: list.clone(), line: send });
         } else {
             missing.insert(line.certificate);
@@ -132,23 +133,26 @@ fn kept(
     wanted: &[Line<'_>],
     shown: &[ShownLine<'_>],
     fixed: Option<&ShownLine<'_>>,
-    certificates: &BTreeMap<FilePath, ShownCertificate>,
+    held: &Held,
 ) -> Vec<Option<usize>> {
     let mut free: HashMap<_, VecDeque<usize>> = HashMap::with_capacity(shown.len());
     for (place, one) in shown.iter().enumerate() {
         free.entry(&one.line).or_default().push_back(place);
     }
-    // Of each name the last place so far; none for a line that is added.
+    let rank = |place: usize| {
+        let of = shown.get(place).map_or("", |one| one.line.certificate);
+        let replaced = held.replaced.iter().position(|certificate| certificate.as_str() == of);
+        replaced.map_or(place, |order| shown.len() + order)
+    };
+    // Of each name the last rank so far; none for a line that is added.
     let mut last: HashMap<String, Option<usize>> = HashMap::new();
     let mut kept = Vec::with_capacity(wanted.len());
     for line in wanted {
         let found = free.get(line).and_then(|places| places.front().copied());
-        let names = line.served(certificates);
+        let names = line.served(held);
         let behind = |place: usize| {
-            names
-                .iter()
-                .filter_map(|name| last.get(name))
-                .all(|before| before.is_some_and(|before| before < place))
+            let mut before = names.iter().filter_map(|name| last.get(name));
+            before.all(|before| before.is_some_and(|before| before < rank(place)))
         };
         let is_fixed = |place: usize| fixed.is_some() && place == 0;
         let place = found.filter(|place| is_fixed(*place) || behind(*place) || line.to_send().is_none());
@@ -156,7 +160,8 @@ fn kept(
             places.pop_front();
         }
         for name in names {
-            let latest = last.get(&name).map_or(place, |before| before.zip(place).map(|(a, b)| a.max(b)));
+            let own = place.map(rank);
+            let latest = last.get(&name).map_or(own, |before| before.zip(own).map(|(a, b)| a.max(b)));
             last.insert(name, latest);
         }
         kept.push(place);
@@ -183,10 +188,10 @@ impl Line<'_> {
     }
 
     /// The names that it is served for, with their wildcards.
-    fn served(&self, certificates: &BTreeMap<FilePath, ShownCertificate>) -> BTreeSet<String> {
+    fn served(&self, held: &Held) -> BTreeSet<String> {
         let own = self.names.iter().map(|name| name.trim_start_matches('!').to_ascii_lowercase());
         let path = FilePath::new(self.certificate).ok().filter(|_| self.names.is_empty());
-        let certificate = path.and_then(|path| certificates.get(&path));
+        let certificate = path.and_then(|path| held.shown.get(&path));
         own.chain(certificate.into_iter().flat_map(ShownCertificate::names).map(str::to_owned)).collect()
     }
 }

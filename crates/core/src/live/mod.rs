@@ -21,7 +21,7 @@ use thiserror::Error;
 use crate::render::FilePath;
 
 pub use answer::judge;
-pub use certificate::ShownCertificate;
+pub use certificate::{Held, ShownCertificate};
 pub use crt_list::{CrtListPlan, First};
 pub use map::{MapPlan, Swap};
 pub use pem::{Fingerprint, InvalidPem, Pem};

@@ -8,16 +8,16 @@ use super::*;
 const LIST: &str = "/etc/web.crt";
 
 /// Certificates that HAProxy has, with the names in them.
-fn certificates(of: &[(&str, &[&str])]) -> BTreeMap<FilePath, ShownCertificate> {
+fn certificates(of: &[(&str, &[&str])]) -> Held {
     let loaded = |names: &[&str]| ShownCertificate::Loaded {
         fingerprint: Fingerprint::from_hex(&"0".repeat(40)).unwrap(),
         chain: None,
         names: names.iter().map(|name| (*name).to_owned()).collect(),
     };
-    of.iter().map(|(at, names)| (path(at), loaded(names))).collect()
+    Held { shown: of.iter().map(|(at, names)| (path(at), loaded(names))).collect(), replaced: Vec::new() }
 }
 
-fn abc() -> BTreeMap<FilePath, ShownCertificate> {
+fn abc() -> Held {
     certificates(&[("/a", &["a.org"]), ("/b", &["b.org"]), ("/c", &["a.org"])])
 }
 
@@ -80,6 +80,15 @@ fn of_two_lines_for_a_name_the_one_that_is_first_in_the_file_comes_first() {
     assert_eq!(told(&plan), ["add << /a", "del /a:2"]);
     let plan = planned("/b\n/c\n/a\n", "/b:1\n/a:2\n", First::Default);
     assert_eq!(told(&plan), ["add << /c", "add << /a", "del /a:2"]);
+}
+
+#[test]
+fn what_stands_behind_a_replaced_certificate_of_the_same_name_is_added_anew() {
+    let mut held = abc();
+    held.replaced = vec![path("/a"), path("/b")];
+    let (text, shown) = ("/b\n/a\n/c\n", "/b:1\n/a:2\n/c:3\n");
+    let plan = plan(&path(LIST), &wanted(text), &parse(shown).unwrap(), First::Default, &held);
+    assert_eq!(told(&plan), ["add << /c", "del /c:3"]);
 }
 
 #[test]

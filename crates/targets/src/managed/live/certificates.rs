@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use roster_core::haproxy::command::FileCommand;
 use roster_core::live::certificate::{open_transaction, parse, plan, undo};
 use roster_core::live::crt_list::wanted;
-use roster_core::live::{Change, Pem, ShownCertificate, Trouble};
+use roster_core::live::{Change, Held, Pem, ShownCertificate, Trouble};
 use roster_core::render::{FileKind, FilePath};
 
-use super::{Bringing, Held, LiveError};
+use super::{Bringing, LiveError};
 
 impl Bringing<'_> {
     /// Makes HAProxy hold the certificates that lists name, and returns what it holds. `limit` is what its socket
@@ -16,17 +16,17 @@ impl Bringing<'_> {
     pub(super) async fn certificates(&mut self, limit: usize) -> Result<Held, LiveError> {
         let named = self.named();
         if named.is_empty() {
-            return Ok(Held::new());
+            return Ok(Held::default());
         }
         let questions: Vec<_> = named.iter().cloned().map(FileCommand::ShowSslCert).collect();
         let replies = self.talk.ask(&questions).await?;
-        let mut held = Held::new();
+        let mut held = Held::default();
         for ((certificate, question), reply) in named.iter().zip(&questions).zip(&replies) {
-            held.insert(certificate.clone(), read(question, reply)?);
+            held.shown.insert(certificate.clone(), read(question, reply)?);
         }
         let mut free = None;
         for certificate in &named {
-            let before = held.get(certificate).cloned().unwrap_or(ShownCertificate::Missing);
+            let before = held.shown.get(certificate).cloned().unwrap_or(ShownCertificate::Missing);
             let Some(pem) = self.wanted.certificates.get(certificate) else {
                 if !before.is_loaded() {
                     self.brought.troubles.push(Trouble::NoCertificate(certificate.clone()));
@@ -47,7 +47,10 @@ impl Bringing<'_> {
             };
             if free {
                 let now = self.load(certificate, pem, &before, &commands).await?;
-                held.insert(certificate.clone(), now);
+                if before.is_loaded() && now.is(pem) {
+                    held.replaced.push(certificate.clone());
+                }
+                held.shown.insert(certificate.clone(), now);
             }
         }
         Ok(held)

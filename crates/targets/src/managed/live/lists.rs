@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use roster_core::haproxy::command::FileCommand;
 use roster_core::live::crt_list::{parse, plan, wanted};
-use roster_core::live::{Change, CrtListPlan, NeedsReload, Unread};
+use roster_core::live::{Change, CrtListPlan, Held, NeedsReload, Unread};
 use roster_core::render::{FileKind, FilePath, RenderedFile};
 
-use super::{Bringing, Held, LiveError};
+use super::{Bringing, LiveError};
 
 impl Bringing<'_> {
     /// Brings the lists to their files.
-    pub(super) async fn lists(&mut self, held: Held) -> Result<(), LiveError> {
+    pub(super) async fn lists(&mut self, mut held: Held) -> Result<(), LiveError> {
         let lists = self.files(FileKind::CrtList);
         let plans = self.plan_lists(&lists, &held).await?;
         let (mut at_work, mut adds) = (Vec::new(), Vec::new());
@@ -29,6 +29,8 @@ impl Bringing<'_> {
         let full = at_work.iter().filter(|(list, _)| !said.contains_key(&list.path));
         let deletes: Vec<_> = full.flat_map(|(_, plan)| plan.delete.iter().cloned()).collect();
         self.tell_lists(&deletes, &mut said).await?;
+        // The lines behind a replaced certificate stand behind it again.
+        held.replaced.clear();
         self.confirm_lists(&at_work, &held, &mut said).await?;
         self.forget(&lists, &deletes).await
     }

@@ -17,7 +17,7 @@ mod talk;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roster_core::live::{Change, First, NeedsReload, Pem, ShownCertificate, Trouble, Unread};
+use roster_core::live::{Change, First, NeedsReload, Pem, Trouble, Unread};
 use roster_core::render::{FileKind, FilePath, RenderedFile};
 use thiserror::Error;
 
@@ -80,8 +80,8 @@ pub async fn bring_to(
     wanted: Wanted<'_>,
 ) -> Result<Brought, LiveError> {
     let mut bringing = Bringing { talk: Talk::new(socket, limits), wanted, brought: Brought::default() };
-    let shown = bringing.certificates(limits.line).await?;
-    bringing.lists(shown).await?;
+    let held = bringing.certificates(limits.line).await?;
+    bringing.lists(held).await?;
     bringing.maps().await?;
     Ok(bringing.brought)
 }
@@ -92,9 +92,6 @@ struct Bringing<'b> {
     wanted: Wanted<'b>,
     brought: Brought,
 }
-
-/// The certificates that lists name, as HAProxy holds them.
-type Held = BTreeMap<FilePath, ShownCertificate>;
 
 impl<'b> Bringing<'b> {
     fn files(&self, kind: FileKind) -> Vec<&'b RenderedFile> {

@@ -3,5 +3,6 @@
 mod dynamic;
 mod file;
 mod listen;
+mod live;
 mod process;
 mod render;
