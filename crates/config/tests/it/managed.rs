@@ -9,7 +9,7 @@ use roster_config::native::{
     AtExit, Config, Listeners, ManagedProcess, ManagedReach, Reach, ReloadBudget, ReloadBy,
 };
 use roster_core::exposure::Layout;
-use roster_core::render::{Ours, RawLine};
+use roster_core::render::{FilePath, Ours, RawLine};
 
 use super::{COMPLETE, MINIMAL, env, errors, parse};
 
@@ -312,7 +312,7 @@ fn a_frontend_and_its_routes_are_as_they_say() {
     let list = "/etc/haproxy/haproxy.cfg.public.crt-list";
     assert_eq!(binds, ["*:8443".to_owned(), format!("*:9443 ssl crt-list {list} strict-sni")]);
     assert_eq!(
-        public.maps.each_ref().map(|map| map.as_str()),
+        public.maps.each_ref().map(FilePath::as_str),
         ["/etc/haproxy/haproxy.cfg.public.hosts.map", "/etc/haproxy/haproxy.cfg.public.paths.map"]
     );
     let [certificates] = public.certificates.as_slice() else { panic!("{:?}", public.certificates) };
