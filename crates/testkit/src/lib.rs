@@ -12,6 +12,7 @@ mod haproxy;
 mod http;
 mod or_fail;
 mod ports;
+mod tls;
 mod traffic;
 mod wait;
 
@@ -21,5 +22,6 @@ pub use haproxy::{CliError, Haproxy, HaproxyBuilder, HaproxyError, ServerRow, cl
 pub use http::{HttpError, HttpReply, http_get};
 pub use or_fail::OrFail;
 pub use ports::{NoFreePort, dead_port, free_port};
+pub use tls::{MadeCertificate, served_certificate};
 pub use traffic::{Totals, TrafficBuilder, TrafficLoad};
 pub use wait::{Awaited, IntoPoll, Poll, wait_until, wait_until_or_fail};

@@ -1,12 +1,15 @@
 //! A frontend that several services share: its routes come and go while HAProxy runs.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use roster_testkit::{HaproxyBin, OrFail, Poll, TrafficLoad, free_port, wait_until_or_fail};
+use roster_testkit::{
+    HaproxyBin, MadeCertificate, OrFail, Poll, TrafficLoad, free_port, served_certificate, wait_until_or_fail,
+};
 use rustix::process::Signal;
 
-use super::site::{Site, at, backends, on_each, ports};
+use super::site::{Site, at, backends, on_each_at_once, ports};
 use crate::rig::CAP;
 
 /// Who answers a request for a host; the status if nobody does.
@@ -80,7 +83,7 @@ fn routes_follow(bin: &HaproxyBin) {
     site.services(&[("shop", shop)]);
     until_asked(addr, "any.test", "/api", "shop");
     wait_until_or_fail(CAP, "the map to be written", || {
-        Poll::when(std::fs::read_to_string(&map).unwrap_or_default(), |text| text == "/shop shop\n")
+        Poll::when(fs::read_to_string(&map).unwrap_or_default(), |text| text == "/shop shop\n")
     });
     assert_eq!((site.reloads(), site.worker()), (reloads, worker), "{}", roster.log());
     let load = load.stop();
@@ -89,7 +92,7 @@ fn routes_follow(bin: &HaproxyBin) {
 
 #[test]
 fn routes_come_and_go_without_a_reload() {
-    on_each(routes_follow);
+    on_each_at_once(routes_follow);
 }
 
 #[test]
@@ -129,4 +132,58 @@ fn new_services_are_reached_without_a_reload_on_haproxy_3_4() {
     for name in &names {
         until_asked(addr, &format!("{name}.test"), "/", "more");
     }
+}
+
+fn certificates_follow(bin: &HaproxyBin) {
+    let port = free_port().or_fail();
+    let addr = at(port);
+    let bind = format!("{{ at: \"127.0.0.1:{port}\", certificates: [first.pem, certs] }}");
+    let site = site(bin, &bind, "shop", "{ frontend: public, path: /shop }");
+    let servers = backends(&["shop"]);
+    site.services(&[("shop", &ports(&servers))]);
+    let (first, one) = (MadeCertificate::new("first.test"), MadeCertificate::new("one.test"));
+    let certs = site.path("certs");
+    fs::create_dir(&certs).or_fail();
+    fs::write(site.path("first.pem"), first.pem()).or_fail();
+    fs::write(certs.join("one.pem"), one.pem()).or_fail();
+    let roster = site.run();
+    site.until_ready("shop", &ports(&servers));
+    let until_served = |name: &str, der: &[u8]| {
+        wait_until_or_fail(CAP, &format!("the certificate of {name}"), || {
+            Poll::when(served_certificate(addr, name), |served| served.as_deref() == Some(der))
+        });
+    };
+    until_served("one.test", &one.der);
+    until_served("other.test", &first.der);
+    let (reloads, worker) = (site.reloads(), site.worker());
+
+    // A new one, a renewed one, a damaged one, and one that goes; each as a careful program writes it.
+    let place = |name: &str, text: &str| {
+        fs::write(certs.join(".new"), text).or_fail();
+        fs::rename(certs.join(".new"), certs.join(name)).or_fail();
+    };
+    let (two, renewed) = (MadeCertificate::new("two.test"), MadeCertificate::new("one.test"));
+    place("two.pem", &two.pem());
+    until_served("two.test", &two.der);
+    place("one.pem", &renewed.certificate);
+    roster.until_log("one.pem is no certificate");
+    assert_eq!(served_certificate(addr, "one.test").as_deref(), Some(&one.der[..]));
+    place("one.pem", &renewed.pem());
+    until_served("one.test", &renewed.der);
+    fs::remove_file(certs.join("two.pem")).or_fail();
+    until_served("two.test", &first.der);
+    assert_eq!((site.reloads(), site.worker()), (reloads, worker), "{}", roster.log());
+    let secret = one.key.lines().nth(1).unwrap();
+    assert!(!roster.log().contains(secret) && !site.text().contains(secret));
+
+    // Whoever starts HAProxy from the file gets the same.
+    super::site::send(site.master().unwrap(), Signal::USR2);
+    wait_until_or_fail(CAP, "another worker", || site.worker().filter(|new| Some(*new) != worker));
+    until_served("one.test", &renewed.der);
+    until_served("two.test", &first.der);
+}
+
+#[test]
+fn certificates_come_are_renewed_and_go_without_a_reload() {
+    on_each_at_once(certificates_follow);
 }
