@@ -10,7 +10,7 @@ use roster_testkit::{
 use rustix::process::Signal;
 
 use super::site::{Site, at, backends, on_each_at_once, ports};
-use crate::rig::CAP;
+use crate::rig::{CAP, one_version};
 
 /// Who answers a request for a host; the status if nobody does.
 fn asked(addr: SocketAddr, host: &str, path: &str) -> String {
@@ -132,6 +132,23 @@ fn new_services_are_reached_without_a_reload_on_haproxy_3_4() {
     for name in &names {
         until_asked(addr, &format!("{name}.test"), "/", "more");
     }
+}
+
+#[test]
+fn a_shared_frontend_can_be_held() {
+    let port = free_port().or_fail();
+    let mut site =
+        site(&one_version(), &format!("127.0.0.1:{port}"), "shop", "{ frontend: public, path: /api }");
+    site.keys += "listen: held\n";
+    site.rest = site.rest.replace("each: fleet", "service: fleet/api");
+    site.rest = site.rest.replace("expose: [", "expose: [ { service: fleet/shop, bring_up: registry },");
+    let servers = backends(&["shop", "api"]);
+    let all = ports(&servers);
+    site.services(&[("shop", &all[..1]), ("api", &all[1..])]);
+    let _roster = site.run();
+    until_asked(at(port), "any.test", "/", "shop");
+    until_asked(at(port), "any.test", "/api", "api");
+    assert!(site.text().contains("bind fd@"), "{}", site.text());
 }
 
 fn certificates_follow(bin: &HaproxyBin) {
