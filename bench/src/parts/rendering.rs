@@ -53,7 +53,13 @@ fn document() -> anyhow::Result<Document> {
         hard_stop_after: None,
         state_file: Some(FilePath::new("/run/roster/own/server-state")?),
     };
-    Ok(Document { user: UserText::default(), ours, sections: all, crt_lists: Vec::new() })
+    Ok(Document {
+        user: UserText::default(),
+        ours,
+        sections: all,
+        crt_lists: Vec::new(),
+        profiles: Vec::new(),
+    })
 }
 
 fn server(number: u32) -> anyhow::Result<ServerLine> {
