@@ -1,6 +1,7 @@
 //! Writing the file of a HAProxy that Roster owns.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
@@ -8,7 +9,11 @@ use roster_core::render::{ReloadReason, Rendered};
 use roster_targets::managed::file::{ConfigFiles, FileError, Foreign, Record, Written, dump_state};
 
 use super::Own;
+use crate::clock;
 use crate::events::{Event, FileForeign, chain};
+
+/// When a file that could not follow the servers is tried again, though nothing else happens.
+const FILE_AGAIN: Duration = Duration::from_secs(5);
 
 impl Own {
     /// Writes a structural change. What HAProxy complains of are lines of the file; none where it is something else.
@@ -48,7 +53,10 @@ impl Own {
         let files = self.files();
         match self.blocking(move |record| files.write_quietly(&rendered, record)).await {
             Ok(written) => self.told(&written),
-            Err(error) => self.trouble(&chain(&error)),
+            Err(error) => {
+                self.trouble(&chain(&error));
+                self.file_due = Some(clock::after(now, FILE_AGAIN));
+            }
         }
     }
 

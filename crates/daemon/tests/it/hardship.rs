@@ -117,6 +117,18 @@ fn a_full_disk_under_haproxys_file_is_told_leaves_what_runs_and_is_made_up_for()
         site.until_ready("api", &all);
         site.until_written("api");
         site.until_written("web");
+        assert_eq!(site.reloads(), 1);
+
+        // What needs no reload is made up for too, though nothing else happens.
+        let good = site.text();
+        let told = roster.said("the disk is full");
+        fill(&filler);
+        site.services(&[("web", &all[1..]), ("api", &all)]);
+        site.until_ready("web", &all[1..]);
+        roster.until_said("the disk is full", told + 1);
+        assert_eq!(site.text(), good);
+        fs::remove_file(&filler).or_fail();
+        site.until_written("web");
         let totals = load.stop();
         assert_eq!(totals.failed(), 0, "{totals:?}");
         assert_eq!(site.reloads(), 1);
