@@ -3,6 +3,7 @@
 //! A target reads and writes; it decides nothing. It can do so for several backends side by side. What it read counts
 //! only for the process it was read from, and an apply is done only when a later reading shows what was wanted.
 
+pub mod dataplane;
 pub mod managed;
 pub mod probe;
 pub mod runtime;

@@ -1,0 +1,242 @@
+//! The Data Plane API target: a HAProxy whose servers are kept through its API alone.
+//!
+//! A look reads the file and the running servers; a pass is one write that changes both. Where the file changed between the
+//! two, the API refuses the write, and the pass begins anew with another look.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use roster_core::applied::ProcessId;
+use roster_core::dataplane::FileView;
+use roster_core::haproxy::Version;
+use roster_core::name::BackendName;
+use roster_core::observed::{Observed, ObservedBackend};
+use roster_core::plan::Operation;
+use thiserror::Error;
+
+use super::client::{Client, ClientError, ProcessInfo, RawConfig, RuntimeServer, Why};
+use super::observe;
+use super::write::{Wrote, write};
+use crate::{Look, Reading, Receipt, Target};
+
+/// How many backends are asked for at once.
+const AT_ONCE: usize = 4;
+
+/// How changes reach HAProxy.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Way {
+    /// The file and the process in one call, without a reload.
+    Live,
+    /// By a transaction, with its reload.
+    Transaction,
+}
+
+/// A HAProxy behind a Data Plane API.
+pub struct DataplaneTarget {
+    client: Client,
+    way: Way,
+    /// Only ever held for as long as it takes to look something up.
+    known: Mutex<Known>,
+}
+
+/// What the last look found.
+#[derive(Default)]
+struct Known {
+    raw: Option<RawConfig>,
+    observed: Observed,
+    process: Option<(ProcessId, Duration)>,
+}
+
+/// Why such a target could not be read or written.
+#[derive(Debug, Error)]
+pub enum DataplaneError {
+    /// The API.
+    #[error(transparent)]
+    Api(#[from] ClientError),
+    /// It shows no servers where its file has some.
+    #[error(
+        "{at}: the API shows no running server of backend {backend}, though its file has {count}; check that HAProxy runs \
+         and, for HAProxy 2.6, that the API's configuration sets no `master_runtime`: through that it cannot read"
+    )]
+    Blind {
+        /// Which API.
+        at: String,
+        /// The first backend that is not shown.
+        backend: BackendName,
+        /// How many servers it has in the file.
+        count: usize,
+    },
+    /// Another process serves than the one that was read.
+    #[error("{at}: HAProxy was restarted or reloaded meanwhile; it is read anew")]
+    OtherProcess {
+        /// Which API.
+        at: String,
+    },
+    /// What is to be written cannot be.
+    #[error("{at}: {why}")]
+    Unwritable {
+        /// Which API.
+        at: String,
+        /// Why.
+        why: String,
+    },
+}
+
+impl DataplaneError {
+    /// Whether another process took over, or somebody else wrote, so that reading and planning again is all it needs.
+    pub fn is_takeover(&self) -> bool {
+        match self {
+            Self::OtherProcess { .. } => true,
+            Self::Api(error) => matches!(error.why, Why::StaleVersion { .. } | Why::TransactionDead { .. }),
+            Self::Blind { .. } | Self::Unwritable { .. } => false,
+        }
+    }
+
+    /// Whether nobody answers there.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Api(error) if error.is_unreachable())
+    }
+}
+
+impl DataplaneTarget {
+    /// A target that nothing was read from yet.
+    pub fn new(client: Client, way: Way) -> Self {
+        Self { client, way, known: Mutex::default() }
+    }
+
+    /// The API itself.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn at(&self) -> String {
+        self.client.endpoint().to_string()
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn process(&self) -> Result<(ProcessId, Version), DataplaneError> {
+        let info = self.client.process().await?;
+        Ok((self.known().identify(&info), info.version))
+    }
+
+    async fn running(&self, backend: &BackendName) -> Result<Option<Vec<RuntimeServer>>, DataplaneError> {
+        match self.client.runtime_servers(backend.as_str()).await {
+            Ok(servers) => Ok(Some(servers)),
+            Err(ClientError { why: Why::NotRunning { .. } | Why::NotFound { .. }, .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The file's backends as they run, and those that are not there.
+    async fn read(
+        &self,
+        raw: &RawConfig,
+        version: Version,
+        look: &Look,
+    ) -> Result<Observed, DataplaneError> {
+        let file = FileView::read(&raw.text);
+        let in_file = |backend: &&BackendName| file.backend(backend.as_str()).is_some();
+        let (there, missing): (Vec<_>, Vec<_>) = look.backends.iter().partition(in_file);
+        let running: Vec<(BackendName, Option<Vec<RuntimeServer>>)> = stream::iter(there)
+            .map(|backend| async move { Ok::<_, DataplaneError>((backend.clone(), self.running(backend).await?)) })
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        let mut observed =
+            Observed { missing: missing.into_iter().cloned().collect(), ..Observed::default() };
+        for (backend, shown) in running {
+            let Some(view) = file.backend(backend.as_str()) else { continue };
+            match shown {
+                Some(shown) if shown.is_empty() && !view.servers.is_empty() => {
+                    let count = view.servers.len();
+                    return Err(DataplaneError::Blind { at: self.at(), backend, count });
+                }
+                Some(shown) => {
+                    observed.backends.insert(backend, observe::backend(view, &shown, version));
+                }
+                // The file is ahead of the process: a reload brings it.
+                None => _ = observed.missing.insert(backend),
+            }
+        }
+        Ok(observed)
+    }
+}
+
+impl Known {
+    /// A process that shows a shorter life than before is another one, also if it has the same number.
+    fn identify(&mut self, info: &ProcessInfo) -> ProcessId {
+        let id = match self.process {
+            Some((known, uptime)) if known.pid == info.pid && info.uptime >= uptime => known,
+            Some((known, _)) if known.pid == info.pid => {
+                ProcessId { pid: info.pid, started: Some(jiff::Timestamp::now()) }
+            }
+            _ => ProcessId { pid: info.pid, started: None },
+        };
+        self.process = Some((id, info.uptime));
+        id
+    }
+}
+
+impl Target for DataplaneTarget {
+    type Error = DataplaneError;
+
+    async fn observe(&self, look: &Look) -> Result<Reading, DataplaneError> {
+        let (process, version) = self.process().await?;
+        let raw = self.client.raw().await?;
+        let observed = self.read(&raw, version, look).await?;
+        let mut known = self.known();
+        known.raw = Some(raw);
+        known.observed = observed.clone();
+        Ok(Reading { process, version, observed })
+    }
+
+    async fn identify(&self) -> Result<ProcessId, DataplaneError> {
+        Ok(self.process().await?.0)
+    }
+
+    async fn backends(&self) -> Result<BTreeSet<BackendName>, DataplaneError> {
+        let raw = self.client.raw().await?;
+        let file = FileView::read(&raw.text);
+        Ok(file.backends.iter().filter_map(|backend| BackendName::new(&backend.name).ok()).collect())
+    }
+
+    async fn apply(&self, process: ProcessId, operations: &[Operation]) -> Result<Receipt, DataplaneError> {
+        let started = Instant::now();
+        let (raw, observed, serving) = {
+            let known = self.known();
+            (known.raw.clone(), known.observed.clone(), known.process.map(|(id, _)| id))
+        };
+        let Some(raw) = raw.filter(|_| serving == Some(process)) else {
+            return Err(DataplaneError::OtherProcess { at: self.at() });
+        };
+        let Wrote { commands, refused } =
+            write(&self.client, self.way, &raw, &observed, operations).await.map_err(|error| error.at(&self.at()))?;
+        Ok(Receipt { commands, took: started.elapsed(), refused })
+    }
+
+    fn is_one_write(&self) -> bool {
+        true
+    }
+
+    fn lines(&self, operation: &Operation) -> Vec<String> {
+        super::write::lines(operation)
+    }
+}
+
+/// Its file may hold passwords.
+impl fmt::Debug for DataplaneTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataplaneTarget").field("client", &self.client).field("way", &self.way).finish_non_exhaustive()
+    }
+}
+
+/// The servers of a backend as the last look found them.
+pub(super) fn seen<'o>(observed: &'o Observed, backend: &BackendName) -> Option<&'o ObservedBackend> {
+    observed.backends.get(backend)
+}
