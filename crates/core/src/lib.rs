@@ -7,6 +7,7 @@ pub mod address;
 pub mod agenda;
 pub mod applied;
 pub mod catalog;
+pub mod dataplane;
 pub mod exposure;
 pub mod guard;
 pub mod haproxy;

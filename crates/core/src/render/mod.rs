@@ -20,7 +20,7 @@
 mod balance;
 mod bind;
 mod left_out;
-mod line;
+pub(crate) mod line;
 mod lost;
 mod profile;
 mod proxy;
@@ -50,6 +50,7 @@ pub use user::{Ours, UserPart, UserText};
 pub use value::{
     BindName, FieldName, FilePath, FrontendName, InvalidValue, PathPrefix, ProfileName, RequestPath,
 };
+pub(crate) use write::{backend_text, server_text};
 
 /// The name of the `defaults` section that holds for our sections.
 pub const DEFAULTS: &str = "roster";

@@ -7,10 +7,12 @@ mod server;
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::{Display, Write as _};
 
+use self::server::ServerLines;
+use super::balance::Balance;
 use super::bind::Bind;
 use super::left_out::LeftOut;
 use super::line::{Place, RawLine};
-use super::proxy::{Backend, Frontend, Listen, Pool, Section, SectionKey};
+use super::proxy::{Backend, Frontend, Listen, Pool, Section, SectionKey, ServerLine};
 use super::route::{MapFile, Routing};
 use super::structure::{Proxy, Structure};
 use super::user::{Ours, UserText};
@@ -82,6 +84,33 @@ pub(super) fn write(document: &Document, version: Version) -> Rendered {
         profiles,
     };
     Rendered { config, files, structure, left_out, marks, profiles_from }
+}
+
+/// The text of one backend by itself, from its first line on, and what is left out of it.
+pub(crate) fn backend_text(backend: &Backend, version: Version) -> (String, Vec<LeftOut>) {
+    let mut writer = Writer {
+        version,
+        state_file: false,
+        config: String::with_capacity(256 + backend.pool.servers.len() * 96),
+        files: Vec::new(),
+        left_out: Vec::new(),
+        marks: Vec::new(),
+        proxies: Vec::new(),
+        fronts: HashSet::new(),
+        backs: HashSet::new(),
+        listening: HashSet::new(),
+    };
+    let key = SectionKey::Backend(backend.name.clone());
+    writer.line("", &key);
+    writer.backend(key, backend);
+    (writer.config, writer.left_out)
+}
+
+/// The line of one server by itself.
+pub(crate) fn server_text(server: &ServerLine, version: Version) -> String {
+    let mut text = String::with_capacity(96);
+    ServerLines::new(&Balance::default(), version).write(server, &mut text);
+    text
 }
 
 /// The operator's text without comments, empty lines and indentation, which say nothing to HAProxy.

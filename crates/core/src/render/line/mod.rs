@@ -5,7 +5,7 @@
 
 mod allowed;
 mod inherited;
-mod words;
+pub(crate) mod words;
 
 use std::fmt;
 

@@ -17,7 +17,7 @@ enum Quote {
 }
 
 /// The words of a line, without a comment at its end.
-pub(super) fn split(line: &str) -> Result<Vec<String>, Malformed> {
+pub(crate) fn split(line: &str) -> Result<Vec<String>, Malformed> {
     if let Some(found) = line.chars().find(|c| c.is_control() && *c != '\t') {
         return Err(Malformed::Control(found));
     }

@@ -1,0 +1,28 @@
+//! A HAProxy that is kept through its Data Plane API: what its file says, what of it is to change, and what of that comes
+//! to the running process.
+//!
+//! Invariants:
+//! - A text that goes back differs from the text that was read only in the lines that an [`Edit`] names.
+//! - A [`LiveWrite`] can only be made where the process, after its actions, is what the file says: the two texts are read
+//!   again and compared. Whatever else changes is a [`ReloadWrite`] with its reasons.
+//! - What is Roster's is told by the file itself: a [`Mark`] above a backend, `roster_` before an ACL's name.
+//!
+//! The facts come from Data Plane API 2.9 (`/v2`) and 3.2 (`/v3`) as measured with HAProxy 2.6 and 3.0.
+
+mod action;
+mod alike;
+mod edit;
+mod keywords;
+mod mark;
+mod scan;
+mod view;
+
+pub use action::{ACTIONS_HEADER, Action, Actions, LiveWeight, MAX_ACTIONS};
+pub use edit::{Edit, EditError, ServerChange, WeightChange, apply};
+pub use mark::Mark;
+pub use view::{
+    Algorithm, BackendView, FileView, FrontendView, SectionKind, SectionView, ServerView, TemplateView,
+};
+
+#[cfg(test)]
+mod tests;
