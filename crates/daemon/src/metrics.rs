@@ -188,6 +188,9 @@ impl Metrics {
             self.convergence.of(of());
             // A target behind a runtime socket is never reloaded; its nought says so.
             self.reloads.of(OfReload { target: target.to_owned(), reason: "structure" });
+            for what in ["backend", "file"] {
+                self.live.of(OfLive { target: target.to_owned(), what });
+            }
             for how in [PassResult::Settled, PassResult::Unsettled, PassResult::Failed] {
                 self.passes.of(OfPass { target: target.to_owned(), result: how.word() });
             }
