@@ -11,15 +11,24 @@
 
 mod action;
 mod alike;
+mod compare;
 mod edit;
 mod keywords;
+mod live;
 mod mark;
+mod pass;
+mod reason;
 mod scan;
+mod strategy;
 mod view;
 
 pub use action::{ACTIONS_HEADER, Action, Actions, LiveWeight, MAX_ACTIONS};
 pub use edit::{Edit, EditError, ServerChange, WeightChange, apply};
+pub use live::{LiveWrite, NotLive, Process, ProcessServer, ReloadWrite, process};
 pub use mark::Mark;
+pub use pass::{Left, PassContext, PassWrite, Post, Posts, Why, Write, as_it_runs, write};
+pub use reason::ReloadReason;
+pub use strategy::{Conflict, Strategy, Verdict};
 pub use view::{
     Algorithm, BackendView, FileView, FrontendView, SectionKind, SectionView, ServerView, TemplateView,
 };

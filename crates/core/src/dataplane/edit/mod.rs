@@ -9,6 +9,7 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 
+pub(super) use self::backend::is_of_checks;
 use self::patch::Patches;
 use super::mark::Mark;
 use super::view::FileView;
