@@ -8,6 +8,7 @@
 
 mod backend;
 mod component;
+mod dataplane;
 mod haproxy;
 mod http;
 mod or_fail;
@@ -18,6 +19,10 @@ mod wait;
 
 pub use backend::{BACKEND_HEADER, BackendError, HEALTH_PATH, HOLD_PATH, HttpBackend};
 pub use component::{HaproxyBin, HaproxyVersion, MissingComponent, NoHaproxy34};
+pub use dataplane::{
+    Cost, DataplaneApi, DataplaneBuilder, DataplaneCounters, DataplaneError, Fault, Latency, ReloadWay,
+    RuntimeSocket, Version as DataplaneVersion,
+};
 pub use haproxy::{CliError, Haproxy, HaproxyBuilder, HaproxyError, ServerRow, cli_at, parse_servers_state};
 pub use http::{HttpError, HttpReply, http_get};
 pub use or_fail::OrFail;

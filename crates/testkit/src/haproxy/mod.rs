@@ -125,6 +125,11 @@ impl Haproxy {
         &self.bin
     }
 
+    /// Whether it runs as a master with workers, and so has a master's CLI.
+    pub fn is_master_worker(&self) -> bool {
+        self.master_worker
+    }
+
     /// Its folder; gone when this value is dropped.
     pub fn dir(&self) -> &Path {
         self.dir.path()

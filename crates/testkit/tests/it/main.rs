@@ -2,6 +2,7 @@
 
 #![allow(clippy::doc_markdown, reason = "HAProxy is a name, not code")]
 
+mod dataplane;
 mod lifecycle;
 mod master_worker;
 mod traffic;

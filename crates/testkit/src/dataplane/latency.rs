@@ -1,0 +1,73 @@
+//! How long calls take at least, for benchmarks against costs as the real API has them.
+
+use std::time::Duration;
+
+/// A time that grows with the number of servers in the file.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Cost {
+    /// With hardly any server.
+    pub base: Duration,
+    /// More for each 1,000 servers.
+    pub per_thousand: Duration,
+}
+
+/// The least time of each kind of call. The default is none: a call takes what the stand-in needs.
+///
+/// It is a floor, not an addition, since the stand-in runs `haproxy -c` as the real one does.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Latency {
+    /// Reading a version, the raw text, one object.
+    pub read: Cost,
+    /// Reading all servers of a backend.
+    pub list: Cost,
+    /// The runtime list of a backend's servers, and runtime changes.
+    pub runtime: Cost,
+    /// `stats/native`.
+    pub stats: Cost,
+    /// Opening a transaction, and a write inside one.
+    pub transaction: Cost,
+    /// Whatever runs `haproxy -c`: a commit, a versioned write, a raw write.
+    pub write: Cost,
+}
+
+const fn cost(base: u64, per_thousand: u64) -> Cost {
+    Cost { base: Duration::from_millis(base), per_thousand: Duration::from_millis(per_thousand) }
+}
+
+impl Cost {
+    /// The time for a file of so many servers.
+    pub fn of(self, servers: usize) -> Duration {
+        let servers = u32::try_from(servers).unwrap_or(u32::MAX);
+        self.base + self.per_thousand * servers / 1000
+    }
+}
+
+impl Latency {
+    /// Medians of the real program on a small machine with two cores, API 3.2 in front of HAProxy 3.0.
+    pub fn measured() -> Self {
+        Self {
+            read: cost(2, 1),
+            list: cost(3, 16),
+            runtime: cost(3, 5),
+            stats: cost(11, 440),
+            transaction: cost(4, 3),
+            write: cost(95, 40),
+        }
+    }
+
+    pub(super) fn of(&self, kind: &str, servers: usize) -> Duration {
+        let (method, path) = kind.split_once(' ').unwrap_or_default();
+        let cost = if path.contains("/runtime/") {
+            self.runtime
+        } else if path.ends_with("stats/native") {
+            self.stats
+        } else if method == "GET" {
+            if path.ends_with("/servers") { self.list } else { self.read }
+        } else if method == "POST" && path.ends_with("/transactions") {
+            self.transaction
+        } else {
+            self.write
+        };
+        cost.of(servers)
+    }
+}

@@ -1,0 +1,161 @@
+//! The real program, when `DATAPLANEAPI_BIN` names one: the same suites then try whether the stand-in tells the truth.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::builder::DataplaneBuilder;
+use super::reloads::ReloadWay;
+use super::runtime::RuntimeSocket;
+use super::{DataplaneError, Version};
+use crate::http::http_get;
+use crate::wait::wait_until;
+
+const CAP: Duration = Duration::from_secs(20);
+
+/// A binary and what it speaks.
+#[derive(Debug)]
+pub(super) struct Program {
+    path: PathBuf,
+}
+
+/// A running one. Dropping it ends it.
+#[derive(Debug)]
+pub(super) struct RealProgram {
+    child: Child,
+    program: Program,
+    config: PathBuf,
+    log: PathBuf,
+    addr: SocketAddr,
+    version: Version,
+}
+
+impl Program {
+    /// The one that `DATAPLANEAPI_BIN` names, if it speaks this version. The variable may hold several, with `:` between.
+    pub(super) fn named(version: Version) -> Option<Self> {
+        let named = std::env::var_os("DATAPLANEAPI_BIN")?;
+        std::env::split_paths(&named).find(|path| speaks(path) == Some(version)).map(|path| Self { path })
+    }
+}
+
+fn speaks(path: &PathBuf) -> Option<Version> {
+    let output = Command::new(path).arg("--version").output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let number = text.split("HAProxy Data Plane API v").nth(1)?;
+    match number.chars().next()? {
+        '2' => Some(Version::V2),
+        '3' => Some(Version::V3),
+        _ => None,
+    }
+}
+
+impl RealProgram {
+    pub(super) fn start(
+        program: &Program,
+        builder: &DataplaneBuilder,
+        addr: SocketAddr,
+    ) -> Result<Self, DataplaneError> {
+        let folder = &builder.storage;
+        let failed = |error| DataplaneError::io(format!("cannot write in {}", folder.display()), error);
+        for name in ["maps", "ssl", "tx", "general", "spoe", "spoe-tx", "dataplane", "backups"] {
+            fs::create_dir_all(folder.join(name)).map_err(failed)?;
+        }
+        let users =
+            format!("userlist dataplane\n  user {} insecure-password {}\n", builder.user, builder.password);
+        fs::write(folder.join("users.cfg"), users).map_err(failed)?;
+        let config = folder.join("dataplaneapi.yaml");
+        fs::write(&config, yaml(builder, addr)).map_err(failed)?;
+        let log = folder.join("dataplaneapi.log");
+        let program = Program { path: program.path.clone() };
+        let child = spawn(&program, &config, &log)?;
+        let mut real = Self { child, program, config, log, addr, version: builder.version };
+        real.until_up()?;
+        Ok(real)
+    }
+
+    pub(super) fn restart(&mut self) -> Result<(), DataplaneError> {
+        self.end();
+        self.child = spawn(&self.program, &self.config, &self.log)?;
+        self.until_up()
+    }
+
+    fn until_up(&mut self) -> Result<(), DataplaneError> {
+        let path = format!("/{}/info", self.version.word());
+        let addr = self.addr;
+        wait_until(CAP, "an answer of the Data Plane API", || {
+            http_get(addr, &path).is_ok_and(|reply| reply.status == 401)
+        })
+        .map_err(|source| DataplaneError::NotUp {
+            log: fs::read_to_string(&self.log).unwrap_or_default(),
+            source,
+        })
+    }
+
+    fn end(&mut self) {
+        // Fails only when it has ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Drop for RealProgram {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn spawn(program: &Program, config: &PathBuf, log: &PathBuf) -> Result<Child, DataplaneError> {
+    let failed = |error| DataplaneError::io(format!("cannot start {}", program.path.display()), error);
+    let out = File::options().create(true).append(true).open(log).map_err(failed)?;
+    Command::new(&program.path)
+        .arg("-f")
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(out.try_clone().map_err(failed)?)
+        .stderr(out)
+        .spawn()
+        .map_err(failed)
+}
+
+/// Its configuration (the program's own documentation, "configuration file"); the two versions share these keys.
+fn yaml(builder: &DataplaneBuilder, addr: SocketAddr) -> String {
+    let folder = builder.storage.display();
+    let reload = match &builder.reload {
+        Some(ReloadWay::Command(words)) => words.join(" "),
+        Some(ReloadWay::MasterSocket(socket) | ReloadWay::Signal(socket)) => {
+            let script = builder.storage.join("reload.sh");
+            let text = format!(
+                "#!/bin/sh\npid=$(printf 'show proc\\n' | socat - UNIX-CONNECT:{} | awk '$2 == \"master\" {{ print $1 }}')\n\
+                 kill -USR2 \"$pid\"\n",
+                socket.display()
+            );
+            // An unwritten script shows as a failing reload.
+            fs::write(&script, text).ok();
+            format!("sh {}", script.display())
+        }
+        None => "false".to_owned(),
+    };
+    let master = match &builder.runtime {
+        Some(RuntimeSocket::Master(socket)) => format!("  master_runtime: {}\n", socket.display()),
+        _ => String::new(),
+    };
+    format!(
+        "config_version: 2\nname: testkit\ndataplaneapi:\n  host: {host}\n  port: {port}\n  \
+         userlist:\n    userlist: dataplane\n    userlist_file: {folder}/users.cfg\n  \
+         transaction:\n    transaction_dir: {folder}/tx\n  \
+         resources:\n    maps_dir: {folder}/maps\n    ssl_certs_dir: {folder}/ssl\n    \
+         general_storage_dir: {folder}/general\n    spoe_dir: {folder}/spoe\n    \
+         spoe_transaction_dir: {folder}/spoe-tx\n    dataplane_storage_dir: {folder}/dataplane\n    \
+         backups_dir: {folder}/backups\n\
+         haproxy:\n  config_file: {config}\n  haproxy_bin: {bin}\n{master}  \
+         reload:\n    reload_delay: {delay}\n    reload_strategy: custom\n    reload_cmd: {reload}\n    \
+         restart_cmd: {reload}\n",
+        host = addr.ip(),
+        port = addr.port(),
+        config = builder.config.display(),
+        bin = builder.haproxy.display(),
+        delay = builder.delay.as_secs().max(1),
+    )
+}
