@@ -97,6 +97,21 @@ fn backend_pattern(text: &str) -> Result<(), String> {
     parses::<name::BackendName>(&sample)
 }
 
+/// A server's address for requests, without anything secret in it.
+fn http_url(text: &str) -> Result<(), String> {
+    let wrong = || format!("{text:?} is no address of a server; write for example http://localhost:5555");
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")).ok_or_else(wrong)?;
+    if rest.contains('@') {
+        return Err(
+            "an address does not hold a user or a password; give them in keys of their own".to_owned()
+        );
+    }
+    let host = rest.split('/').next().unwrap_or_default();
+    let legal = !host.is_empty()
+        && rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'\\<>^`{|}?#".contains(&byte));
+    if legal { Ok(()) } else { Err(wrong()) }
+}
+
 /// The same for what a route is for.
 fn route_pattern(text: &str, host: bool) -> Result<(), String> {
     let places = [Place::Service, Place::Source, Place::Port, Place::Region, Place::Zone, Place::Group];
@@ -205,6 +220,8 @@ formats! {
     FrontendName = "frontend-name", "a frontend's name", parses::<render::FrontendName>;
     /// A [`RawLine`] of a frontend.
     FrontendLine = "frontend-line", "a line of a frontend section such as option httplog", frontend_line;
+    /// Where a server of HTTP answers.
+    HttpUrl = "http-url", "an address such as http://localhost:5555", http_url;
     /// The path of an HTTP request.
     HttpPath = "http-path", "a path such as /health", http_path;
     /// [`keywords::HostName`].

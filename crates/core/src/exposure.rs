@@ -57,6 +57,8 @@ pub struct Layout {
     pub binds: Vec<Bind>,
     /// Which requests the target's own frontends send there.
     pub routes: Vec<RoutePattern>,
+    /// Fields of the backend object of a Data Plane API, merged into it when it is made.
+    pub options: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Which requests a frontend of the target sends to a backend: those for a host, with such a path, or with both.

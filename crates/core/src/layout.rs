@@ -61,7 +61,7 @@ pub fn missing(
 ) -> Vec<ServerLine> {
     let exposure = &item.exposure;
     let servers = seen.map(|seen| seen.servers.clone()).unwrap_or_default();
-    let limits = BackendLimits { version, algorithm: None, dynamic: true };
+    let limits = BackendLimits { version, algorithm: None, dynamic: true, grows: true };
     let seen = ObservedBackend { limits, servers };
     let probes = ProbeResults::new();
     let moment = Moment { seen: &seen, applied: None, same_process: false, probes: &probes, now };
@@ -89,7 +89,7 @@ pub fn missing(
 pub fn profiles(rules: &[Rule], target: &TargetName) -> Vec<Profile> {
     let mut profiles = Vec::new();
     for rule in rules.iter().filter(|rule| rule.targets.contains(target)) {
-        let Layout { mode, balance, lines, check, cookie, binds: _, routes: _ } =
+        let Layout { mode, balance, lines, check, cookie, binds: _, routes: _, options: _ } =
             rule.layout.as_ref().clone();
         let profile = Profile { mode, balance, cookie, check, strip_prefix: None, lines };
         if !profiles.contains(&profile) {

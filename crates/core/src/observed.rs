@@ -37,6 +37,9 @@ pub struct BackendLimits {
     /// Whether its algorithm is dynamic: only then does HAProxy take new servers and weights other than 0 and 100 %
     /// (configuration manual, `balance`).
     pub dynamic: bool,
+    /// Whether servers can be added without a reload: its algorithm must be dynamic, and the way to HAProxy must have a
+    /// word for it.
+    pub grows: bool,
 }
 
 /// One server.
@@ -77,7 +80,7 @@ pub struct ObservedCheck {
 
 impl Default for BackendLimits {
     fn default() -> Self {
-        Self { version: Version::new(2, 6, 0), algorithm: None, dynamic: true }
+        Self { version: Version::new(2, 6, 0), algorithm: None, dynamic: true, grows: true }
     }
 }
 

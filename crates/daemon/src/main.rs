@@ -1,6 +1,7 @@
 //! Roster: keeps the servers in HAProxy's backends equal to what clouds and registries say, live and without reloads.
 
 mod admin;
+mod api_file;
 mod cli;
 mod clock;
 mod commands;

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use roster_config::env::ProcessEnv;
-use roster_config::native::{Address, Config, LastGood, ManagedReach, Reach, RuntimeReach};
+use roster_config::native::{
+    Address, ApiVersion, Apply, Config, DataplaneReach, LastGood, ManagedReach, Reach, RuntimeReach,
+};
 use roster_core::catalog::Catalog;
 use roster_core::haproxy::Version;
 use roster_core::instance::{Snapshot, SourceError, SourceEvent};
@@ -15,12 +17,20 @@ use roster_core::layout::profiles;
 use roster_core::name::{SourceName, TargetName};
 use roster_core::render::Profile;
 use roster_sources::{AnySource, Source};
+use roster_targets::any::AnyTarget;
+use roster_targets::dataplane::client::{Client, Settings, Tls, VersionChoice};
+use roster_targets::dataplane::{DataplaneTarget, Way};
 use roster_targets::managed::file::haproxy_version;
 use roster_targets::runtime::{RuntimeTarget, session, socket::SocketAddress};
 
+use tokio_util::task::TaskTracker;
+
+use crate::api_file::ApiFile;
 use crate::clock;
 use crate::events::{AnswerTooOld, Event, Reporter, SourceLost, StateTrouble};
 use crate::exit::Failure;
+use crate::keeper::Owner;
+use crate::own::{Book, Own};
 use crate::store::{Store, StoreError};
 
 /// How long `haproxy -v` may take.
@@ -29,11 +39,19 @@ const VERSION_WITHIN: Duration = Duration::from_secs(10);
 /// A target that can be kept.
 pub(crate) struct Reached {
     /// Its servers.
-    pub target: RuntimeTarget,
+    pub target: AnyTarget,
     /// How often it is asked which process serves.
     pub poll: Duration,
-    /// The HAProxy itself, where Roster owns it.
-    pub owned: Option<Owned>,
+    /// Its file, where that is Roster's to see to.
+    pub file: Option<File>,
+}
+
+/// HAProxy's file, and who sees to it.
+pub(crate) enum File {
+    /// Roster, which has the process too.
+    Owned(Owned),
+    /// A Data Plane API.
+    Api(Client, Box<DataplaneReach>),
 }
 
 /// A HAProxy that Roster owns.
@@ -48,7 +66,11 @@ pub(crate) struct Owned {
 
 /// The configuration of this file.
 pub(crate) fn load(path: &Path) -> Result<Config, Failure> {
-    Ok(Config::load(path, &ProcessEnv)?)
+    let config = Config::load(path, &ProcessEnv)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(config)
 }
 
 /// The store in this folder, or one that keeps nothing.
@@ -86,23 +108,76 @@ pub(crate) async fn target(
     reach: &Reach,
 ) -> Result<Reached, anyhow::Error> {
     let wrong = || format!("target {name}");
-    let (address, timeout, poll, owned) = match reach {
+    let (address, timeout, poll, file) = match reach {
+        Reach::Dataplane(reach) => return dataplane(reach).with_context(wrong),
         Reach::Runtime(reach) => (address(reach).await.with_context(wrong)?, reach.timeout, reach.poll, None),
         Reach::Managed(reach) => {
             let version = version(&reach.haproxy).await.with_context(wrong)?;
             let address = SocketAddress::Unix(Path::new(reach.stats_socket.as_str()).to_owned());
             let profiles = profiles(&config.rules, name);
             let owned = Owned { reach: reach.as_ref().clone(), version, profiles };
-            (address, reach.timeout, reach.poll, Some(owned))
+            (address, reach.timeout, reach.poll, Some(File::Owned(owned)))
         }
     };
-    let limits = session::Limits {
+    Ok(Reached { target: AnyTarget::Runtime(RuntimeTarget::new(address, limits(timeout))), poll, file })
+}
+
+fn limits(timeout: Duration) -> session::Limits {
+    session::Limits {
         connect: timeout,
         progress: timeout,
         total: (timeout * 12).max(Duration::from_secs(60)),
         ..session::Limits::default()
+    }
+}
+
+/// A target behind a Data Plane API: its servers by HAProxy's own socket where that can be reached, else by the API.
+fn dataplane(reach: &DataplaneReach) -> Result<Reached, anyhow::Error> {
+    let settings = Settings {
+        url: reach.url.parse().context("check the key `url`")?,
+        version: match reach.version {
+            ApiVersion::Auto => VersionChoice::Auto,
+            ApiVersion::V2 => VersionChoice::V2,
+            ApiVersion::V3 => VersionChoice::V3,
+        },
+        username: reach.username.clone(),
+        password: reach.password.expose().to_owned().into(),
+        tls: Tls { verify: reach.verify, ca_file: reach.ca_file.clone() },
+        timeout: reach.timeout,
     };
-    Ok(Reached { target: RuntimeTarget::new(address, limits), poll, owned })
+    let client = Client::new(settings).context("check the keys of `dataplane`")?;
+    let target = match &reach.socket {
+        Some(Address::Socket(path)) => {
+            AnyTarget::Runtime(RuntimeTarget::new(SocketAddress::Unix(path.clone()), limits(reach.timeout)))
+        }
+        _ => {
+            let way = match reach.apply {
+                Apply::Live => Way::Live,
+                Apply::Transaction => Way::Transaction,
+            };
+            AnyTarget::Dataplane(DataplaneTarget::new(client.clone(), way))
+        }
+    };
+    Ok(Reached { target, poll: reach.poll, file: Some(File::Api(client, Box::new(reach.clone()))) })
+}
+
+impl File {
+    /// Whoever sees to it. `book` is what a configuration before this one left, if there was one.
+    pub(crate) fn owner(
+        self,
+        name: &TargetName,
+        book: Option<Book>,
+        store: &Store,
+        reporter: &Reporter,
+        tasks: &TaskTracker,
+    ) -> Owner {
+        match self {
+            Self::Owned(owned) => {
+                Owner::Managed(Box::new(Own::new(name, owned, book, store, reporter, tasks)))
+            }
+            Self::Api(client, reach) => Owner::Api(Box::new(ApiFile::new(name, client, *reach, reporter))),
+        }
+    }
 }
 
 /// The version of this program.

@@ -3,6 +3,7 @@
 //! A target reads and writes; it decides nothing. It can do so for several backends side by side. What it read counts
 //! only for the process it was read from, and an apply is done only when a later reading shows what was wanted.
 
+pub mod any;
 pub mod dataplane;
 pub mod managed;
 pub mod probe;
@@ -51,6 +52,12 @@ pub trait Target: Send + Sync {
         operations: &[Operation],
     ) -> impl Future<Output = Result<Receipt, Self::Error>> + Send;
 
+    /// Whether everything of a pass is to come in one [`apply`](Self::apply): where each one costs as much as a file that
+    /// is written, whatever is in it.
+    fn is_one_write(&self) -> bool {
+        false
+    }
+
     /// The lines that the operation comes to, as they would be sent.
     fn lines(&self, operation: &Operation) -> Vec<String>;
 }
@@ -84,6 +91,8 @@ pub struct Receipt {
     pub took: Duration,
     /// What HAProxy did not do.
     pub refused: Vec<Refused>,
+    /// What was not tried yet, because something before it must be seen first; the next look plans it again.
+    pub left: BTreeSet<usize>,
 }
 
 /// An operation that HAProxy did not carry out.

@@ -30,6 +30,8 @@ pub struct Config {
     pub log: Log,
     /// How long a source's last answer is believed over a restart.
     pub last_good: LastGood,
+    /// What is not wrong, and should still be known.
+    pub warnings: Vec<String>,
 }
 
 /// Why there is no configuration.
@@ -115,7 +117,8 @@ fn resolve(document: &Document, file: &File, folder: &Path) -> Result<Config, Pr
     Problems::none(std::mem::take(&mut cx.problems))?;
     let given = document.has(&document::Path::from(["admin", "listen"]));
     let admin = file.admin.listen().map(|address| Listen { address, given });
-    Ok(Config { sources, targets, rules, admin, log: file.log, last_good: file.last_good })
+    let warnings = cx.warnings;
+    Ok(Config { sources, targets, rules, admin, log: file.log, last_good: file.last_good, warnings })
 }
 
 fn rules(cx: &mut Resolve<'_>, file: &File) -> Vec<Rule> {

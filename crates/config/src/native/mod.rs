@@ -30,9 +30,10 @@ pub use load::{Config, LoadError};
 pub use log::{Log, LogFormat, LogLevel};
 pub use source::{FileFormat, FileSource, Source};
 pub use target::{
-    Address, AtExit, CertificateList, ExternalProcess, FilePiece, Frontend, Listeners, ManagedFrontend,
-    ManagedProcess, ManagedReach, ManagedTarget, MaxReloads, OnExit, OwnProcess, Piece, ProcessRule, Reach,
-    Reload, ReloadBudget, ReloadBy, RuntimeReach, RuntimeTarget, Settle, Stop, Target, TextPiece,
+    Address, ApiTls, ApiVersion, Apply, AtExit, CertificateList, DataplaneReach, DataplaneTarget,
+    ExternalProcess, FilePiece, Frontend, Listeners, ManagedFrontend, ManagedProcess, ManagedReach,
+    ManagedTarget, MaxReloads, OnExit, OwnProcess, Piece, ProcessRule, Reach, Reload, ReloadBudget, ReloadBy,
+    RuntimeReach, RuntimeTarget, Settle, Stop, Strategy, Target, TextPiece,
 };
 
 use crate::format;

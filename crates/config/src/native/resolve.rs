@@ -10,7 +10,7 @@ use roster_core::render::FilePath;
 use crate::document::{Document, Path, hint, not_usable};
 use crate::format;
 use crate::problem::Problem;
-use crate::value::Duration;
+use crate::value::{Duration, Secret, SecretText};
 
 /// Where an item of a list, or the value that is short for the list, stands.
 pub(crate) fn item_of(list: &Path, item: Option<usize>) -> Path {
@@ -22,11 +22,13 @@ pub(crate) struct Resolve<'d> {
     /// What relative paths are relative to.
     folder: &'d path::Path,
     pub(crate) problems: Vec<Problem>,
+    /// What is not wrong, and should still be known.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl<'d> Resolve<'d> {
     pub(crate) fn new(document: &'d Document, folder: &'d path::Path) -> Self {
-        Self { document, folder, problems: Vec::new() }
+        Self { document, folder, problems: Vec::new(), warnings: Vec::new() }
     }
 
     /// Something is wrong with a value.
@@ -56,6 +58,19 @@ impl<'d> Resolve<'d> {
     {
         let parsed = text.parse();
         self.sound(at, parsed)
+    }
+
+    pub(crate) fn secret(&mut self, at: &Path, secret: &Secret) -> Option<SecretText> {
+        match secret.resolve(self.folder) {
+            Ok((text, warning)) => {
+                self.warnings.extend(warning);
+                Some(text)
+            }
+            Err(error) => {
+                self.problem(at, error.to_string());
+                None
+            }
+        }
     }
 
     pub(crate) fn millis(&mut self, at: &Path, time: Duration) -> Option<Millis> {

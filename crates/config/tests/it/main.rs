@@ -9,6 +9,7 @@
 )]
 
 mod complete;
+mod dataplane;
 mod errors;
 mod load;
 mod managed;
@@ -23,8 +24,9 @@ use roster_config::problem::Problems;
 const MINIMAL: &str = include_str!("files/minimal.yaml");
 const COMPLETE: &str = include_str!("files/complete.yaml");
 
+/// The secret is its own name, which may be written out.
 fn env() -> BTreeMap<String, String> {
-    let set = [("AZ", "eu-west-1a"), ("SECRET_NAME", "hunter2"), ("BASE", "12")];
+    let set = [("AZ", "eu-west-1a"), ("SECRET_NAME", "hunter2"), ("BASE", "12"), ("PW", "${PW}")];
     set.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
 

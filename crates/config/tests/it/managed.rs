@@ -320,7 +320,8 @@ fn a_frontend_and_its_routes_are_as_they_say() {
     let from: Vec<_> = certificates.from.iter().map(ToString::to_string).collect();
     assert_eq!(from, ["/etc/roster/first.pem", "/etc/roster/certs"]);
     assert_eq!((streams.section.mode.word(), streams.certificates.len()), ("tcp", 0));
-    let routes: Vec<_> = config.rules.iter().flat_map(|rule| &rule.layout.routes).collect();
+    let routes = config.rules.iter().flat_map(|rule| &rule.layout.routes);
+    let routes: Vec<_> = routes.filter(|route| route.frontend.as_str() == "public").collect();
     let [host, both] = routes.as_slice() else { panic!("{routes:?}") };
     assert_eq!(host.host.as_ref().unwrap().as_str(), "{service}.example.org");
     assert_eq!(both.path.as_ref().unwrap().as_str(), "/{service}");

@@ -140,7 +140,7 @@ fn limits(inputs: &Inputs<'_>) -> Limits {
         base: scheme.base,
         growth: scheme.growth,
         by_address: inputs.exposure.names == Names::Address,
-        can_grow: inputs.seen.limits.dynamic,
+        can_grow: inputs.seen.limits.grows,
         rest: inputs.exposure.policy.rest,
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn derive(inputs: &Inputs<'_>, ours: &[Ours<'_>], wishes: &[Wish<'_>]
     let mut rows: BTreeMap<SlotNo, Row> = ours.iter().map(|one| (one.slot, row(one))).collect();
     // A server of ours that is not there any more was lost in a restart; where it can be added again, its
     // instance keeps its place.
-    if inputs.seen.limits.dynamic {
+    if inputs.seen.limits.grows {
         let lost = beside(records(inputs), &inputs.seen.servers).filter(|(_, _, seen)| seen.is_none());
         let lost = lost.filter(|(_, record, _)| record.phase.is_held());
         let lost: Vec<(SlotNo, &AppliedServer)> =

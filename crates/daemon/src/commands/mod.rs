@@ -23,21 +23,20 @@ use roster_core::applied::Applied;
 use roster_core::catalog::Catalog;
 use roster_core::name::{BackendName, TargetName};
 use roster_core::plan::ProbeResults;
-use roster_targets::runtime::session::SessionError;
-use roster_targets::runtime::{RuntimeError, RuntimeTarget};
+use roster_targets::any::AnyTarget;
 use tokio_util::task::TaskTracker;
 
 use crate::clock;
 use crate::events::Reporter;
-use crate::keeper::{Bench, Passed};
-use crate::own::{Own, Preview};
+use crate::keeper::{Bench, Owner, Passed};
+use crate::own::Preview;
 use crate::store::Store;
-use crate::wiring::{self, Reached};
+use crate::wiring::{self, File, Reached};
 
 /// A target as a single look finds it.
 pub(crate) struct Looked {
     pub(crate) name: TargetName,
-    pub(crate) target: RuntimeTarget,
+    pub(crate) target: AnyTarget,
     pub(crate) agenda: Agenda,
     pub(crate) passed: Passed,
     /// What would be done to HAProxy itself; only where Roster owns it.
@@ -67,7 +66,7 @@ pub(crate) async fn look_at(
     to: &Reporter,
 ) -> Result<Looked, anyhow::Error> {
     let reach = config.targets.get(name).with_context(|| format!("there is no target {name}"))?;
-    let Reached { target, owned, .. } = wiring::target(config, name, reach).await?;
+    let Reached { target, file, .. } = wiring::target(config, name, reach).await?;
     let mut applied = recorded(store, name, to);
     let agenda = Agenda::new(catalog, &config.rules, name, &applied, clock::now());
     let backends: BTreeSet<BackendName> = agenda.items.keys().cloned().collect();
@@ -79,19 +78,22 @@ pub(crate) async fn look_at(
         store: &Store::default(),
         probes: &ProbeResults::new(),
         reporter: to,
-        owned: owned.is_some(),
+        owned: file.is_some(),
     };
     let looked = bench.look(&backends).await;
-    let unreachable = matches!(&looked, Err(RuntimeError::Session(SessionError::Connect(_))));
-    let is_down = owned.is_some() && unreachable;
+    let unreachable = matches!(&looked, Err(error) if error.is_unreachable());
+    let is_down = matches!(file, Some(File::Owned(_))) && unreachable;
     let mut passed = if is_down {
         Passed { missing: backends, ..Passed::default() }
     } else {
         looked.map_err(|error| anyhow::Error::new(error).context(format!("target {name}")))?
     };
     let tasks = TaskTracker::new();
-    let own = owned.map(|owned| Own::new(name, owned, None, store, to, &tasks));
-    let own = own.map(|own| own.preview(&agenda, &mut passed, !is_down)).unwrap_or_default();
+    let own = match file.map(|file| file.owner(name, None, store, to, &tasks)) {
+        Some(Owner::Managed(own)) => own.preview(&agenda, &mut passed, !is_down),
+        Some(Owner::Api(file)) => file.preview(&agenda, &mut passed).await,
+        None => Preview::default(),
+    };
     Ok(Looked { name: name.clone(), target, agenda, passed, own })
 }
 

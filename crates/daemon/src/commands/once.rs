@@ -12,7 +12,6 @@ use crate::cli::OnceArgs;
 use crate::events::Reporter;
 use crate::exit::{Exit, Failure};
 use crate::keeper::{BackendStatus, Ears, Keeper, TargetStatus};
-use crate::own::Own;
 use crate::wiring::{self, Reached};
 
 /// Brings every target to what is wanted and waits until HAProxy shows it, drained servers and fresh ones included.
@@ -31,9 +30,9 @@ pub(crate) async fn once(args: &OnceArgs) -> Result<Exit, Failure> {
     let limit = Duration::from_secs(args.timeout);
     let mut exit = if lost.is_empty() { Exit::Done } else { Exit::Failed };
     for (name, reach) in &config.targets {
-        let Reached { target, poll, owned } = wiring::target(&config, name, reach).await?;
-        let (tasks, is_owned) = (TaskTracker::new(), owned.is_some());
-        let own = owned.map(|owned| Own::new(name, owned, None, &store, &to, &tasks));
+        let Reached { target, poll, file } = wiring::target(&config, name, reach).await?;
+        let (tasks, is_owned) = (TaskTracker::new(), file.is_some());
+        let own = file.map(|file| file.owner(name, None, &store, &to, &tasks));
         let applied = recorded(&store, name, &to);
         let keeper =
             Keeper::new(name.clone(), target, rules(&config), store.clone(), applied, poll, to.clone());

@@ -9,8 +9,8 @@ use roster_core::applied::Applied;
 use roster_core::catalog::Catalog;
 use roster_core::instance::{Snapshot, SourceEvent};
 use roster_core::name::{SourceName, TargetName};
+use roster_targets::any::AnyTarget;
 use roster_targets::managed::process::{GRACE, is_first_process, reap_orphans};
-use roster_targets::runtime::RuntimeTarget;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -24,7 +24,7 @@ use crate::cli::RunArgs;
 use crate::events::Reporter;
 use crate::exit::{Exit, Failure};
 use crate::keeper::{Ears, Keeper};
-use crate::own::{Book, Own};
+use crate::own::Book;
 use crate::store::Store;
 use crate::wiring::Reached;
 use crate::{clock, hub, wiring};
@@ -40,7 +40,7 @@ struct Generation {
     config: Config,
     tasks: TaskTracker,
     stop: CancellationToken,
-    keepers: BTreeMap<TargetName, JoinHandle<Keeper<RuntimeTarget>>>,
+    keepers: BTreeMap<TargetName, JoinHandle<Keeper<AnyTarget>>>,
     catalog: watch::Receiver<Arc<Catalog>>,
 }
 
@@ -164,7 +164,7 @@ impl Generation {
         let catalog = hub::start(wiring::sources(&config), known, store, reporter, &tasks, &stop);
         let mut keepers = BTreeMap::new();
         let mut live = Live { catalog: catalog.clone(), targets: BTreeMap::new() };
-        for (name, Reached { target, poll, owned }) in targets {
+        for (name, Reached { target, poll, file }) in targets {
             let applied = match carry.targets.get(&name) {
                 Some((before, applied)) if config.targets.get(&name) == Some(before) => applied.clone(),
                 _ => recorded(store, &name, reporter),
@@ -175,7 +175,7 @@ impl Generation {
             let ears = Ears { catalog: catalog.clone(), socket, orders, stop: stop.clone() };
             let (rules, store) = (rules(&config), store.clone());
             let book = carry.books.get(&name).cloned();
-            let own = owned.map(|owned| Own::new(&name, owned, book, &store, reporter, &tasks));
+            let own = file.map(|file| file.owner(&name, book, &store, reporter, &tasks));
             let keeper = Keeper::new(name.clone(), target, rules, store, applied, poll, reporter.clone());
             let keeper = keeper.with(own);
             live.targets.insert(name.clone(), Kept { status: keeper.status(), orders: give });

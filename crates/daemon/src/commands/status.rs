@@ -72,9 +72,10 @@ fn write_target(text: &mut String, name: &str, target: &TargetStatus) -> std::fm
 }
 
 fn write_own(text: &mut String, own: &OwnStatus) -> std::fmt::Result {
-    match own.master {
-        Some(master) => writeln!(text, "  Roster's own HAProxy, master {master}")?,
-        None => writeln!(text, "  Roster's own HAProxy does not run")?,
+    match (&own.api, own.master) {
+        (Some(api), _) => writeln!(text, "  kept through the Data Plane API at {api}")?,
+        (None, Some(master)) => writeln!(text, "  Roster's own HAProxy, master {master}")?,
+        (None, None) => writeln!(text, "  Roster's own HAProxy does not run")?,
     }
     match own.old_workers {
         None | Some(0) => {}

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use roster_core::name::{BackendName, TargetName};
-use roster_core::render::ReloadReason;
 use roster_targets::managed::process::{Ended, Line};
 
 use super::fact::{count, millis};
@@ -40,10 +39,14 @@ pub(crate) struct StartFailed<'a> {
 /// HAProxy took its file in anew.
 pub(crate) struct Reloaded<'a> {
     pub target: &'a TargetName,
-    pub reasons: &'a [ReloadReason],
+    /// Why, in one word for the metric.
+    pub word: &'static str,
+    /// All reasons.
+    pub reasons: &'a [String],
     /// Whether a new master took the place of the old one.
     pub replaced: bool,
-    pub old_workers: usize,
+    /// None where nobody can say.
+    pub old_workers: Option<usize>,
     pub took: Duration,
 }
 
@@ -145,11 +148,11 @@ impl Event for Reloaded<'_> {
     }
 
     fn fact(&self) -> (&'static str, String, About) {
-        let reasons: Vec<String> = self.reasons.iter().map(ToString::to_string).collect();
         let how = if self.replaced { "replaced by a new master" } else { "reloaded" };
-        let message = format!("HAProxy was {how}; old processes that finish: {}", self.old_workers);
+        let old = self.old_workers.map(|old| format!("; old processes that finish: {old}"));
+        let message = format!("HAProxy was {how}{}", old.unwrap_or_default());
         let about = About {
-            reason: Some(reasons.join("; ")),
+            reason: Some(self.reasons.join("; ")),
             operations: count(self.reasons.len()),
             dur_ms: millis(self.took),
             ..about(self.target)
@@ -158,8 +161,7 @@ impl Event for Reloaded<'_> {
     }
 
     fn count(&self, metrics: &Metrics) {
-        // One reload, however many reasons came together; the first one names it.
-        metrics.reloaded(self.target, self.reasons.first().map_or("asked", ReloadReason::word));
+        metrics.reloaded(self.target, self.word);
     }
 }
 

@@ -4,6 +4,7 @@ mod ahead;
 mod awaiting;
 mod orders;
 mod owned;
+mod owner;
 mod pass;
 mod probes;
 mod schedule;
@@ -27,6 +28,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use orders::Order;
+pub(crate) use owner::Owner;
 pub(crate) use pass::{Bench, Passed};
 pub(crate) use status::{BackendStatus, TargetStatus};
 pub(crate) use takeover::Takeover;
@@ -34,7 +36,7 @@ pub(crate) use takeover::Takeover;
 use crate::clock;
 use crate::events::{Event, LeftOut, Reporter, TargetBack, TargetLost, VersionLimit, VersionSeen};
 use crate::metrics::PassResult;
-use crate::own::{Book, Own};
+use crate::own::Book;
 use crate::store::Store;
 use ahead::Ahead;
 use awaiting::Awaiting;
@@ -62,8 +64,8 @@ pub(crate) struct Keeper<T> {
     reporter: Reporter,
     awaiting: Awaiting,
     ahead: Ahead,
-    /// The HAProxy itself, where Roster owns it.
-    own: Option<Own>,
+    /// Whoever sees to HAProxy's file, where that is Roster's to see to.
+    own: Option<Owner>,
     /// The version whose limits were told.
     greeted: Option<Version>,
     status: watch::Sender<TargetStatus>,
@@ -118,14 +120,14 @@ where
     }
 
     /// The same for a HAProxy that Roster owns.
-    pub(crate) fn with(self, own: Option<Own>) -> Self {
+    pub(crate) fn with(self, own: Option<Owner>) -> Self {
         Self { own, ..self }
     }
 
     /// Lets go of the HAProxy itself, as its configuration says. `for_good` where Roster ends.
     pub(crate) async fn let_go(self, for_good: bool) -> (Applied, Option<Book>) {
         let book = match self.own {
-            Some(own) => Some(own.end(&self.agenda, for_good).await),
+            Some(own) => own.end(&self.agenda, for_good).await,
             None => None,
         };
         (self.applied, book)
@@ -157,7 +159,7 @@ where
                 Step::Pass(_) => LONG,
                 Step::Wait(until) => until.map_or(LONG, clock::until),
             };
-            let wait = self.own.as_ref().and_then(Own::wake).map_or(wait, |at| clock::until(at).min(wait));
+            let wait = self.own.as_ref().and_then(Owner::wake).map_or(wait, |at| clock::until(at).min(wait));
             let process = self.status.borrow().process;
             tokio::select! {
                 () = ears.stop.cancelled() => break,
@@ -233,7 +235,9 @@ where
     }
 
     async fn pass(&mut self, backends: &BTreeSet<BackendName>) {
-        let passed = self.bench().pass(backends).await;
+        let mut backends = backends.clone();
+        backends.retain(|backend| self.own.as_ref().is_none_or(|own| !own.leaves_alone(backend)));
+        let passed = self.bench().pass(&backends).await;
         let result = match &passed {
             Ok(passed) if passed.settled => PassResult::Settled,
             Ok(_) => PassResult::Unsettled,

@@ -3,9 +3,10 @@
 use roster_core::applied::ProcessId;
 use roster_targets::Target;
 
+use super::owner::Owner;
 use super::{Keeper, Passed, Takeover};
 use crate::clock;
-use crate::own::{Changed, Own};
+use crate::own::Changed;
 
 impl<T: Target> Keeper<T>
 where
@@ -13,7 +14,7 @@ where
 {
     /// Whether there is a HAProxy to speak to.
     pub(super) fn is_up(&self) -> bool {
-        self.own.as_ref().is_none_or(Own::is_up)
+        self.own.as_ref().is_none_or(Owner::is_up)
     }
 
     /// Writes, reloads or starts what is due. Answers whether anything was.
@@ -94,7 +95,7 @@ where
         if let Some(own) = &mut self.own {
             let now = clock::now();
             if let Some(process) = passed.process {
-                own.seen(process);
+                own.seen(process, now);
             }
             own.ran(std::mem::take(&mut passed.lines), now);
             own.look(&self.agenda, now);
@@ -107,7 +108,7 @@ const FOLLOW: u32 = 100;
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// Waits for the process to begin to serve or to end.
-pub(super) async fn own_changed(own: &mut Option<Own>) -> bool {
+pub(super) async fn own_changed(own: &mut Option<Owner>) -> bool {
     match own {
         Some(own) => own.changed().await,
         None => std::future::pending().await,

@@ -144,7 +144,7 @@ where
     fn cut(&self, backends: &BTreeSet<BackendName>) -> Vec<BTreeSet<BackendName>> {
         let (mut parts, mut size) = (vec![BTreeSet::new()], 0);
         for backend in backends {
-            if size >= PART {
+            if size >= PART && !self.target.is_one_write() {
                 parts.push(BTreeSet::new());
                 size = 0;
             }

@@ -1,6 +1,6 @@
 //! Telling a process that took over from a target that is in trouble.
 
-use roster_targets::runtime::RuntimeError;
+use roster_targets::any::AnyError;
 
 /// An error of a target that may only mean that another process serves now.
 pub(crate) trait Takeover {
@@ -8,8 +8,8 @@ pub(crate) trait Takeover {
     fn is_takeover(&self) -> bool;
 }
 
-impl Takeover for RuntimeError {
+impl Takeover for AnyError {
     fn is_takeover(&self) -> bool {
-        RuntimeError::is_takeover(self)
+        AnyError::is_takeover(self)
     }
 }

@@ -10,16 +10,16 @@ use crate::clock::after;
 
 /// The reloads of the last while.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     limit: Option<ReloadBudget>,
     made: VecDeque<Timestamp>,
     /// Whether it was told that none is left.
-    pub(super) told: bool,
+    pub(crate) told: bool,
 }
 
 /// No reload may be made now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Spent {
+pub(crate) struct Spent {
     pub count: u32,
     pub per: Duration,
     /// When one may be made again.
@@ -27,12 +27,12 @@ pub(super) struct Spent {
 }
 
 impl Budget {
-    pub(super) fn new(limit: Option<ReloadBudget>) -> Self {
+    pub(crate) fn new(limit: Option<ReloadBudget>) -> Self {
         Self { limit, made: VecDeque::new(), told: false }
     }
 
     /// Whether one more may be made now.
-    pub(super) fn check(&mut self, now: Timestamp) -> Result<(), Spent> {
+    pub(crate) fn check(&mut self, now: Timestamp) -> Result<(), Spent> {
         let Some(ReloadBudget { count, per }) = self.limit else { return Ok(()) };
         let window = SignedDuration::try_from(per).unwrap_or_default();
         self.made.retain(|at| now.duration_since(*at) < window);
@@ -46,7 +46,7 @@ impl Budget {
     }
 
     /// One was made.
-    pub(super) fn made(&mut self, now: Timestamp) {
+    pub(crate) fn made(&mut self, now: Timestamp) {
         self.made.push_back(now);
     }
 }

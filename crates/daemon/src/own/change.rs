@@ -155,7 +155,12 @@ impl Own {
             Ok(Reload::Reloaded { old_workers, .. }) => {
                 let took = started.elapsed();
                 let target = &self.name;
-                Reloaded { target, reasons, replaced: replace, old_workers, took }.emit(&self.reporter);
+                // One reload, however many reasons came together; the first one names it.
+                let word = reasons.first().map_or("asked", ReloadReason::word);
+                let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+                let old_workers = Some(old_workers);
+                Reloaded { target, word, reasons: &reasons, replaced: replace, old_workers, took }
+                    .emit(&self.reporter);
                 self.taken_in(rendered);
                 self.settle().await;
                 Changed::Reloaded

@@ -44,10 +44,10 @@ use roster_targets::managed::process::{Patience, ProcessError, Program};
 use tokio_util::task::TaskTracker;
 
 pub(crate) use book::Book;
-use budget::Budget;
+pub(crate) use budget::Budget;
 use certificates::Certificates;
 pub(crate) use change::Changed;
-use retry::Retry;
+pub(crate) use retry::Retry;
 use steward::{Began, Steward};
 pub(crate) use tell::{OwnStatus, Preview};
 

@@ -13,26 +13,26 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 
 /// What failed lately.
 #[derive(Debug, Default)]
-pub(super) struct Retry {
+pub(crate) struct Retry {
     failures: u32,
     /// Nothing is tried before.
-    pub(super) not_before: Option<Timestamp>,
+    pub(crate) not_before: Option<Timestamp>,
     told: Mutex<BTreeSet<String>>,
 }
 
 impl Retry {
     /// Whether this was not told since something went well.
-    pub(super) fn is_news(&self, what: &str) -> bool {
+    pub(crate) fn is_news(&self, what: &str) -> bool {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(what.to_owned())
     }
 
     /// What was told since something went well.
-    pub(super) fn told(&self) -> Vec<String> {
+    pub(crate) fn told(&self) -> Vec<String> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// Something failed. Answers how long to wait; longer each time.
-    pub(super) fn failed(&mut self, now: Timestamp) -> Duration {
+    pub(crate) fn failed(&mut self, now: Timestamp) -> Duration {
         let (first, longest) = PAUSES;
         let pause = first.saturating_mul(2_u32.saturating_pow(self.failures.min(16))).min(longest);
         self.failures = self.failures.saturating_add(1);
@@ -41,7 +41,7 @@ impl Retry {
     }
 
     /// It went well.
-    pub(super) fn went_well(&mut self) {
+    pub(crate) fn went_well(&mut self) {
         *self = Self::default();
     }
 }

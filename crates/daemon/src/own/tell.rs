@@ -13,6 +13,9 @@ use crate::keeper::Passed;
 /// How a HAProxy that Roster owns is doing.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub(crate) struct OwnStatus {
+    /// The Data Plane API that has HAProxy's file; none where Roster has it itself.
+    #[serde(default)]
+    pub api: Option<String>,
     /// The master; none while none serves.
     pub master: Option<u32>,
     /// How many workers finish the connections that they had when they were replaced; none where that is not known, as
@@ -109,6 +112,7 @@ impl Own {
         let running = self.steward.running();
         OwnStatus {
             master: running.master.map(|master| master.pid),
+            api: None,
             old_workers: running.old_workers,
             waiting,
             due: self.due.map(|due| due.at),

@@ -1,3 +1,8 @@
 //! HAProxy through its Data Plane API, as HAProxy Technologies ships it: version 2 (2.9) and version 3 (3.x).
 
 pub mod client;
+mod observe;
+mod target;
+mod write;
+
+pub use target::{DataplaneError, DataplaneTarget, Way};

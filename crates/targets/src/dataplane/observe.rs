@@ -26,8 +26,7 @@ pub(super) fn backend(view: &BackendView<'_>, shown: &[RuntimeServer], version: 
         Some((name, observed(server, by_name.get(server.name.as_str()).copied(), place)?))
     });
     let dynamic = view.algorithm.is_dynamic();
-    let limits =
-        BackendLimits { version, algorithm: view.algorithm.text.clone(), dynamic, grows: false };
+    let limits = BackendLimits { version, algorithm: view.algorithm.text.clone(), dynamic, grows: false };
     ObservedBackend { limits, servers: servers.collect() }
 }
 

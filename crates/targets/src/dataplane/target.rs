@@ -13,7 +13,7 @@ use roster_core::applied::ProcessId;
 use roster_core::dataplane::FileView;
 use roster_core::haproxy::Version;
 use roster_core::name::BackendName;
-use roster_core::observed::{Observed, ObservedBackend};
+use roster_core::observed::Observed;
 use roster_core::plan::Operation;
 use thiserror::Error;
 
@@ -43,11 +43,11 @@ pub struct DataplaneTarget {
 }
 
 /// What the last look found.
-#[derive(Default)]
 struct Known {
     raw: Option<RawConfig>,
     observed: Observed,
     process: Option<(ProcessId, Duration)>,
+    version: Version,
 }
 
 /// Why such a target could not be read or written.
@@ -75,14 +75,6 @@ pub enum DataplaneError {
         /// Which API.
         at: String,
     },
-    /// What is to be written cannot be.
-    #[error("{at}: {why}")]
-    Unwritable {
-        /// Which API.
-        at: String,
-        /// Why.
-        why: String,
-    },
 }
 
 impl DataplaneError {
@@ -91,20 +83,20 @@ impl DataplaneError {
         match self {
             Self::OtherProcess { .. } => true,
             Self::Api(error) => matches!(error.why, Why::StaleVersion { .. } | Why::TransactionDead { .. }),
-            Self::Blind { .. } | Self::Unwritable { .. } => false,
+            Self::Blind { .. } => false,
         }
     }
 
     /// Whether nobody answers there.
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Api(error) if error.is_unreachable())
+        matches!(self, Self::Api(ClientError { why: Why::Unreachable { .. }, .. }))
     }
 }
 
 impl DataplaneTarget {
     /// A target that nothing was read from yet.
     pub fn new(client: Client, way: Way) -> Self {
-        Self { client, way, known: Mutex::default() }
+        Self { client, way, known: Mutex::new(Known::default()) }
     }
 
     /// The API itself.
@@ -134,20 +126,19 @@ impl DataplaneTarget {
     }
 
     /// The file's backends as they run, and those that are not there.
-    async fn read(
-        &self,
-        raw: &RawConfig,
-        version: Version,
-        look: &Look,
-    ) -> Result<Observed, DataplaneError> {
+    async fn read(&self, raw: &RawConfig, version: Version, look: &Look) -> Result<Observed, DataplaneError> {
         let file = FileView::read(&raw.text);
         let in_file = |backend: &&BackendName| file.backend(backend.as_str()).is_some();
         let (there, missing): (Vec<_>, Vec<_>) = look.backends.iter().partition(in_file);
-        let running: Vec<(BackendName, Option<Vec<RuntimeServer>>)> = stream::iter(there)
-            .map(|backend| async move { Ok::<_, DataplaneError>((backend.clone(), self.running(backend).await?)) })
-            .buffer_unordered(AT_ONCE)
-            .try_collect()
-            .await?;
+        let running: Vec<(BackendName, Option<Vec<RuntimeServer>>)> =
+            stream::iter(there.into_iter().cloned().collect::<Vec<_>>())
+                .map(|backend| async move {
+                    let shown = self.running(&backend).await?;
+                    Ok::<_, DataplaneError>((backend, shown))
+                })
+                .buffer_unordered(AT_ONCE)
+                .try_collect()
+                .await?;
         let mut observed =
             Observed { missing: missing.into_iter().cloned().collect(), ..Observed::default() };
         for (backend, shown) in running {
@@ -165,6 +156,12 @@ impl DataplaneTarget {
             }
         }
         Ok(observed)
+    }
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { raw: None, observed: Observed::default(), process: None, version: Version::OLDEST }
     }
 }
 
@@ -191,6 +188,7 @@ impl Target for DataplaneTarget {
         let raw = self.client.raw().await?;
         let observed = self.read(&raw, version, look).await?;
         let mut known = self.known();
+        known.version = version;
         known.raw = Some(raw);
         known.observed = observed.clone();
         Ok(Reading { process, version, observed })
@@ -208,16 +206,16 @@ impl Target for DataplaneTarget {
 
     async fn apply(&self, process: ProcessId, operations: &[Operation]) -> Result<Receipt, DataplaneError> {
         let started = Instant::now();
-        let (raw, observed, serving) = {
+        let (raw, observed, serving, version) = {
             let known = self.known();
-            (known.raw.clone(), known.observed.clone(), known.process.map(|(id, _)| id))
+            (known.raw.clone(), known.observed.clone(), known.process.map(|(id, _)| id), known.version)
         };
         let Some(raw) = raw.filter(|_| serving == Some(process)) else {
             return Err(DataplaneError::OtherProcess { at: self.at() });
         };
-        let Wrote { commands, refused } =
-            write(&self.client, self.way, &raw, &observed, operations).await.map_err(|error| error.at(&self.at()))?;
-        Ok(Receipt { commands, took: started.elapsed(), refused })
+        let wrote = write(&self.client, self.way, &raw, &observed, version, operations).await?;
+        let Wrote { commands, refused, left } = wrote;
+        Ok(Receipt { commands, took: started.elapsed(), refused, left })
     }
 
     fn is_one_write(&self) -> bool {
@@ -232,11 +230,9 @@ impl Target for DataplaneTarget {
 /// Its file may hold passwords.
 impl fmt::Debug for DataplaneTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DataplaneTarget").field("client", &self.client).field("way", &self.way).finish_non_exhaustive()
+        f.debug_struct("DataplaneTarget")
+            .field("client", &self.client)
+            .field("way", &self.way)
+            .finish_non_exhaustive()
     }
-}
-
-/// The servers of a backend as the last look found them.
-pub(super) fn seen<'o>(observed: &'o Observed, backend: &BackendName) -> Option<&'o ObservedBackend> {
-    observed.backends.get(backend)
 }

@@ -73,6 +73,11 @@ impl RuntimeError {
         use SessionError::{OtherProcess, ProcessChanged, Stopping};
         matches!(self, RuntimeError::Session(OtherProcess { .. } | ProcessChanged { .. } | Stopping { .. }))
     }
+
+    /// Whether nobody answers at the socket.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, RuntimeError::Session(SessionError::Connect(_)))
+    }
 }
 
 impl RuntimeTarget {
@@ -265,7 +270,7 @@ impl Target for RuntimeTarget {
             .enumerate()
             .filter_map(|(operation, verdict)| Some(Refused { operation, refusal: verdict.err()? }))
             .collect();
-        Ok(Receipt { commands: commands.len(), took: started.elapsed(), refused })
+        Ok(Receipt { commands: commands.len(), took: started.elapsed(), refused, left: BTreeSet::new() })
     }
 
     fn lines(&self, operation: &Operation) -> Vec<String> {

@@ -19,8 +19,8 @@ pub enum BackendRule {
     Full(Box<Backend>),
 }
 
-/// A backend's name, and what of it is Roster's. All other keys are for a managed target, whose file Roster writes; a
-/// runtime target's file says the like itself.
+/// A backend's name, and what of it is Roster's. All other keys are for targets whose file
+/// Roster writes or has written (`managed`, `dataplane`); a runtime target's file says the like itself.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Backend {
@@ -29,35 +29,38 @@ pub struct Backend {
     pub name: String,
     /// What of the backend is Roster's. Whatever is not, it leaves alone.
     pub own: Own,
-    /// Managed target: what the backend understands of its traffic; `http` if not given.
+    /// Managed and dataplane target: what the backend understands of its traffic; `http` if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
-    /// Managed target: how a server is chosen, `roundrobin` if not given. One of `roundrobin`, `static-rr`, `leastconn`,
+    /// Managed and dataplane target: how a server is chosen, `roundrobin` if not given. One of `roundrobin`, `static-rr`, `leastconn`,
     /// `first`, `source`, `uri`, `random`, `hdr(NAME)`, `url_param NAME` and `rdp-cookie(NAME)`. What hashes does so
     /// consistently. Past the slots `static-rr` wants a reload for each server.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<format::Balance>")]
     pub balance: Option<Balance>,
-    /// Managed target: more lines of the section, such as `option forwardfor` or `timeout server 5s`. What reads files,
+    /// Managed and dataplane target: more lines of the section, such as `option forwardfor` or `timeout server 5s`. What reads files,
     /// runs programs or works against what Roster writes is not taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<OneOrMany<format::BackendLine>>")]
     pub lines: Option<OneOrMany<String>>,
-    /// Managed target: what HAProxy's checks ask, where `server` says `check: true`; without it a connection is enough.
+    /// Managed and dataplane target: what HAProxy's checks ask, where `server` says `check: true`; without it a connection is enough.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_check: Option<HttpCheck>,
-    /// Managed target: the name of the cookie that keeps a client at its server, where `server` says `cookie: true`.
+    /// Managed and dataplane target: the name of the cookie that keeps a client at its server, where `server` says `cookie: true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<format::FieldName>")]
     pub cookie: Option<FieldName>,
-    /// Managed target: where to listen for this backend. With it Roster writes a frontend of the backend's name; without
+    /// Managed and dataplane target: where to listen for this backend. With it Roster writes a frontend of the backend's name; without
     /// it, write one in the target's `sections`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bind: Option<OneOrMany<BindRule>>,
-    /// Managed target: which requests the target's own `frontends` send to this backend. Routes come and go without a
+    /// Managed and dataplane target: which requests the target's own `frontends` send to this backend. Routes come and go without a
     /// reload.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<OneOrMany<Route>>,
+    /// Dataplane target: fields of the API's backend object, merged into it when Roster makes the backend, and only then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub options: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// What of a backend is Roster's.
@@ -99,6 +102,7 @@ impl Default for Backend {
             cookie: None,
             bind: None,
             route: None,
+            options: None,
         }
     }
 }

@@ -67,6 +67,7 @@ impl Backend {
             ("cookie", self.cookie.is_some()),
             ("bind", self.bind.is_some()),
             ("route", self.route.is_some()),
+            ("options", self.options.is_some()),
         ];
         keys.into_iter().filter(|(_, given)| *given).map(|(key, _)| key)
     }
@@ -91,6 +92,7 @@ impl Backend {
             cookie: self.cookie.clone(),
             binds: binds?,
             routes: routes?,
+            options: self.options.clone().unwrap_or_default(),
         })
     }
 

@@ -57,7 +57,7 @@ fn crowded(cx: &mut Resolve<'_>, index: usize, rule: &Rule) {
 /// An address that an earlier rule listens at, on the same target.
 fn same_port(cx: &mut Resolve<'_>, file: &File, index: usize, rule: &Rule, rules: &[Option<Rule>]) {
     let at = Path::from(["expose"]).join(index).join("backend").join("bind");
-    let managed = |name: &&TargetName| file.targets.get(*name).is_some_and(Target::is_managed);
+    let managed = |name: &&TargetName| file.targets.get(*name).is_some_and(Target::has_file);
     for (number, earlier) in rules.iter().take(index).enumerate() {
         let Some(earlier) = earlier else { continue };
         let Some(target) = rule.targets.intersection(&earlier.targets).find(managed) else { continue };

@@ -126,14 +126,21 @@ fn layout(
     let Some(BackendRule::Full(backend)) = &expose.backend else { return Some(Layout::default()) };
     let at = at.join("backend");
     // A name that is not known has been told of.
-    if targets.iter().all(|name| file.targets.get(name).is_some_and(|target| !target.is_managed())) {
+    if targets.iter().all(|name| file.targets.get(name).is_some_and(|target| !target.has_file())) {
         for key in backend.for_managed() {
             let message = format!(
-                "`{key}` is written by a managed target only, and this exposure reaches none; say it in HAProxy's own \
-                 file, or let `on` name a managed target"
+                "`{key}` is written where Roster has HAProxy's file, and this exposure reaches no such target; say it in \
+                 HAProxy's own file, or let `on` name a managed or dataplane target"
             );
             cx.key_problem(&at.join(key), message);
         }
+    }
+    let managed = |name: &TargetName| matches!(file.targets.get(name), Some(Target::Managed(_)));
+    let has_file = |name: &TargetName| file.targets.get(name).is_some_and(Target::has_file);
+    if backend.bind.is_some() && targets.iter().any(has_file) && !targets.iter().any(managed) {
+        let message = "`bind` is for a managed target; behind a Data Plane API write a frontend in HAProxy's file, and a \
+                       `route` from it here";
+        cx.key_problem(&at.join("bind"), message);
     }
     frontends(cx, &at, file, backend, targets);
     backend.layout(cx, &at, expose.server.as_ref())
@@ -147,6 +154,10 @@ fn frontends(
     backend: &Backend,
     targets: &BTreeSet<TargetName>,
 ) {
+    // Those of a Data Plane API are in HAProxy's file.
+    if targets.iter().any(|name| matches!(file.targets.get(name), Some(Target::Dataplane(_)))) {
+        return;
+    }
     let managed = targets.iter().filter_map(|name| match file.targets.get(name) {
         Some(Target::Managed(target)) => Some(target),
         _ => None,

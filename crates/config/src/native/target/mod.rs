@@ -1,5 +1,6 @@
 //! The kinds of targets.
 
+mod dataplane;
 mod managed;
 mod runtime;
 
@@ -9,6 +10,7 @@ use roster_core::name::TargetName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use dataplane::{ApiTls, ApiVersion, Apply, DataplaneReach, DataplaneTarget, Strategy};
 pub use managed::{
     AtExit, CertificateList, ExternalProcess, FilePiece, Frontend, Listeners, ManagedFrontend,
     ManagedProcess, ManagedReach, ManagedTarget, MaxReloads, OnExit, OwnProcess, Piece, ProcessRule, Reload,
@@ -26,15 +28,19 @@ use crate::native::resolve::Resolve;
 pub enum Target {
     /// Through its Runtime API alone: its configuration file and its process are somebody else's.
     Runtime(RuntimeTarget),
+    /// Through its Data Plane API, which owns its configuration file.
+    Dataplane(Box<DataplaneTarget>),
     /// Whole: Roster writes its configuration file and runs its process.
     Managed(Box<ManagedTarget>),
 }
 
 /// How a target is reached: what the file says of it, made complete.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Reach {
     /// By its Runtime API alone.
     Runtime(RuntimeReach),
+    /// By its Data Plane API.
+    Dataplane(Box<DataplaneReach>),
     /// By its file and its process too.
     Managed(Box<ManagedReach>),
 }
@@ -43,6 +49,10 @@ impl Target {
     pub(crate) fn resolve(&self, cx: &mut Resolve<'_>, at: &Path, name: &TargetName) -> Option<Reach> {
         match self {
             Target::Runtime(runtime) => runtime.resolve(cx, &at.join("runtime")).map(Reach::Runtime),
+            Target::Dataplane(dataplane) => {
+                let reach = dataplane.resolve(cx, &at.join("dataplane"))?;
+                Some(Reach::Dataplane(Box::new(reach)))
+            }
             Target::Managed(managed) => {
                 let reach = managed.resolve(cx, &at.join("managed"), name)?;
                 Some(Reach::Managed(Box::new(reach)))
@@ -50,9 +60,9 @@ impl Target {
         }
     }
 
-    /// Whether Roster writes its file.
-    pub(crate) fn is_managed(&self) -> bool {
-        matches!(self, Target::Managed(_))
+    /// Whether Roster writes its file, or has it written.
+    pub(crate) fn has_file(&self) -> bool {
+        matches!(self, Target::Managed(_) | Target::Dataplane(_))
     }
 }
 
@@ -60,7 +70,7 @@ impl Target {
 pub(crate) fn clashes(cx: &mut Resolve<'_>, targets: &BTreeMap<TargetName, Reach>) {
     let managed = targets.iter().filter_map(|(name, reach)| match reach {
         Reach::Managed(reach) => Some((name, &**reach)),
-        Reach::Runtime(_) => None,
+        Reach::Runtime(_) | Reach::Dataplane(_) => None,
     });
     let managed: Vec<_> = managed.collect();
     for (index, (name, reach)) in managed.iter().enumerate() {

@@ -126,9 +126,15 @@ where
                 break;
             }
             // Commands of one batch may take effect side by side; who goes must wait until who comes is there.
-            let (going, coming): (Vec<Operation>, Vec<Operation>) =
+            let (going, mut coming): (Vec<Operation>, Vec<Operation>) =
                 operations.into_iter().partition(Operation::is_going);
-            for stage in [coming, going] {
+            let stages = if self.scene.target.is_one_write() {
+                coming.extend(going);
+                vec![coming]
+            } else {
+                vec![coming, going]
+            };
+            for stage in stages {
                 self.write(&mut whole, reading.process, stage).await?;
             }
         }
@@ -187,7 +193,7 @@ where
                 (self.scene.agenda.items.get(backend)?, reading.observed.backends.get(backend)?);
             let mut lines = layout::lines(&item.exposure, seen, Some(&plan.applied));
             let short = plan.notes.iter().any(|note| matches!(note, Note::Unplaced(_)));
-            if short && !seen.limits.dynamic {
+            if short && !seen.limits.grows {
                 lines.extend(layout::missing(item, reading.version, Some(seen), now));
             }
             Some((backend.clone(), lines))
@@ -211,11 +217,13 @@ where
             Err(error) if error.is_takeover() => return Ok(()),
             Err(error) => return Err(error),
         };
+        let left = receipt.left;
         let mut refusals: BTreeMap<usize, Refusal> =
             receipt.refused.into_iter().map(|refused| (refused.operation, refused.refusal)).collect();
         // Thousands at a time: each kind is counted once.
         let mut counts: BTreeMap<_, u64> = BTreeMap::new();
-        for (place, operation) in operations.into_iter().enumerate() {
+        let tried = operations.into_iter().enumerate().filter(|(place, _)| !left.contains(place));
+        for (place, operation) in tried {
             let result = if refusals.contains_key(&place) { "refused" } else { "done" };
             *counts.entry((operation.change.word(), result)).or_default() += 1;
             if let Some(refusal) = refusals.remove(&place) {

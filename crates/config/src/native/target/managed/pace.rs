@@ -52,7 +52,7 @@ impl Default for OffOr<MaxReloads> {
 }
 
 impl Settle {
-    pub(super) fn resolve(self, cx: &mut Resolve<'_>, at: &Path) {
+    pub(in crate::native::target) fn resolve(self, cx: &mut Resolve<'_>, at: &Path) {
         if self.at_most < self.quiet {
             let message = format!("`at_most` is shorter than `quiet`; write {} or more", self.quiet);
             cx.problem(&at.join("at_most"), message);
@@ -61,7 +61,7 @@ impl Settle {
 }
 
 impl MaxReloads {
-    pub(super) fn resolve(self, cx: &mut Resolve<'_>, at: &Path) -> ReloadBudget {
+    pub(in crate::native::target) fn resolve(self, cx: &mut Resolve<'_>, at: &Path) -> ReloadBudget {
         cx.not_zero(&at.join("per"), self.per);
         ReloadBudget { count: self.count, per: self.per.get() }
     }

@@ -1,0 +1,188 @@
+//! The file of a HAProxy that is kept through its Data Plane API.
+//!
+//! The keeper keeps servers, by the runtime socket or by the API. What is to stand in the file besides is done here: new
+//! backends, slots that only a reload brings, routes, and, where servers are kept by the socket, where they are now.
+//! Invariants:
+//! - What the API holds is read before each write, and the write names the version that was read: nobody's change is lost.
+//! - A write differs from what was read only in lines of Roster's own.
+//! - A write that does not reload changes nothing that does not already run.
+
+mod judge;
+mod settle;
+mod tell;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use roster_config::native::DataplaneReach;
+use roster_core::agenda::Agenda;
+use roster_core::applied::ProcessId;
+use roster_core::dataplane::Conflict;
+use roster_core::exposure::Layout;
+use roster_core::layout::Lines;
+use roster_core::name::{BackendName, TargetName};
+use roster_targets::dataplane::client::{Client, ConfigVersion, RawConfig};
+
+use crate::clock;
+use crate::events::{Event, OwnTrouble, Reporter};
+use crate::own::{Budget, Retry};
+
+/// How long after a change of servers the file follows; a crash before that starts with what was there a moment ago.
+const FILE_AFTER: Duration = Duration::from_millis(300);
+
+/// How often a change is made anew because somebody else was faster.
+const TRIES: u32 = 3;
+
+/// The file of one target.
+#[derive(Debug)]
+pub(crate) struct ApiFile {
+    name: TargetName,
+    client: Client,
+    reach: DataplaneReach,
+    reporter: Reporter,
+    /// The file as it was last read or written.
+    raw: Option<RawConfig>,
+    /// How each backend is written, also while its service leaves.
+    layouts: BTreeMap<BackendName, Arc<Layout>>,
+    /// The servers of each backend as they last ran.
+    lines: Lines,
+    /// Backends that are somebody else's and not to be used, and why.
+    conflicts: BTreeMap<BackendName, Conflict>,
+    /// Backends that HAProxy refused, as they were; they are left out until they change.
+    left_out: BTreeMap<BackendName, Arc<Layout>>,
+    budget: Budget,
+    retry: Retry,
+    heard: bool,
+    /// When something that may want a reload is looked at, and since when it waits.
+    due: Option<Due>,
+    /// When the file follows the servers.
+    file_due: Option<Timestamp>,
+    /// When the API is asked whether somebody else changed the file.
+    look_due: Timestamp,
+    /// Why HAProxy is to be reloaded.
+    waiting: BTreeSet<String>,
+}
+
+/// A look that waits for more to come.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    since: Timestamp,
+    at: Timestamp,
+}
+
+impl ApiFile {
+    /// Nothing is read yet.
+    pub(crate) fn new(name: &TargetName, client: Client, reach: DataplaneReach, reporter: &Reporter) -> Self {
+        Self {
+            name: name.clone(),
+            client,
+            budget: Budget::new(reach.max_reloads),
+            reach,
+            reporter: reporter.clone(),
+            raw: None,
+            layouts: BTreeMap::new(),
+            lines: Lines::new(),
+            conflicts: BTreeMap::new(),
+            left_out: BTreeMap::new(),
+            retry: Retry::default(),
+            heard: false,
+            due: None,
+            file_due: None,
+            look_due: clock::now(),
+            waiting: BTreeSet::new(),
+        }
+    }
+
+    /// Whether servers can be kept: not before it is known whose the backends are.
+    pub(crate) fn is_up(&self) -> bool {
+        self.raw.is_some()
+    }
+
+    /// Whether a backend is left alone, because it is somebody else's.
+    pub(crate) fn leaves_alone(&self, backend: &BackendName) -> bool {
+        self.conflicts.contains_key(backend)
+    }
+
+    /// Takes in what is wanted. `complete` says whether every source has spoken.
+    pub(crate) fn hear(&mut self, before: &Agenda, agenda: &Agenda, complete: bool, now: Timestamp) {
+        let mut differs = complete && !self.heard;
+        self.heard |= complete;
+        for (backend, item) in &agenda.items {
+            if let Some(layout) = &item.exposure.layout {
+                let known = self.layouts.insert(backend.clone(), layout.clone());
+                differs |= known.is_none_or(|known| known != *layout);
+            }
+        }
+        self.layouts.retain(|backend, _| agenda.items.contains_key(backend));
+        self.lines.retain(|backend, _| agenda.items.contains_key(backend));
+        let routes = |agenda: &Agenda| -> Vec<_> {
+            agenda
+                .items
+                .iter()
+                .map(|(backend, item)| (backend.clone(), item.exposure.routes.clone()))
+                .collect()
+        };
+        differs |= routes(before) != routes(agenda);
+        self.judge(agenda);
+        if differs {
+            self.look_soon(now);
+        }
+    }
+
+    /// Something may want a reload: it is looked at once no more has come for a moment.
+    pub(crate) fn look_soon(&mut self, now: Timestamp) {
+        if !self.heard {
+            return;
+        }
+        let since = self.due.map_or(now, |due| due.since);
+        let at = clock::after(now, self.reach.quiet).min(clock::after(since, self.reach.at_most));
+        let at = self.retry.not_before.map_or(at, |retry| retry.max(at));
+        self.due = Some(Due { since, at });
+    }
+
+    /// When there is something to do.
+    pub(crate) fn wake(&self) -> Option<Timestamp> {
+        [self.due.map(|due| due.at), self.file_due, Some(self.look_due)].into_iter().flatten().min()
+    }
+
+    /// Takes in which process shows itself. Another one has what the file said.
+    pub(crate) fn seen(&mut self, _process: ProcessId, now: Timestamp) {
+        self.look_due = now;
+    }
+
+    /// Takes in what the servers of these backends are now.
+    pub(crate) fn ran(&mut self, lines: Lines, now: Timestamp) {
+        let differs = lines.iter().any(|(backend, lines)| self.lines.get(backend) != Some(lines));
+        if !differs {
+            return;
+        }
+        let has_more = lines
+            .iter()
+            .any(|(backend, lines)| self.lines.get(backend).is_none_or(|known| known.len() != lines.len()));
+        self.lines.extend(lines);
+        if has_more {
+            self.look_soon(now);
+        }
+        self.file_due = self.file_due.or(Some(clock::after(now, FILE_AFTER)));
+    }
+
+    fn version(&self) -> Option<ConfigVersion> {
+        self.raw.as_ref().map(|raw| raw.version)
+    }
+
+    /// Tells what is wrong, once until something goes well again.
+    fn trouble(&self, what: &str) {
+        if self.retry.is_news(what) {
+            OwnTrouble { target: &self.name, what }.emit(&self.reporter);
+        }
+    }
+
+    /// What was tried is tried again, after a longer pause each time.
+    fn failed(&mut self, now: Timestamp) {
+        self.retry.failed(now);
+        self.due = self.retry.not_before.map(|at| Due { since: now, at });
+    }
+}

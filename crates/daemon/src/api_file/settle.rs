@@ -1,0 +1,221 @@
+//! Bringing the file to what is wanted, with one reload for all of it.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use roster_core::agenda::Agenda;
+use roster_core::dataplane::{Edit, FileView, apply};
+use roster_core::haproxy::Version;
+use roster_targets::dataplane::client::{ClientError, RawConfig, Why};
+
+use super::judge::Structural;
+use super::{ApiFile, Due, TRIES};
+use crate::clock;
+use crate::events::{Event, ReloadRefused, Reloaded, ReloadsSpent, chain};
+use crate::own::Changed;
+
+/// The longest pause before that.
+const JITTER: Duration = Duration::from_millis(80);
+
+impl ApiFile {
+    /// Does what is due.
+    pub(crate) async fn see_to(&mut self, agenda: &Agenda, now: Timestamp) -> Changed {
+        if self.look_due <= now {
+            self.look(agenda, now).await;
+        }
+        let mut changed = Changed::Nothing;
+        if self.due.is_some_and(|due| due.at <= now) {
+            self.due = None;
+            changed = self.settle(agenda, now).await;
+        }
+        if self.file_due.is_some_and(|at| at <= now) {
+            self.file_due = None;
+            self.persist(now).await;
+        }
+        changed
+    }
+
+    /// Has the file follow what ran last. HAProxy goes on.
+    pub(crate) async fn end(mut self) {
+        if self.file_due.is_some() {
+            self.persist(clock::now()).await;
+        }
+    }
+
+    /// Asks whether somebody else changed the file.
+    async fn look(&mut self, agenda: &Agenda, now: Timestamp) {
+        self.look_due = clock::after(now, self.reach.poll);
+        let is_known = match self.client.version().await {
+            Ok(version) => self.version() == Some(version),
+            Err(error) => return self.trouble(&chain(&error)),
+        };
+        if !is_known && self.read(agenda, now).await.is_some() {
+            self.look_soon(now);
+            self.file_due = Some(now);
+        }
+    }
+
+    /// Reads the file.
+    pub(super) async fn read(&mut self, agenda: &Agenda, now: Timestamp) -> Option<RawConfig> {
+        match self.client.raw().await {
+            Ok(raw) => {
+                self.raw = Some(raw.clone());
+                self.judge(agenda);
+                Some(raw)
+            }
+            Err(error) => {
+                self.trouble(&chain(&error));
+                self.failed(now);
+                None
+            }
+        }
+    }
+
+    async fn settle(&mut self, agenda: &Agenda, now: Timestamp) -> Changed {
+        for _ in 0..TRIES {
+            let Some(raw) = self.read(agenda, now).await else { return Changed::Nothing };
+            let Some(version) = self.haproxy(now).await else { return Changed::Nothing };
+            let structural = {
+                let file = FileView::read(&raw.text);
+                self.tell_lost_frontends(agenda, &file);
+                self.structural(agenda, &file, version)
+            };
+            self.waiting = structural.iter().map(|structural| structural.reason.to_string()).collect();
+            if structural.is_empty() || !self.may_reload(now) {
+                return Changed::Nothing;
+            }
+            match self.change(&raw, structural, version, now).await {
+                Ok(changed) => return changed,
+                Err(error) if matches!(error.why, Why::StaleVersion { .. }) => pause().await,
+                Err(error) => {
+                    self.failed(now);
+                    self.refused(&chain(&error));
+                    return Changed::Nothing;
+                }
+            }
+        }
+        self.failed(now);
+        self.trouble("somebody else changes HAProxy's file all the time; Roster's change waits");
+        Changed::Nothing
+    }
+
+    /// The version of the HAProxy that serves.
+    async fn haproxy(&mut self, now: Timestamp) -> Option<Version> {
+        match self.client.process().await {
+            Ok(process) => Some(process.version),
+            Err(error) => {
+                self.trouble(&chain(&error));
+                self.failed(now);
+                None
+            }
+        }
+    }
+
+    fn may_reload(&mut self, now: Timestamp) -> bool {
+        let Err(spent) = self.budget.check(now) else { return true };
+        if !std::mem::replace(&mut self.budget.told, true) {
+            let again = clock::until(spent.until);
+            ReloadsSpent { target: &self.name, count: spent.count, per: spent.per, again }
+                .emit(&self.reporter);
+        }
+        self.due = Some(Due { since: now, at: spent.until });
+        false
+    }
+
+    async fn change(
+        &mut self,
+        raw: &RawConfig,
+        structural: Vec<Structural>,
+        version: Version,
+        now: Timestamp,
+    ) -> Result<Changed, ClientError> {
+        let started = Instant::now();
+        let servers = self.server_edits(&FileView::read(&raw.text));
+        let (good, refused) = self.sift(raw, &servers, structural, version).await?;
+        for (structural, why) in refused {
+            self.refused(&format!("{} is left out: {why}", structural.reason));
+            if let Some((backend, layout)) = structural
+                .backend
+                .and_then(|backend| Some((backend.clone(), self.layouts.get(&backend)?.clone())))
+            {
+                self.left_out.insert(backend, layout);
+            }
+        }
+        let Ok(text) = with(raw, &servers, &good, version) else { return Ok(Changed::Nothing) };
+        if good.is_empty() {
+            return Ok(Changed::Nothing);
+        }
+        let written = self.client.write_reload(text, raw.version, true).await?;
+        self.budget.made(now);
+        let word = good.first().map_or("asked", |structural| structural.reason.word());
+        let reasons: Vec<String> = good.iter().map(|structural| structural.reason.to_string()).collect();
+        let (target, took) = (&self.name, started.elapsed());
+        Reloaded { target, word, reasons: &reasons, replaced: false, old_workers: None, took }
+            .emit(&self.reporter);
+        self.raw = Some(written.config);
+        self.waiting.clear();
+        self.retry.went_well();
+        // What was left out for now may have been about something that is there now.
+        self.look_due = now;
+        Ok(Changed::Started)
+    }
+
+    /// Parts what HAProxy takes from what it refuses, by asking for halves.
+    async fn sift(
+        &self,
+        raw: &RawConfig,
+        servers: &[Edit],
+        structural: Vec<Structural>,
+        version: Version,
+    ) -> Result<(Vec<Structural>, Vec<(Structural, String)>), ClientError> {
+        let (mut good, mut refused): (Vec<Structural>, Vec<(Structural, String)>) = (Vec::new(), Vec::new());
+        let mut groups = vec![structural];
+        while let Some(mut group) = groups.pop() {
+            let mut tried = good.clone();
+            tried.extend(group.iter().cloned());
+            let why = match with(raw, servers, &tried, version) {
+                Ok(text) => match self.client.validate(text).await {
+                    Ok(()) => None,
+                    Err(ClientError { why: Why::Refused { text } | Why::Rejected { text }, .. }) => {
+                        Some(text)
+                    }
+                    Err(error) => return Err(error),
+                },
+                Err(why) => Some(why),
+            };
+            match (why, group.len()) {
+                (None, _) => good = tried,
+                (Some(why), 1) => refused.extend(group.pop().map(|structural| (structural, why))),
+                (Some(_), _) => {
+                    let rest = group.split_off(group.len() / 2);
+                    groups.extend([rest, group]);
+                }
+            }
+        }
+        Ok((good, refused))
+    }
+
+    fn refused(&self, why: &str) {
+        if self.retry.is_news(why) {
+            ReloadRefused { target: &self.name, why }.emit(&self.reporter);
+        }
+    }
+}
+
+/// The text with these changes.
+fn with(
+    raw: &RawConfig,
+    servers: &[Edit],
+    structural: &[Structural],
+    version: Version,
+) -> Result<String, String> {
+    let mut edits = servers.to_vec();
+    edits.extend(structural.iter().flat_map(|structural| structural.edits.iter().cloned()));
+    apply(&raw.text, &edits, version).map_err(|error| error.to_string())
+}
+
+/// A moment in which somebody else may finish.
+pub(super) async fn pause() {
+    let nanos = clock::now().subsec_nanosecond().unsigned_abs();
+    tokio::time::sleep(JITTER.mul_f64(f64::from(nanos % 1000) / 1000.0)).await;
+}

@@ -1,0 +1,58 @@
+//! How the file of a HAProxy behind a Data Plane API is doing.
+
+use roster_core::agenda::Agenda;
+use roster_core::dataplane::FileView;
+
+use super::ApiFile;
+use crate::clock;
+use crate::keeper::Passed;
+use crate::own::{OwnStatus, Preview};
+
+/// What the API has no word for, so that it is believed as the file says it.
+const UNSEEN: &str = "the Data Plane API does not show weights and checks: they are believed to be as its file says; \
+                      with `socket` Roster sees them";
+
+impl ApiFile {
+    /// How it is doing.
+    pub(crate) fn status(&self) -> OwnStatus {
+        let mut troubles = self.retry.told();
+        if self.reach.socket.is_none() {
+            troubles.push(UNSEEN.to_owned());
+        }
+        OwnStatus {
+            api: Some(self.client.endpoint().to_string()),
+            waiting: self.waiting.iter().cloned().collect(),
+            due: self.due.map(|due| due.at).filter(|_| !self.waiting.is_empty()),
+            troubles,
+            ..OwnStatus::default()
+        }
+    }
+
+    /// What waits for a reload.
+    pub(crate) fn planned(&self) -> Preview {
+        Preview { reloads: self.waiting.iter().cloned().collect(), added: Vec::new() }
+    }
+
+    /// What a pass would do besides: why HAProxy would be reloaded.
+    pub(crate) async fn preview(mut self, agenda: &Agenda, passed: &mut Passed) -> Preview {
+        let now = clock::now();
+        self.ran(std::mem::take(&mut passed.lines), now);
+        self.hear(agenda, agenda, true, now);
+        passed.missing.retain(|backend| self.leaves_alone(backend));
+        let Some(raw) = self.read(agenda, now).await else { return Preview::default() };
+        let Ok(process) = self.client.process().await else { return Preview::default() };
+        let file = FileView::read(&raw.text);
+        let structural = self.structural(agenda, &file, process.version);
+        passed.plans.retain(|backend, _| !self.leaves_alone(backend));
+        let mut reloads: Vec<String> =
+            structural.iter().map(|structural| structural.reason.to_string()).collect();
+        if self.reach.apply == roster_config::native::Apply::Transaction
+            && passed.plans.values().any(|plan| !plan.operations.is_empty())
+        {
+            reloads.push(
+                "`apply: transaction` reloads for every change, and the API may move comments".to_owned(),
+            );
+        }
+        Preview { reloads, added: Vec::new() }
+    }
+}

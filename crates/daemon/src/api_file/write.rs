@@ -1,0 +1,103 @@
+//! The file follows the servers, where they are kept by HAProxy's own socket.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use roster_core::dataplane::{
+    Edit, FileView, LiveWrite, NotLive, Process, ProcessServer, ServerChange, WeightChange,
+};
+use roster_core::haproxy::Version;
+use roster_core::observed::State;
+use roster_core::render::ServerLine;
+use roster_core::weight::Weight;
+use roster_targets::dataplane::client::Why;
+
+use super::{ApiFile, FILE_AFTER, TRIES};
+use crate::clock::after;
+use crate::events::chain;
+
+impl ApiFile {
+    /// Where the servers are now, as changes of the file. By the API alone each pass writes that itself.
+    pub(super) fn server_edits(&self, file: &FileView<'_>) -> Vec<Edit> {
+        if self.reach.socket.is_none() {
+            return Vec::new();
+        }
+        let mut edits = Vec::new();
+        for (backend, lines) in self.lines.iter().filter(|(backend, _)| !self.leaves_alone(backend)) {
+            let Some(there) = file.backend(backend.as_str()) else { continue };
+            let known = lines.iter().filter(|line| there.server(line.name.as_str()).is_some());
+            edits.extend(known.map(|line| Edit::Server {
+                backend: backend.clone(),
+                server: line.name.clone(),
+                change: ServerChange {
+                    endpoint: Some(line.at),
+                    weight: WeightChange::Set(weight(line)),
+                    disabled: Some(line.disabled),
+                    check_port: None,
+                },
+            }));
+        }
+        edits
+    }
+
+    /// Has the API write what already runs.
+    pub(super) async fn persist(&mut self, now: Timestamp) {
+        if self.reach.socket.is_none() {
+            return;
+        }
+        for _ in 0..TRIES {
+            let raw = match self.client.raw().await {
+                Ok(raw) => raw,
+                Err(error) => return self.persist_later(&chain(&error), now),
+            };
+            let edits = self.server_edits(&FileView::read(&raw.text));
+            // Nothing of it is told to HAProxy, so its version does not count.
+            let write = match LiveWrite::new(&raw.text, &edits, Vec::new(), &self.process(), Version::OLDEST)
+            {
+                Ok(write) if write.is_empty() => {
+                    self.raw = Some(raw);
+                    return;
+                }
+                Ok(write) => write,
+                Err(NotLive::NeedsReload(_)) => return self.look_soon(now),
+                Err(error @ NotLive::Edit(_)) => return self.persist_later(&chain(&error), now),
+            };
+            match self.client.write_live(write.text().to_owned(), raw.version, "").await {
+                Ok(written) => {
+                    self.raw = Some(written.config);
+                    return;
+                }
+                Err(error) if matches!(error.why, Why::StaleVersion { .. }) => super::settle::pause().await,
+                Err(error) => return self.persist_later(&chain(&error), now),
+            }
+        }
+        self.persist_later(
+            "somebody else changes HAProxy's file all the time; the servers are not in it yet",
+            now,
+        );
+    }
+
+    fn persist_later(&mut self, why: &str, now: Timestamp) {
+        self.trouble(why);
+        self.file_due = Some(after(now, FILE_AFTER * 10));
+    }
+
+    /// The servers as they run.
+    fn process(&self) -> Process {
+        let server = |line: &ServerLine| ProcessServer {
+            endpoint: Some(line.at),
+            state: if line.disabled { State::Maint } else { State::Ready },
+            weight: Some(weight(line)),
+            start_weight: None,
+        };
+        let servers = |lines: &Vec<ServerLine>| -> BTreeMap<_, _> {
+            lines.iter().map(|line| (line.name.clone(), server(line))).collect()
+        };
+        self.lines.iter().map(|(backend, lines)| (backend.clone(), servers(lines))).collect()
+    }
+}
+
+/// The weight that a server has.
+fn weight(line: &ServerLine) -> Weight {
+    line.weight.or(line.keywords.weight).unwrap_or(Weight::ONE)
+}

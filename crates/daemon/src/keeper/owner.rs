@@ -1,0 +1,134 @@
+//! Whoever sees to HAProxy's file besides the keeper of its servers.
+
+use jiff::Timestamp;
+use roster_core::agenda::Agenda;
+use roster_core::applied::ProcessId;
+use roster_core::layout::Lines;
+use roster_core::name::BackendName;
+
+use crate::api_file::ApiFile;
+use crate::own::{Book, Changed, Own, OwnStatus, Preview};
+
+/// Whoever sees to HAProxy's file.
+#[derive(Debug)]
+pub(crate) enum Owner {
+    /// Roster itself, which has the process too.
+    Managed(Box<Own>),
+    /// The Data Plane API, which Roster tells.
+    Api(Box<ApiFile>),
+}
+
+impl Owner {
+    pub(super) async fn begin(&mut self) {
+        if let Self::Managed(own) = self {
+            own.begin().await;
+        }
+    }
+
+    /// Whether servers can be kept.
+    pub(super) fn is_up(&self) -> bool {
+        match self {
+            Self::Managed(own) => own.is_up(),
+            Self::Api(file) => file.is_up(),
+        }
+    }
+
+    /// Whether a backend is not to be touched.
+    pub(super) fn leaves_alone(&self, backend: &BackendName) -> bool {
+        match self {
+            Self::Managed(_) => false,
+            Self::Api(file) => file.leaves_alone(backend),
+        }
+    }
+
+    /// Waits until the process began to serve or ended. Answers whether it serves.
+    pub(super) async fn changed(&mut self) -> bool {
+        match self {
+            Self::Managed(own) => own.changed().await,
+            Self::Api(_) => std::future::pending().await,
+        }
+    }
+
+    pub(super) fn hear(&mut self, before: &Agenda, agenda: &Agenda, complete: bool, now: Timestamp) {
+        match self {
+            Self::Managed(own) => own.hear(before, agenda, complete, now),
+            Self::Api(file) => file.hear(before, agenda, complete, now),
+        }
+    }
+
+    /// Looks whether what is wanted needs a reload.
+    pub(super) fn look(&mut self, agenda: &Agenda, now: Timestamp) {
+        if let Self::Managed(own) = self {
+            own.look(agenda, now);
+        }
+    }
+
+    pub(super) fn wake(&self) -> Option<Timestamp> {
+        match self {
+            Self::Managed(own) => own.wake(),
+            Self::Api(file) => file.wake(),
+        }
+    }
+
+    pub(super) async fn see_to(&mut self, agenda: &Agenda, now: Timestamp) -> Changed {
+        match self {
+            Self::Managed(own) => own.see_to(agenda, now).await,
+            Self::Api(file) => file.see_to(agenda, now).await,
+        }
+    }
+
+    /// Takes in which process shows itself.
+    pub(super) fn seen(&mut self, process: ProcessId, now: Timestamp) {
+        match self {
+            Self::Managed(own) => own.seen(process),
+            Self::Api(file) => file.seen(process, now),
+        }
+    }
+
+    /// Takes in what the servers of these backends are now.
+    pub(super) fn ran(&mut self, lines: Lines, now: Timestamp) {
+        match self {
+            Self::Managed(own) => own.ran(lines, now),
+            Self::Api(file) => file.ran(lines, now),
+        }
+    }
+
+    /// Counts the old workers that are left, where there were any.
+    pub(super) async fn see_to_old_workers(&mut self) {
+        if let Self::Managed(own) = self {
+            own.see_to_old_workers().await;
+        }
+    }
+
+    /// How many old workers finish their connections, where that is known.
+    pub(super) fn old_workers(&self) -> Option<usize> {
+        match self {
+            Self::Managed(own) => own.old_workers(),
+            Self::Api(_) => None,
+        }
+    }
+
+    pub(super) fn status(&self, agenda: &Agenda, now: Timestamp) -> OwnStatus {
+        match self {
+            Self::Managed(own) => own.status(agenda, now),
+            Self::Api(file) => file.status(),
+        }
+    }
+
+    pub(super) fn planned(&self, agenda: &Agenda, now: Timestamp) -> Preview {
+        match self {
+            Self::Managed(own) => own.planned(agenda, now),
+            Self::Api(file) => file.planned(),
+        }
+    }
+
+    pub(super) async fn end(self, agenda: &Agenda, for_good: bool) -> Option<Book> {
+        match self {
+            Self::Managed(own) => Some(own.end(agenda, for_good).await),
+            Self::Api(file) => {
+                file.end().await;
+                None
+            }
+        }
+    }
+}

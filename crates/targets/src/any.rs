@@ -1,0 +1,114 @@
+//! Whichever way a target is reached.
+
+use std::collections::BTreeSet;
+
+use roster_core::applied::ProcessId;
+use roster_core::name::BackendName;
+use roster_core::plan::Operation;
+use thiserror::Error;
+
+use crate::dataplane::{DataplaneError, DataplaneTarget};
+use crate::runtime::{RuntimeError, RuntimeTarget};
+use crate::{Look, Reading, Receipt, Target};
+
+/// A target, reached in one way or another.
+#[derive(Debug)]
+pub enum AnyTarget {
+    /// By its stats socket.
+    Runtime(RuntimeTarget),
+    /// By its Data Plane API alone.
+    Dataplane(DataplaneTarget),
+}
+
+/// Why it could not be read or written.
+#[derive(Debug, Error)]
+pub enum AnyError {
+    /// By its stats socket.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// By its Data Plane API.
+    #[error(transparent)]
+    Dataplane(#[from] DataplaneError),
+}
+
+impl AnyTarget {
+    /// Gives a sign whenever HAProxy may have been started anew, until what is returned is dropped.
+    pub fn watch(&self, sign: tokio::sync::mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
+        match self {
+            Self::Runtime(target) => target.watch(sign),
+            Self::Dataplane(_) => None,
+        }
+    }
+}
+
+impl AnyError {
+    /// Whether another process took over, or somebody else wrote, so that reading and planning again is all it needs.
+    pub fn is_takeover(&self) -> bool {
+        match self {
+            Self::Runtime(error) => error.is_takeover(),
+            Self::Dataplane(error) => error.is_takeover(),
+        }
+    }
+
+    /// Whether nobody answers there.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Runtime(error) => error.is_unreachable(),
+            Self::Dataplane(error) => error.is_unreachable(),
+        }
+    }
+}
+
+impl Target for AnyTarget {
+    type Error = AnyError;
+
+    async fn observe(&self, look: &Look) -> Result<Reading, AnyError> {
+        Ok(match self {
+            Self::Runtime(target) => target.observe(look).await?,
+            Self::Dataplane(target) => target.observe(look).await?,
+        })
+    }
+
+    async fn identify(&self) -> Result<ProcessId, AnyError> {
+        Ok(match self {
+            Self::Runtime(target) => target.identify().await?,
+            Self::Dataplane(target) => target.identify().await?,
+        })
+    }
+
+    async fn backends(&self) -> Result<BTreeSet<BackendName>, AnyError> {
+        Ok(match self {
+            Self::Runtime(target) => target.backends().await?,
+            Self::Dataplane(target) => target.backends().await?,
+        })
+    }
+
+    async fn prepare(&self, backends: &BTreeSet<BackendName>) -> Result<(), AnyError> {
+        match self {
+            Self::Runtime(target) => target.prepare(backends).await?,
+            Self::Dataplane(target) => target.prepare(backends).await?,
+        }
+        Ok(())
+    }
+
+    async fn apply(&self, process: ProcessId, operations: &[Operation]) -> Result<Receipt, AnyError> {
+        Ok(match self {
+            Self::Runtime(target) => target.apply(process, operations).await?,
+            Self::Dataplane(target) => target.apply(process, operations).await?,
+        })
+    }
+
+    fn lines(&self, operation: &Operation) -> Vec<String> {
+        match self {
+            Self::Runtime(target) => target.lines(operation),
+            Self::Dataplane(target) => target.lines(operation),
+        }
+    }
+
+    fn is_one_write(&self) -> bool {
+        match self {
+            Self::Runtime(target) => target.is_one_write(),
+            Self::Dataplane(target) => target.is_one_write(),
+        }
+    }
+}
