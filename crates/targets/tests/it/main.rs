@@ -7,5 +7,6 @@
     reason = "in a helper of tests too, a panic is the test's failure"
 )]
 
+mod dataplane;
 mod managed;
 mod runtime;

@@ -188,13 +188,9 @@ impl Client {
 
     /// Asks, and deletes the transaction that a refused file leaves behind.
     async fn ask(&self, question: Question) -> Result<Reply, ClientError> {
-        let (call, answer) = self.inner.transport.exchange(question).await?;
-        if answer.is_no_such_path() {
-            return Err(self.forget(&call));
-        }
-        match answer.accepted() {
-            Ok(answer) => Ok(Reply { call, answer }),
-            Err(Denial { why, left }) => {
+        match self.ask_only(question).await? {
+            Ok(reply) => Ok(reply),
+            Err((call, Denial { why, left })) => {
                 if let Some(id) = left {
                     self.left().insert(id);
                     self.sweep().await;
@@ -202,6 +198,18 @@ impl Client {
                 Err(self.inner.transport.failed(&call, why))
             }
         }
+    }
+
+    /// Asks; the inner failure is one that the API itself tells.
+    async fn ask_only(&self, question: Question) -> Result<Result<Reply, (Call, Denial)>, ClientError> {
+        let (call, answer) = self.inner.transport.exchange(question).await?;
+        if answer.is_no_such_path() {
+            return Err(self.forget(&call));
+        }
+        Ok(match answer.accepted() {
+            Ok(answer) => Ok(Reply { call, answer }),
+            Err(denial) => Err((call, denial)),
+        })
     }
 
     /// The API was replaced by one of another version while we ran: the next call finds out by which.

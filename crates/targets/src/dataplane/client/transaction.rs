@@ -114,9 +114,8 @@ impl Client {
     /// Deletes a transaction that is not committed.
     pub async fn delete_transaction(&self, id: &TransactionId) -> Result<(), ClientError> {
         let route = services(self.api().await?).at("transactions").at(id.to_string());
-        let (call, answer) = self.inner.transport.exchange(Question::new(Method::DELETE, route)).await?;
-        answer.accepted().map_err(|denial| self.inner.transport.failed(&call, denial.why))?;
-        Ok(())
+        let deleted = self.ask_only(Question::new(Method::DELETE, route)).await?;
+        deleted.map(|_| ()).map_err(|(call, denial)| self.inner.transport.failed(&call, denial.why))
     }
 
     /// Deletes what is left of ours, and returns how many could not be. Those are tried again the next time.
@@ -137,7 +136,9 @@ impl Client {
     async fn commit(&self, transaction: &Transaction, reload: bool) -> Result<Outcome, ClientError> {
         let route = services(self.api().await?).at("transactions").at(transaction.id.to_string());
         let route = if reload { route.with("force_reload", "true") } else { route };
-        let reply = self.ask(Question::new(Method::PUT, route)).await?;
+        // What it leaves behind is the transaction itself, which is not deleted here.
+        let committed = self.ask_only(Question::new(Method::PUT, route)).await?;
+        let reply = committed.map_err(|(call, denial)| self.inner.transport.failed(&call, denial.why))?;
         // The body names the version that the transaction was begun on, the header the new one.
         let version = transaction.version;
         self.outcome(&reply, if reload { Write::Reloading(version) } else { Write::At(version) })

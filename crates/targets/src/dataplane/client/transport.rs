@@ -278,28 +278,26 @@ fn authorization(
     header.unwrap_or_else(|| HeaderValue::from_static("Basic Og=="))
 }
 
-fn sources(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
-    std::iter::successors(error.source(), |&error| error.source())
-}
-
 fn root_cause(error: &reqwest::Error) -> String {
-    sources(error).last().map_or_else(|| "no reason given".to_owned(), ToString::to_string)
+    let sources = std::iter::successors(error.source(), |&error| error.source());
+    sources.last().map_or_else(|| "no reason given".to_owned(), ToString::to_string)
 }
 
-/// `io::Error` does not name what it wraps as its source, so it is looked into.
-fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
-    sources(error).find_map(|error| {
-        let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        error
-            .downcast_ref::<rustls::Error>()
-            .or_else(|| within.and_then(|within| within.downcast_ref::<rustls::Error>()))
-    })
+/// `io::Error` does not name what it wraps as its source, and TLS's comes wrapped in two of them.
+fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
+    }
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(within) => tls_error(within),
+        None => error.source().and_then(tls_error),
+    }
 }
 
 fn tls_reason(error: &rustls::Error) -> String {
     use rustls::Error::{InvalidCertificate, InvalidMessage};
     match error {
-        InvalidCertificate(CertificateError::UnknownIssuer) => {
+        InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
             "the API's certificate comes from no authority that is trusted; \
              set `ca_file` to its authority's certificate"
                 .to_owned()
