@@ -46,7 +46,10 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn start(addr: SocketAddr, tls: Option<ServerConfig>, router: Router) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = runtime.block_on(bind(addr))?;
+        let listener = {
+            let _inside = runtime.enter();
+            bind(addr)?
+        };
         let (orders, inbox) = mpsc::unbounded_channel();
         let tls = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
         let thread = thread::Builder::new()
@@ -88,7 +91,7 @@ impl Drop for Server {
     }
 }
 
-async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = tokio::net::TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
@@ -121,7 +124,7 @@ async fn serve(
                 Some(Order::Listen(done)) => {
                     let outcome = match &listener {
                         Some(_) => Ok(()),
-                        None => bind(addr).await.map(|fresh| listener = Some(fresh)),
+                        None => bind(addr).map(|fresh| listener = Some(fresh)),
                     };
                     done.send(outcome).ok();
                 }

@@ -213,11 +213,12 @@ impl Api {
     /// Takes up what somebody else wrote into the file. A file with a right checksum is the API's own and left alone,
     /// also when it is an old one: so it is after a failed reload.
     pub(super) fn notice_edits(&self) {
-        let Ok(text) = fs::read_to_string(&self.setup.config) else { return };
-        if *locked(&self.seen) == text || text.is_empty() || is_own(&text) {
+        if self.edited().is_none() {
             return;
         }
+        // Only now for sure: a write of our own may have come between.
         let turn = locked(&self.writer);
+        let Some(text) = self.edited() else { return };
         let known = self.version();
         let (config, own) = Config::parse(&text);
         // Without a version line the count begins anew.
@@ -226,6 +227,13 @@ impl Api {
             eprintln!("roster-testkit: an edit of version {known} is not taken up: {}", refused.message);
         }
         drop(turn);
+    }
+
+    /// The file's text, if it is neither ours nor known.
+    fn edited(&self) -> Option<String> {
+        let seen = locked(&self.seen);
+        let text = fs::read_to_string(&self.setup.config).ok()?;
+        (*seen != text && !text.is_empty() && !is_own(&text)).then_some(text)
     }
 
     /// Another writer changes the version before a request is looked at, when the test asked for it.

@@ -145,7 +145,6 @@ pub(super) fn write(field: Field, keyword: &str, value: &Value, api: Version) ->
         Field::Number => format!("{keyword} {value}"),
         Field::Time => format!("{keyword} {}", time(value.as_i64().unwrap_or_default(), api)),
         Field::Switch if value.as_str() == Some("disabled") => format!("no {keyword}"),
-        Field::Switch | Field::Flag => keyword.to_owned(),
         Field::Balance => match value.get("hdr_name").and_then(Value::as_str) {
             Some(header) => format!("balance hdr({header})"),
             None => format!("balance {}", text("algorithm")),
@@ -161,7 +160,7 @@ pub(super) fn write(field: Field, keyword: &str, value: &Value, api: Version) ->
             })
         }
         Field::Forwardfor | Field::Redispatch if text("enabled") == "disabled" => format!("no {keyword}"),
-        Field::Forwardfor | Field::Redispatch => keyword.to_owned(),
+        Field::Switch | Field::Flag | Field::Forwardfor | Field::Redispatch => keyword.to_owned(),
         Field::HashType => {
             ["method", "function", "modifier"].iter().fold(keyword.to_owned(), |line, name| {
                 if text(name).is_empty() { line } else { format!("{line} {}", text(name)) }

@@ -63,7 +63,7 @@ impl Indexed {
     }
 
     /// Checks a body; in v2 it must carry its index.
-    pub(in crate::dataplane) fn from_body(self, body: &Value, api: Version) -> Result<Value, Refusal> {
+    pub(in crate::dataplane) fn checked(self, body: &Value, api: Version) -> Result<Value, Refusal> {
         let known: &[&str] = match self {
             Self::Acl => &["acl_name", "criterion", "value"],
             Self::SwitchingRule => &["name", "cond", "cond_test"],

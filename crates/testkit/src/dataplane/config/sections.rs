@@ -74,7 +74,7 @@ impl Proxy {
     }
 
     /// Checks a body as the API's schema does, and drops what it does not know.
-    pub(in crate::dataplane) fn from_body(self, body: &Value) -> Result<Value, Refusal> {
+    pub(in crate::dataplane) fn checked(self, body: &Value) -> Result<Value, Refusal> {
         let name = body.get("name").and_then(Value::as_str).unwrap_or_default();
         if name.is_empty() {
             return Err(Refusal::schema(602, "name in body is required"));

@@ -2,6 +2,8 @@
 //!
 //! Invariants: what is written and read again is the same; the words of a line are those that HAProxy would see.
 
+use std::fmt::Write as _;
+
 use md5::{Digest, Md5};
 
 use super::order;
@@ -138,7 +140,12 @@ impl Config {
 
 /// The lower-case hexadecimal MD5 of a text.
 pub(in crate::dataplane) fn checksum(text: &str) -> String {
-    Md5::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut sum = String::new();
+    for byte in Md5::digest(text.as_bytes()) {
+        // Writing to a string cannot fail.
+        write!(sum, "{byte:02x}").ok();
+    }
+    sum
 }
 
 /// Whether the first line is the checksum of the rest: then the API wrote the file itself.
@@ -179,9 +186,8 @@ impl Reader {
         match (words.first().map(String::as_str), comment) {
             (None, None) => {}
             (None, Some(comment)) => self.comment(line, comment),
-            (Some(first), comment) if order::SECTIONS.contains(&first) && !line.starts_with(' ') => {
+            (Some(first), _) if order::SECTIONS.contains(&first) && !line.starts_with(' ') => {
                 self.section(&words);
-                let _trailing = comment;
             }
             (Some(_), comment) => self.plain(words.join(" "), comment),
         }

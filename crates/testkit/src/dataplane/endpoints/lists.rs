@@ -96,7 +96,7 @@ fn get(api: &Api, call: &Call) -> Answer {
 
 fn insert(api: &Api, call: &Call) -> Answer {
     let (indexed, kind, parent) = place(call)?;
-    let object = indexed.from_body(&call.json()?, api.setup.version)?;
+    let object = indexed.checked(&call.json()?, api.setup.version)?;
     let index = match api.setup.version {
         Version::V2 => object.get("index").and_then(Value::as_i64).unwrap_or_default(),
         Version::V3 => index_of(call.arg("index"))?,
@@ -124,7 +124,7 @@ fn insert(api: &Api, call: &Call) -> Answer {
 fn replace(api: &Api, call: &Call) -> Answer {
     let (indexed, kind, parent) = place(call)?;
     let index = index_of(call.arg("index"))?;
-    let object = indexed.from_body(&call.json()?, api.setup.version)?;
+    let object = indexed.checked(&call.json()?, api.setup.version)?;
     let written = api.change(call, |config| {
         let gone = || missing(index, kind, parent);
         let section = config.section_mut(kind, parent).ok_or_else(gone)?;
@@ -142,7 +142,7 @@ fn replace_all(api: &Api, call: &Call) -> Answer {
         return Err(Refusal::unparsable("json: cannot unmarshal object into Go value of type models.List"));
     };
     let all: Vec<Value> =
-        bodies.iter().map(|body| indexed.from_body(body, api.setup.version)).collect::<Result<_, _>>()?;
+        bodies.iter().map(|body| indexed.checked(body, api.setup.version)).collect::<Result<_, _>>()?;
     let written = api.change(call, |config| {
         let section = config.section_mut(kind, parent).ok_or_else(|| no_parent(kind, parent))?;
         section.lines.retain(|line| !line.starts_with(indexed.keyword()));

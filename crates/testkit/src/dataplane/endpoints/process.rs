@@ -20,6 +20,7 @@ pub(super) fn routes(routes: &mut Vec<Route>) {
     ]);
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "a handler's signature")]
 fn info(api: &Api, _: &Call) -> Answer {
     let version = match api.setup.version {
         Version::V2 => "v2.9.9 stand-in",
@@ -29,6 +30,7 @@ fn info(api: &Api, _: &Call) -> Answer {
     Ok(Reply::json(200, &json!({ "api": { "build_date": built, "version": version }, "system": {} })))
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "a handler's signature")]
 fn health(_: &Api, _: &Call) -> Answer {
     Ok(Reply::json(200, &json!({ "haproxy": "unknown" })))
 }
@@ -38,6 +40,7 @@ fn version(api: &Api, call: &Call) -> Answer {
     Ok(Reply::json(200, &json!(api.version_for(call))))
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "a handler's signature")]
 fn reloads(api: &Api, _: &Call) -> Answer {
     Ok(Reply::json(200, &api.reloads.list()))
 }
@@ -79,6 +82,7 @@ const INFO_NAMES: &[(&str, &str)] = &[
 ];
 
 /// The real one reads `show info typed`; here each line of `show info` is taken under the name it has in the API.
+#[allow(clippy::unnecessary_wraps, reason = "a handler's signature")]
 fn runtime_info(api: &Api, _: &Call) -> Answer {
     let mut object = Map::new();
     match api.runtime.ask("show info") {
@@ -116,6 +120,7 @@ fn process_info(text: &str) -> Map<String, Value> {
 }
 
 /// `show stat` as JSON: v2 wraps it in a list with one entry for each process.
+#[allow(clippy::unnecessary_wraps, reason = "a handler's signature")]
 fn stats(api: &Api, call: &Call) -> Answer {
     let mut collection = Map::new();
     match api.runtime.ask("show stat") {

@@ -68,7 +68,7 @@ fn object(api: &Api, call: &Call, proxy: Proxy, section: &Section) -> Value {
 
 fn create(api: &Api, call: &Call) -> Answer {
     let proxy = proxy(call);
-    let object = proxy.from_body(&call.json()?)?;
+    let object = proxy.checked(&call.json()?)?;
     let name = object.get("name").and_then(Value::as_str).unwrap_or_default();
     let written = api.change(call, |config| {
         if config.section(proxy.kind(), name).is_some() {
@@ -85,7 +85,7 @@ fn create(api: &Api, call: &Call) -> Answer {
 /// The name in the body is echoed, but does not rename.
 fn replace(api: &Api, call: &Call) -> Answer {
     let (proxy, name) = (proxy(call), call.arg("name"));
-    let object = proxy.from_body(&call.json()?)?;
+    let object = proxy.checked(&call.json()?)?;
     let old = api.read(call, |config| config.section(proxy.kind(), name).map(|known| proxy.read(known)))?;
     let written = api.change(call, |config| {
         let missing = || Refusal::missing(&format!("{} {name} does not exist", proxy.kind()));

@@ -170,9 +170,10 @@ fn change_entry(api: &Api, call: &Call) -> Answer {
 
 fn remove_entry(api: &Api, call: &Call) -> Answer {
     let (path, key) = (map(api, call)?, call.arg("name"));
-    match (api.runtime.execute(&format!("del map {path} {key}")), api.setup.version) {
-        (Err(why), Version::V3) => return Err(Refusal::new(404, why)),
-        (Ok(()) | Err(_), _) => {}
+    if let (Err(why), Version::V3) =
+        (api.runtime.execute(&format!("del map {path} {key}")), api.setup.version)
+    {
+        return Err(Refusal::new(404, why));
     }
     sync(api, call, &path)?;
     Ok(Reply::empty(204))
@@ -183,12 +184,10 @@ fn sync(api: &Api, call: &Call, path: &str) -> Result<(), Refusal> {
     if !call.flag("force_sync")? {
         return Ok(());
     }
-    let text: String = entries(api, path)?
-        .iter()
-        .map(|row| {
-            let word = |field: &str| row.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-            format!("{} {}\n", word("key"), word("value"))
-        })
-        .collect();
+    let mut text = String::new();
+    for row in entries(api, path)? {
+        let word = |field: &str| row.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        text.extend([&word("key"), " ", &word("value"), "\n"]);
+    }
     fs::write(path, text).map_err(|error| Refusal::new(500, format!("cannot write {path}: {error}")))
 }

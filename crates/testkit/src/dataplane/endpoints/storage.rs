@@ -55,6 +55,7 @@ fn io_error(error: &std::io::Error) -> Refusal {
     Refusal::new(500, error.to_string())
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "a handler's signature")]
 fn list(api: &Api, call: &Call) -> Answer {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder(api, kind(call))).into_iter().flatten().flatten() {
@@ -81,7 +82,7 @@ fn create(api: &Api, call: &Call) -> Answer {
     let kind = kind(call);
     let (mut name, content) =
         upload(call).ok_or_else(|| Refusal::schema(602, "file_upload in formData is required"))?;
-    if kind == Kind::Map && !name.ends_with(".map") {
+    if kind == Kind::Map && !name.to_ascii_lowercase().ends_with(".map") {
         name.push_str(".map");
     }
     if kind == Kind::Certificate {
@@ -168,7 +169,7 @@ fn describe(api: &Api, path: &std::path::Path) -> Result<Value, Refusal> {
 
 /// What the API tells of a certificate.
 fn certificate(pem: &[u8]) -> Result<Value, Refusal> {
-    let unparsable = |_| Refusal::new(500, "failed to parse certificate");
+    let unparsable = |()| Refusal::new(500, "failed to parse certificate");
     let first = CertificateDer::pem_slice_iter(pem)
         .next()
         .transpose()

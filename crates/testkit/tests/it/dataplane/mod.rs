@@ -3,6 +3,8 @@
 
 mod client;
 mod faults;
+mod replay;
+mod stage;
 mod truths;
 
 use std::time::Duration;
@@ -78,7 +80,7 @@ impl Rig {
         for (at, server) in servers.iter().enumerate() {
             text = text.replace(&format!("ADDR{}", at + 1), &server.addr().to_string());
         }
-        let haproxy = Haproxy::builder(bin).whole_config(&text).master_worker().start().or_fail();
+        let haproxy = Haproxy::builder(bin).whole_config(text.trim_end()).master_worker().start().or_fail();
         (haproxy, servers)
     }
 
