@@ -18,9 +18,12 @@ pub struct Mark {
 const BEGIN: &str = "Kept by Roster: service ";
 
 impl Mark {
-    /// Reads a comment, with its `#`.
+    /// Reads a comment, with its `#`. Where a backend was made as an object the API writes it as JSON, `{"comment":"…"}`,
+    /// behind the section's name.
     pub fn read(comment: &str) -> Option<Self> {
-        let service = comment.strip_prefix('#')?.trim().strip_prefix(BEGIN)?;
+        let comment = comment.strip_prefix('#')?.trim();
+        let json = comment.strip_prefix(r#"{"comment":""#).and_then(|rest| rest.strip_suffix(r#""}"#));
+        let service = json.unwrap_or(comment).strip_prefix(BEGIN)?;
         let (source, service) = service.split_once('/')?;
         let (source, service) = (SourceName::new(source).ok()?, ServiceName::new(service).ok()?);
         Some(Self { service: ServiceKey { source, service } })

@@ -1,5 +1,7 @@
 //! Whole backends of ours, and what their checks ask.
 
+use std::collections::{HashMap, HashSet};
+
 use super::EditError;
 use super::patch::{Patches, indentation};
 use crate::dataplane::alike;
@@ -29,11 +31,15 @@ pub(super) fn put(
     }
     set_mark(section, mark, patches);
     let wanted_lines: Vec<Line<'_>> = lines(&wanted).collect();
-    let (have, want) = (Parts::of_section(section), Parts::of_lines(&wanted_lines));
+    // The first line stays: it may name `defaults`.
+    let body = wanted_lines.get(1..).unwrap_or_default();
+    let (have, want) = (Parts::of_section(section), Parts::of_lines(body));
+    let header = section.lines.get(section.header);
     if alike::are(have.head.iter().copied(), want.head.iter().copied()) {
         servers(text, section, &have, &wanted, &want, patches);
-    } else if let Some(header) = section.lines.get(section.header) {
-        patches.replace(header.range.start..content_end(section), wanted.as_str());
+    } else if let (Some(header), Some(first)) = (header, body.first()) {
+        let body = wanted.get(first.range.start..).unwrap_or_default();
+        patches.replace(header.range.end..content_end(section), body);
     }
     Ok(())
 }
@@ -46,7 +52,7 @@ struct Parts<'l, 't> {
 
 impl<'l, 't> Parts<'l, 't> {
     fn of_section(section: &'l SectionView<'t>) -> Self {
-        Self::of_lines(section.lines.get(section.header..).unwrap_or_default())
+        Self::of_lines(section.lines.get(section.header + 1..).unwrap_or_default())
     }
 
     fn of_lines(lines: &'l [Line<'t>]) -> Self {
@@ -66,13 +72,11 @@ fn servers(
     patches: &mut Patches,
 ) {
     let name = |line: &Line<'_>| line.word(1).map(str::to_owned);
-    let there: std::collections::HashMap<_, _> =
-        have.servers.iter().map(|line| (name(line), *line)).collect();
-    let kept: std::collections::HashSet<_> = want.servers.iter().map(|line| name(line)).collect();
+    let there: HashMap<_, _> = have.servers.iter().map(|line| (name(line), *line)).collect();
+    let kept: HashSet<_> = want.servers.iter().map(|line| name(line)).collect();
     let last = have.servers.last().copied().or(have.head.last().copied());
-    let end = last.map_or(section.range.end, |line| line.range.end);
-    let new_like = last.filter(|line| line.word(0) != Some("backend"));
-    let blanks = new_like.map_or("    ", |line| indentation(text, &line.range));
+    let end = last.map_or_else(|| content_end(section), |line| line.range.end);
+    let blanks = last.map_or("    ", |line| indentation(text, &line.range));
     for line in &have.servers {
         if !kept.contains(&name(line)) {
             patches.remove(line.range.clone());
@@ -127,18 +131,21 @@ pub(super) fn checks(
         return Err(EditError::NotMarked(backend.clone()));
     }
     let asks = |line: &&Line<'_>| is_of_checks(line);
-    let wanted = check.map(|check| check_text(backend, check, version)).unwrap_or_default();
+    let wanted = check_text(backend, check, version);
     let want: Vec<Line<'_>> = lines(&wanted).collect();
     let have: Vec<&Line<'_>> = section.inside().map(|(_, line)| line).filter(asks).collect();
     if alike::are(have.iter().copied(), want.iter()) {
         return Ok(());
     }
-    have.iter().for_each(|line| patches.remove(line.range.clone()));
+    for line in &have {
+        patches.remove(line.range.clone());
+    }
     let server = || section.inside().map(|(_, line)| line).find(|line| line.word(0) == Some("server"));
     let like = have.first().copied().or_else(server);
     let at = like.map_or_else(|| content_end(section), |line| line.range.start);
     let blanks = like.map_or("    ", |line| indentation(text, &line.range));
-    let new: String = wanted.lines().map(|line| format!("{blanks}{}\n", line.trim())).collect();
+    let indented = wanted.lines().flat_map(|line| [blanks, line.trim(), "\n"]);
+    let new: String = indented.collect();
     if !new.is_empty() {
         patches.insert(at, new);
     }
@@ -151,8 +158,12 @@ pub(in crate::dataplane) fn is_of_checks(line: &Line<'_>) -> bool {
 }
 
 /// The lines that a backend with such a check has, as they are always written.
-fn check_text(name: &BackendName, check: &HttpCheck, version: Version) -> String {
-    let pool = Pool { check: Some(check.clone()), ..Pool::default() };
+pub(in crate::dataplane) fn check_text(
+    name: &BackendName,
+    check: Option<&HttpCheck>,
+    version: Version,
+) -> String {
+    let pool = Pool { check: check.cloned(), ..Pool::default() };
     let backend =
         Backend { name: name.clone(), mode: Mode::Http, strip_prefix: None, lines: Vec::new(), pool };
     let (text, _) = backend_text(&backend, version);

@@ -9,8 +9,9 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 
-pub(super) use self::backend::is_of_checks;
+pub(super) use self::backend::{check_text, is_of_checks};
 use self::patch::Patches;
+pub(super) use self::routes::changes as route_changes;
 use super::mark::Mark;
 use super::view::FileView;
 use crate::address::{Endpoint, Port};
@@ -188,7 +189,7 @@ pub fn apply(text: &str, edits: &[Edit], version: Version) -> Result<String, Edi
 }
 
 /// How many of the first edits touch different lines, so that all of them can go by one reading.
-fn independent(edits: &[Edit]) -> usize {
+pub(super) fn independent(edits: &[Edit]) -> usize {
     let mut touched = Touched::default();
     edits.iter().take_while(|edit| touched.takes(edit)).count().max(1)
 }

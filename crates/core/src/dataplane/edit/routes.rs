@@ -168,7 +168,7 @@ fn rules_out<'l, 't, 'w>(
         let Some(rule) = rule_of(line) else { continue };
         match ranks.get(&rule) {
             Some(rank) if kept.last().is_none_or(|(_, _, last)| *last < *rank) => {
-                kept.push((at, line, *rank))
+                kept.push((at, line, *rank));
             }
             _ => out.push((at, line)),
         }

@@ -211,7 +211,9 @@ impl Changer<'_, '_> {
 
     fn take_out(&mut self, name: &str) {
         let ranges: Vec<Range<usize>> = self.of(name).filter_map(|keyword| self.range(keyword)).collect();
-        ranges.into_iter().for_each(|range| self.patches.remove(range));
+        for range in ranges {
+            self.patches.remove(range);
+        }
     }
 
     fn of(&self, name: &str) -> impl Iterator<Item = Keyword> {

@@ -82,7 +82,7 @@ impl<'a> Book<'a> {
         let path = ServerPath { backend: operation.backend.clone(), server: operation.server.clone() };
         let entered = match &operation.change {
             Change::Add { endpoint, keywords } => self.add(place, path, *endpoint, keywords),
-            Change::Delete => self.delete(path),
+            Change::Delete => self.delete(&path),
             Change::Address(to) => self.address(path, *to),
             Change::Weight(to) => self.weight(path, LiveWeight::Is(*to)),
             Change::InitialWeight => {
@@ -104,12 +104,11 @@ impl<'a> Book<'a> {
 
     /// The entry of a server that is there.
     fn entry(&mut self, path: &ServerPath) -> Result<&mut Entry, Why> {
-        let place = match self.places.get(path) {
-            Some(place) => *place,
-            None => {
-                let entry = self.first_entry(path)?;
-                self.put(path.clone(), entry)
-            }
+        let place = if let Some(place) = self.places.get(path) {
+            *place
+        } else {
+            let entry = self.first_entry(path)?;
+            self.put(path.clone(), entry)
         };
         let unknown = || EditError::NoBackend(path.backend.clone()).into();
         self.entries.get_mut(place).map(|(_, entry)| entry).ok_or_else(unknown)
@@ -190,8 +189,8 @@ impl<'a> Book<'a> {
         takes && is_whole && !self.reloads && keywords.cookie.is_none() && keywords.init_state.is_none()
     }
 
-    fn delete(&mut self, path: ServerPath) -> Result<(), Why> {
-        let entry = self.entry(&path)?;
+    fn delete(&mut self, path: &ServerPath) -> Result<(), Why> {
+        let entry = self.entry(path)?;
         match entry {
             Entry::OfTemplate { .. } => return Err(Why::OfTemplate),
             Entry::Posted => return Err(Why::Waits("the new server")),

@@ -11,6 +11,7 @@ use crate::weight::{ServerId, Weight};
 
 /// A server in the file.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each stands for a keyword of its own")]
 pub struct ServerView<'t> {
     /// Its name.
     pub name: Cow<'t, str>,
