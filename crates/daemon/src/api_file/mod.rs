@@ -62,6 +62,7 @@ pub(crate) struct ApiFile {
     file_due: Option<Timestamp>,
     /// When the API is asked whether somebody else changed the file.
     look_due: Timestamp,
+    looks: u32,
     /// Why HAProxy is to be reloaded.
     waiting: BTreeSet<String>,
 }
@@ -92,6 +93,7 @@ impl ApiFile {
             due: None,
             file_due: None,
             look_due: clock::now(),
+            looks: 0,
             waiting: BTreeSet::new(),
         }
     }
@@ -102,8 +104,13 @@ impl ApiFile {
     }
 
     /// Whether a backend is left alone, because it is somebody else's.
-    pub(crate) fn leaves_alone(&self, backend: &BackendName) -> bool {
+    pub(super) fn leaves_alone(&self, backend: &BackendName) -> bool {
         self.conflicts.contains_key(backend)
+    }
+
+    /// All backends that are left alone.
+    pub(crate) fn left_alone(&self) -> BTreeSet<BackendName> {
+        self.conflicts.keys().cloned().collect()
     }
 
     /// Takes in what is wanted. `complete` says whether every source has spoken.

@@ -14,6 +14,11 @@ use crate::clock;
 use crate::events::{Event, ReloadRefused, Reloaded, ReloadsSpent, chain};
 use crate::own::Changed;
 
+/// Every so many looks the whole file is read: one that was put back can have the number of the one that it replaced.
+const WHOLE: u32 = 5;
+/// How often, and how long after one another, the API is asked for the process that took over.
+const FOLLOW: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause before that.
 const JITTER: Duration = Duration::from_millis(80);
 
@@ -45,11 +50,19 @@ impl ApiFile {
     /// Asks whether somebody else changed the file.
     async fn look(&mut self, agenda: &Agenda, now: Timestamp) {
         self.look_due = clock::after(now, self.reach.poll);
+        self.looks = self.looks.wrapping_add(1);
+        let whole = self.looks.is_multiple_of(WHOLE);
         let is_known = match self.client.version().await {
             Ok(version) => self.version() == Some(version),
             Err(error) => return self.trouble(&chain(&error)),
         };
-        if !is_known && self.read(agenda, now).await.is_some() {
+        if is_known && !whole {
+            return;
+        }
+        let before = self.raw.clone();
+        if let Some(raw) = self.read(agenda, now).await
+            && before.is_none_or(|before| before.text != raw.text)
+        {
             self.look_soon(now);
             self.file_due = Some(now);
         }
@@ -145,7 +158,9 @@ impl ApiFile {
         if good.is_empty() {
             return Ok(Changed::Nothing);
         }
+        let before = self.client.process().await?.pid;
         let written = self.client.write_reload(text, raw.version, true).await?;
+        self.until_another_serves(before).await;
         self.budget.made(now);
         let word = good.first().map_or("asked", |structural| structural.reason.word());
         let reasons: Vec<String> = good.iter().map(|structural| structural.reason.to_string()).collect();
@@ -158,6 +173,16 @@ impl ApiFile {
         // What was left out for now may have been about something that is there now.
         self.look_due = now;
         Ok(Changed::Started)
+    }
+
+    /// The API answers once HAProxy was told to reload: until the next process serves, the former one shows itself.
+    async fn until_another_serves(&self, before: u32) {
+        for _ in 0..FOLLOW {
+            match self.client.process().await {
+                Ok(process) if process.pid != before => return,
+                _ => tokio::time::sleep(PAUSE).await,
+            }
+        }
     }
 
     /// Parts what HAProxy takes from what it refuses, by asking for halves.

@@ -1,4 +1,6 @@
-//! The file follows the servers, where they are kept by HAProxy's own socket.
+//! The file follows the servers.
+//!
+//! By the API alone each pass writes the file itself; then only what somebody else undid is found here.
 
 use std::collections::BTreeMap;
 
@@ -17,11 +19,8 @@ use crate::clock::after;
 use crate::events::chain;
 
 impl ApiFile {
-    /// Where the servers are now, as changes of the file. By the API alone each pass writes that itself.
+    /// Where the servers are now, as changes of the file.
     pub(super) fn server_edits(&self, file: &FileView<'_>) -> Vec<Edit> {
-        if self.reach.socket.is_none() {
-            return Vec::new();
-        }
         let mut edits = Vec::new();
         for (backend, lines) in self.lines.iter().filter(|(backend, _)| !self.leaves_alone(backend)) {
             let Some(there) = file.backend(backend.as_str()) else { continue };
@@ -42,9 +41,6 @@ impl ApiFile {
 
     /// Has the API write what already runs.
     pub(super) async fn persist(&mut self, now: Timestamp) {
-        if self.reach.socket.is_none() {
-            return;
-        }
         for _ in 0..TRIES {
             let raw = match self.client.raw().await {
                 Ok(raw) => raw,

@@ -79,6 +79,7 @@ pub(crate) async fn look_at(
         probes: &ProbeResults::new(),
         reporter: to,
         owned: file.is_some(),
+        left_alone: BTreeSet::new(),
     };
     let looked = bench.look(&backends).await;
     let unreachable = matches!(&looked, Err(error) if error.is_unreachable());

@@ -235,9 +235,7 @@ where
     }
 
     async fn pass(&mut self, backends: &BTreeSet<BackendName>) {
-        let mut backends = backends.clone();
-        backends.retain(|backend| self.own.as_ref().is_none_or(|own| !own.leaves_alone(backend)));
-        let passed = self.bench().pass(&backends).await;
+        let passed = self.bench().pass(backends).await;
         let result = match &passed {
             Ok(passed) if passed.settled => PassResult::Settled,
             Ok(_) => PassResult::Unsettled,
@@ -272,6 +270,7 @@ where
             probes: &self.probes.results,
             reporter: &self.reporter,
             owned: self.own.is_some(),
+            left_alone: self.own.as_ref().map(Owner::left_alone).unwrap_or_default(),
         }
     }
 
@@ -292,6 +291,8 @@ where
         let mut wakes: BTreeMap<BackendName, _> =
             passed.plans.iter().map(|(backend, plan)| (backend.clone(), plan.wake)).collect();
         wakes.extend(passed.missing.iter().map(|backend| (backend.clone(), None)));
+        let left_alone = self.own.as_ref().map(Owner::left_alone).unwrap_or_default();
+        wakes.extend(left_alone.into_iter().map(|backend| (backend, None)));
         let orders = passed.plans.values_mut().flat_map(|plan| std::mem::take(&mut plan.probes)).collect();
         self.probes.set(|backend| wakes.contains_key(backend), orders);
         self.schedule.passed(&wakes, now);

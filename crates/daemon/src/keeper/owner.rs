@@ -1,5 +1,7 @@
 //! Whoever sees to HAProxy's file besides the keeper of its servers.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
 use roster_core::applied::ProcessId;
@@ -33,11 +35,11 @@ impl Owner {
         }
     }
 
-    /// Whether a backend is not to be touched.
-    pub(super) fn leaves_alone(&self, backend: &BackendName) -> bool {
+    /// The backends that are not to be touched.
+    pub(super) fn left_alone(&self) -> BTreeSet<BackendName> {
         match self {
-            Self::Managed(_) => false,
-            Self::Api(file) => file.leaves_alone(backend),
+            Self::Managed(_) => BTreeSet::new(),
+            Self::Api(file) => file.left_alone(),
         }
     }
 

@@ -41,6 +41,8 @@ pub(crate) struct Bench<'a, T> {
     pub reporter: &'a Reporter,
     /// Whether Roster writes HAProxy's file.
     pub owned: bool,
+    /// Backends that are not to be touched.
+    pub left_alone: BTreeSet<BackendName>,
 }
 
 /// What a pass came to.
@@ -81,10 +83,15 @@ where
     pub(crate) async fn pass(&mut self, backends: &BTreeSet<BackendName>) -> Result<Passed, T::Error> {
         let started = Instant::now();
         let known = self.applied.process;
+        let backends = &(backends - &self.left_alone);
         let mut count = backends.len();
         let mut whole = self.parts(backends).await?;
         if known.is_some() && whole.process != known {
-            let others = self.agenda.items.keys().filter(|backend| !backends.contains(*backend));
+            let others = self
+                .agenda
+                .items
+                .keys()
+                .filter(|backend| !backends.contains(*backend) && !self.left_alone.contains(*backend));
             let others: BTreeSet<BackendName> = others.cloned().collect();
             count += others.len();
             if !others.is_empty() {

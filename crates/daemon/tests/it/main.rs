@@ -11,6 +11,7 @@ mod rig;
 
 mod admin;
 mod commands;
+mod dataplane;
 mod demo;
 mod hardship;
 mod keeping;

@@ -1,0 +1,144 @@
+//! Servers, slots, backends and routes.
+
+use roster_testkit::{OrFail, Poll, TrafficLoad, wait_until_or_fail};
+
+use super::site::{PAIRS, Site, on_each};
+use crate::rig::CAP;
+
+fn changes_go_live(site: Site) {
+    let ports = site.ports();
+    let (before, others) = (site.pid(), site.others());
+    site.services(&[("web", &ports[..2])]);
+    let daemon = site.rig.run();
+    site.until_ready("web", &ports[..2]);
+    wait_until_or_fail(CAP, "an answer", || site.get());
+    let load = TrafficLoad::builder(site.address()).start();
+    for web in [&ports[..3], &ports[1..3], &ports[1..2], &ports[1..4]] {
+        site.services(&[("web", web)]);
+        site.until_ready("web", web);
+    }
+    let load = load.stop();
+    assert!(load.failed() == 0 && load.ok > 0, "{load:?}");
+    // The file says the same, and nothing else of it changed.
+    let ready = site.rig.ready("web");
+    for (name, port) in &ready {
+        let line = format!("server {name} 127.0.0.1:{port} weight 10");
+        wait_until_or_fail(CAP, &format!("{line:?} in the file"), || {
+            Poll::when(site.text(), |text| {
+                text.lines().any(|one| one.trim().starts_with(&line) && !one.contains("disabled"))
+            })
+        });
+    }
+    assert_eq!(site.others(), others);
+    assert!(site.text().contains("# a word on srv1"), "{}", site.text());
+    assert_eq!((site.pid(), site.api.counters().reloads_asked), (before, 0), "{}", daemon.log());
+
+    // Roster stopped and HAProxy started anew: the same answers.
+    assert_eq!(daemon.stop(), Some(0));
+    let mut site = site;
+    site.rig.haproxy.restart().or_fail();
+    site.until_ready("web", &ports[1..4]);
+}
+
+#[test]
+fn changes_of_servers_never_reload_and_stand_in_the_file() {
+    on_each(changes_go_live);
+}
+
+fn an_unchanged_answer_writes_nothing(site: Site) {
+    let ports = site.ports();
+    site.services(&[("web", &ports[..2])]);
+    let daemon = site.rig.run();
+    site.until_ready("web", &ports[..2]);
+    site.until_written(&format!("server srv2 127.0.0.1:{} weight 10", ports[1]));
+    daemon.stop();
+    let writes = site.api.counters().writes;
+    site.services(&[("web", &ports[..2])]);
+    let daemon = site.rig.run();
+    daemon.until_log("running");
+    let looks = || site.api.counters().requests.values().sum::<u64>();
+    let seen = looks();
+    wait_until_or_fail(CAP, "the API to be asked", || Poll::when(looks(), |now| *now > seen + 5));
+    assert_eq!(site.api.counters().writes, writes, "{}", daemon.log());
+}
+
+#[test]
+fn an_unchanged_answer_sends_no_write() {
+    on_each(an_unchanged_answer_writes_nothing);
+}
+
+fn growth_is_one_reload(site: Site) {
+    let ports = site.ports();
+    site.services(&[("web", &ports)]);
+    let daemon = site.rig.run();
+    site.until_ready("web", &ports);
+    wait_until_or_fail(CAP, "the fourth slot in the file", || {
+        Poll::when(site.text(), |text| text.contains(&format!("127.0.0.1:{}", ports[3])))
+    });
+    let reloads = site.api.counters().reloads_done;
+    // With the socket a server is added live, and only the file has to follow.
+    let most = u64::from(!site.keys.contains("socket"));
+    assert!(reloads <= most.max(1), "{reloads}\n{}", daemon.log());
+}
+
+#[test]
+fn a_server_past_the_slots_is_one_reload_at_most() {
+    on_each(growth_is_one_reload);
+}
+
+fn a_new_service_is_made_and_kept(mut site: Site) {
+    let ports = site.ports();
+    site.expose = site.expose.replace(
+        "guard: off",
+        "guard: off, backend: { balance: roundrobin, route: { frontend: www, path: \"/{service}\" } }",
+    );
+    site.configure();
+    site.services(&[("web", &ports[..1])]);
+    let daemon = site.rig.run();
+    site.until_ready("web", &ports[..1]);
+    site.services(&[("web", &ports[..1]), ("api", &ports[2..3]), ("shop", &ports[3..4])]);
+    site.until_ready("api", &ports[2..3]);
+    site.until_ready("shop", &ports[3..4]);
+    let ask =
+        |path: &str| roster_testkit::http_get(site.address(), path).ok().and_then(|reply| reply.backend);
+    for (path, by) in [("/api/x", "c"), ("/shop", "d"), ("/", "a"), ("/web", "a")] {
+        wait_until_or_fail(CAP, &format!("{path} to be answered by {by}"), || {
+            Poll::when(ask(path), |found| found.as_deref() == Some(by))
+        });
+    }
+    site.until_written("# Kept by Roster: service fleet/api");
+    let reloads = site.api.counters().reloads_done;
+    assert!((1..=2).contains(&reloads), "{reloads}\n{}", daemon.log());
+
+    // After a restart they are Roster's own, whatever the strategy.
+    daemon.stop();
+    site.keys += ", strategy: fail_on_conflict";
+    site.configure();
+    let daemon = site.rig.run();
+    daemon.until_log("backend web is already there and not Roster's");
+    site.services(&[("web", &ports[..2]), ("api", &ports[1..3]), ("shop", &ports[3..4])]);
+    site.until_ready("api", &ports[1..3]);
+    site.until_ready("web", &ports[..1]);
+}
+
+#[test]
+fn new_services_get_backends_and_routes_with_one_reload() {
+    on_each(a_new_service_is_made_and_kept);
+}
+
+#[test]
+fn a_transaction_takes_all_of_a_pass_and_reloads() {
+    for (api, haproxy) in PAIRS {
+        let mut site = Site::start(api, haproxy, false);
+        site.keys = ", apply: transaction".to_owned();
+        site.configure();
+        let ports = site.ports();
+        site.services(&[("web", &ports[..3])]);
+        let planned = site.rig.roster(&["plan"]);
+        assert!(planned.out.contains("reloads for every change"), "{planned:?}");
+        let daemon = site.rig.run();
+        site.until_ready("web", &ports[..3]);
+        let counters = site.api.counters();
+        assert_eq!((counters.reloads_asked, counters.writes), (1, 1), "{counters:?}\n{}", daemon.log());
+    }
+}
