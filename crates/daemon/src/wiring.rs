@@ -49,7 +49,7 @@ pub(crate) struct Reached {
 /// HAProxy's file, and who sees to it.
 pub(crate) enum File {
     /// Roster, which has the process too.
-    Owned(Owned),
+    Owned(Box<Owned>),
     /// A Data Plane API.
     Api(Client, Box<DataplaneReach>),
 }
@@ -116,7 +116,7 @@ pub(crate) async fn target(
             let address = SocketAddress::Unix(Path::new(reach.stats_socket.as_str()).to_owned());
             let profiles = profiles(&config.rules, name);
             let owned = Owned { reach: reach.as_ref().clone(), version, profiles };
-            (address, reach.timeout, reach.poll, Some(File::Owned(owned)))
+            (address, reach.timeout, reach.poll, Some(File::Owned(Box::new(owned))))
         }
     };
     Ok(Reached { target: AnyTarget::Runtime(RuntimeTarget::new(address, limits(timeout))), poll, file })
@@ -146,17 +146,14 @@ fn dataplane(reach: &DataplaneReach) -> Result<Reached, anyhow::Error> {
         timeout: reach.timeout,
     };
     let client = Client::new(settings).context("check the keys of `dataplane`")?;
-    let target = match &reach.socket {
-        Some(Address::Socket(path)) => {
-            AnyTarget::Runtime(RuntimeTarget::new(SocketAddress::Unix(path.clone()), limits(reach.timeout)))
-        }
-        _ => {
-            let way = match reach.apply {
-                Apply::Live => Way::Live,
-                Apply::Transaction => Way::Transaction,
-            };
-            AnyTarget::Dataplane(DataplaneTarget::new(client.clone(), way))
-        }
+    let target = if let Some(Address::Socket(path)) = &reach.socket {
+        AnyTarget::Runtime(RuntimeTarget::new(SocketAddress::Unix(path.clone()), limits(reach.timeout)))
+    } else {
+        let way = match reach.apply {
+            Apply::Live => Way::Live,
+            Apply::Transaction => Way::Transaction,
+        };
+        AnyTarget::Dataplane(DataplaneTarget::new(client.clone(), way))
     };
     Ok(Reached { target, poll: reach.poll, file: Some(File::Api(client, Box::new(reach.clone()))) })
 }
@@ -173,7 +170,7 @@ impl File {
     ) -> Owner {
         match self {
             Self::Owned(owned) => {
-                Owner::Managed(Box::new(Own::new(name, owned, book, store, reporter, tasks)))
+                Owner::Managed(Box::new(Own::new(name, *owned, book, store, reporter, tasks)))
             }
             Self::Api(client, reach) => Owner::Api(Box::new(ApiFile::new(name, client, *reach, reporter))),
         }

@@ -8,6 +8,7 @@
 //! - A write that does not reload changes nothing that does not already run.
 
 mod judge;
+mod options;
 mod settle;
 mod tell;
 mod write;

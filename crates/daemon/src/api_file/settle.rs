@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use roster_core::agenda::Agenda;
 use roster_core::dataplane::{Edit, FileView, apply};
 use roster_core::haproxy::Version;
+use roster_core::name::BackendName;
 use roster_targets::dataplane::client::{ClientError, RawConfig, Why};
 
 use super::judge::Structural;
@@ -138,23 +139,19 @@ impl ApiFile {
     async fn change(
         &mut self,
         raw: &RawConfig,
-        structural: Vec<Structural>,
+        mut structural: Vec<Structural>,
         version: Version,
         now: Timestamp,
     ) -> Result<Changed, ClientError> {
         let started = Instant::now();
         let servers = self.server_edits(&FileView::read(&raw.text));
-        let (good, refused) = self.sift(raw, &servers, structural, version).await?;
+        let base = self.with_options(raw, &mut structural, version).await?;
+        let (good, refused) = self.sift(&base, &servers, structural, version).await?;
         for (structural, why) in refused {
             self.refused(&format!("{} is left out: {why}", structural.reason));
-            if let Some((backend, layout)) = structural
-                .backend
-                .and_then(|backend| Some((backend.clone(), self.layouts.get(&backend)?.clone())))
-            {
-                self.left_out.insert(backend, layout);
-            }
+            structural.backend.iter().for_each(|backend| self.leave_out(backend));
         }
-        let Ok(text) = with(raw, &servers, &good, version) else { return Ok(Changed::Nothing) };
+        let Ok(text) = with(&base, &servers, &good, version) else { return Ok(Changed::Nothing) };
         if good.is_empty() {
             return Ok(Changed::Nothing);
         }
@@ -188,7 +185,7 @@ impl ApiFile {
     /// Parts what HAProxy takes from what it refuses, by asking for halves.
     async fn sift(
         &self,
-        raw: &RawConfig,
+        base: &str,
         servers: &[Edit],
         structural: Vec<Structural>,
         version: Version,
@@ -198,7 +195,7 @@ impl ApiFile {
         while let Some(mut group) = groups.pop() {
             let mut tried = good.clone();
             tried.extend(group.iter().cloned());
-            let why = match with(raw, servers, &tried, version) {
+            let why = match with(base, servers, &tried, version) {
                 Ok(text) => match self.client.validate(text).await {
                     Ok(()) => None,
                     Err(ClientError { why: Why::Refused { text } | Why::Rejected { text }, .. }) => {
@@ -220,7 +217,14 @@ impl ApiFile {
         Ok((good, refused))
     }
 
-    fn refused(&self, why: &str) {
+    /// A backend that cannot be made is not tried again before it changes.
+    pub(super) fn leave_out(&mut self, backend: &BackendName) {
+        if let Some(layout) = self.layouts.get(backend) {
+            self.left_out.insert(backend.clone(), layout.clone());
+        }
+    }
+
+    pub(super) fn refused(&self, why: &str) {
         if self.retry.is_news(why) {
             ReloadRefused { target: &self.name, why }.emit(&self.reporter);
         }
@@ -228,15 +232,10 @@ impl ApiFile {
 }
 
 /// The text with these changes.
-fn with(
-    raw: &RawConfig,
-    servers: &[Edit],
-    structural: &[Structural],
-    version: Version,
-) -> Result<String, String> {
+fn with(base: &str, servers: &[Edit], structural: &[Structural], version: Version) -> Result<String, String> {
     let mut edits = servers.to_vec();
     edits.extend(structural.iter().flat_map(|structural| structural.edits.iter().cloned()));
-    apply(&raw.text, &edits, version).map_err(|error| error.to_string())
+    apply(base, &edits, version).map_err(|error| error.to_string())
 }
 
 /// A moment in which somebody else may finish.

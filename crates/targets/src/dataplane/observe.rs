@@ -32,7 +32,7 @@ pub(super) fn backend(view: &BackendView<'_>, shown: &[RuntimeServer], version: 
 
 fn observed(server: &RuntimeServer, line: Option<&ServerView<'_>>, place: usize) -> Option<ObservedServer> {
     let number = u32::try_from(place).ok()?.checked_add(1)?;
-    let weight = line.and_then(|line| line.weight).unwrap_or(Weight::ONE);
+    let weight = line.map_or(Weight::ONE, ServerView::start_weight);
     Some(ObservedServer {
         id: line.and_then(|line| line.id).or_else(|| ServerId::new(number))?,
         ip: server.address.parse().ok(),

@@ -56,7 +56,9 @@ pub(super) async fn write(
     };
     let PassWrite { write, left, .. } = plan(&raw.text, operations, &context);
     let mut wrote = Wrote::default();
-    left.into_iter().for_each(|left| wrote.leave(left));
+    for left in left {
+        wrote.leave(left);
+    }
     match (write, way) {
         (None, _) => {}
         (Some(planned), Way::Transaction) => {

@@ -103,7 +103,7 @@ fn a_number_that_somebody_else_has_is_not_given_again() {
 #[test]
 fn without_slots_and_with_a_static_algorithm_the_instance_is_reported() {
     let mut sim = Sim::with_slots(1);
-    sim.seen.limits.dynamic = false;
+    (sim.seen.limits.dynamic, sim.seen.limits.grows) = (false, false);
     sim.settle(&instances([1, 2]));
     let plan = sim.plan(&instances([1, 2]));
     let [Note::Unplaced(unplaced), Note::Static { slots: 1, .. }] = plan.notes.as_slice() else {
@@ -353,7 +353,7 @@ fn what_cannot_be_done_live_is_told_before_it_is_needed() {
     sim.exposure.policy.cookie = true;
     sim.exposure.policy.bring_up = Some(BringUp::Check);
     sim.server("srv2").check.configured = false;
-    sim.seen.limits.dynamic = false;
+    (sim.seen.limits.dynamic, sim.seen.limits.grows) = (false, false);
     sim.seen.limits.algorithm = Some("static-rr".into());
     let told: Vec<String> = sim.plan(&instances([1])).notes.iter().map(ToString::to_string).collect();
     assert!(told[0].starts_with("balance static-rr takes no servers live"), "{told:?}");

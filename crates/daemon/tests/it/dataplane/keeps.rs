@@ -45,7 +45,7 @@ fn changes_of_servers_never_reload_and_stand_in_the_file() {
     on_each(changes_go_live);
 }
 
-fn an_unchanged_answer_writes_nothing(site: Site) {
+fn an_unchanged_answer_writes_nothing(site: &Site) {
     let ports = site.ports();
     site.services(&[("web", &ports[..2])]);
     let daemon = site.rig.run();
@@ -64,10 +64,10 @@ fn an_unchanged_answer_writes_nothing(site: Site) {
 
 #[test]
 fn an_unchanged_answer_sends_no_write() {
-    on_each(an_unchanged_answer_writes_nothing);
+    on_each(|site| an_unchanged_answer_writes_nothing(&site));
 }
 
-fn growth_is_one_reload(site: Site) {
+fn growth_is_one_reload(site: &Site) {
     let ports = site.ports();
     site.services(&[("web", &ports)]);
     let daemon = site.rig.run();
@@ -83,7 +83,7 @@ fn growth_is_one_reload(site: Site) {
 
 #[test]
 fn a_server_past_the_slots_is_one_reload_at_most() {
-    on_each(growth_is_one_reload);
+    on_each(|site| growth_is_one_reload(&site));
 }
 
 fn a_new_service_is_made_and_kept(mut site: Site) {
@@ -141,4 +141,47 @@ fn a_transaction_takes_all_of_a_pass_and_reloads() {
         let counters = site.api.counters();
         assert_eq!((counters.reloads_asked, counters.writes), (1, 1), "{counters:?}\n{}", daemon.log());
     }
+}
+
+fn options_are_merged(mut site: Site) {
+    let ports = site.ports();
+    let expose = "expose:\n  - each: fleet\n    bring_up: registry\n    drain: { cap: 0s }\n    guard: off\n    \
+                  backend: { options: { server_timeout: 4321, balance: { algorithm: leastconn } }, balance: leastconn }\n";
+    expose.clone_into(&mut site.expose);
+    site.configure();
+    site.services(&[("api", &ports[..1]), ("bad", &ports[1..2])]);
+    let daemon = site.rig.run();
+    site.until_ready("api", &ports[..1]);
+    site.until_written("# Kept by Roster: service fleet/api");
+    let text = site.text();
+    let section: Vec<&str> =
+        text.lines().skip_while(|line| *line != "backend api").take_while(|line| !line.is_empty()).collect();
+    assert!(section.iter().any(|line| line.contains("timeout server 4321")), "{text}");
+    assert!(section.iter().any(|line| line.contains("balance leastconn")), "{text}");
+    let counters = site.api.counters();
+    assert_eq!(counters.reloads_asked, 1, "{counters:?}\n{}", daemon.log());
+}
+
+#[test]
+fn fields_of_the_apis_own_are_merged_into_a_new_backend() {
+    on_each(options_are_merged);
+}
+
+#[test]
+fn what_somebody_changed_in_the_process_alone_is_repaired() {
+    on_each(|site| {
+        let ports = site.ports();
+        site.services(&[("web", &ports[..2])]);
+        let daemon = site.rig.run();
+        site.until_ready("web", &ports[..2]);
+        site.until_written(&format!("server srv2 127.0.0.1:{} weight 10", ports[1]));
+        daemon.stop();
+        // The file goes on saying what is wanted, so the API itself would see nothing to do.
+        site.rig.haproxy.cli(&format!("set server web/srv2 addr 127.0.0.1 port {}", ports[3])).or_fail();
+        site.until_ready("web", &[ports[0], ports[3]]);
+        let once = site.rig.roster(&["once"]);
+        assert_eq!(once.code, Some(0), "{once:?}");
+        site.until_ready("web", &ports[..2]);
+        assert_eq!(site.api.counters().reloads_asked, 0);
+    });
 }

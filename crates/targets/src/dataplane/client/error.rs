@@ -272,6 +272,22 @@ impl fmt::Debug for Call {
 }
 
 impl ClientError {
+    /// Whether the same call may go well another time: nothing was wrong with what it said.
+    pub fn is_for_another_try(&self) -> bool {
+        matches!(
+            self.why,
+            Why::StaleVersion { .. }
+                | Why::TooManyTransactions
+                | Why::Unreachable { .. }
+                | Why::Lost { .. }
+                | Why::HalfBody { .. }
+                | Why::Html { .. }
+                | Why::Timeout { .. }
+                | Why::Server { .. }
+                | Why::Unauthorized
+        )
+    }
+
     /// True if the change may have been made all the same, wholly or in part: only reading again tells.
     pub fn may_be_done(&self) -> bool {
         match &self.why {

@@ -12,7 +12,7 @@ use super::error::{Call, ClientError, Why};
 use super::reload::Reload;
 use super::settings::ApiVersion;
 use super::transport::{Question, Route};
-use super::{Client, ConfigVersion, Outcome, Versioned, Write, services};
+use super::{Client, ConfigVersion, Outcome, TransactionId, Versioned, View, Write, services};
 
 /// The API's server takes 1,000,000 bytes of headers and a little more.
 const LONGEST_ACTIONS: usize = 990_000;
@@ -126,6 +126,13 @@ impl Client {
         let write = if force { Write::Reloading(version) } else { Write::At(version) };
         let route = write.by(raw(self.api().await?));
         self.write(Question::new(Method::POST, route).text(text), write).await
+    }
+
+    /// The file as a transaction would make it.
+    pub async fn raw_within(&self, transaction: &TransactionId) -> Result<String, ClientError> {
+        let api = self.api().await?;
+        let reply = self.ask(Question::get(View::Within(transaction).of(raw(api)))).await?;
+        self.read(&reply, |answer| text(answer, api))
     }
 
     async fn look(&self) -> Result<(Call, RawConfig), ClientError> {
