@@ -1,5 +1,6 @@
 //! The Data Plane API: recorded answers of the real ones, a server that fails on purpose, and the stand-in.
 
+mod client;
 mod faults;
 mod recorded;
 mod scripted;
