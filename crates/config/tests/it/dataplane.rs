@@ -1,10 +1,12 @@
 //! A target that is kept through its Data Plane API.
 
+use std::path::Path;
+
 use insta::assert_snapshot;
 use roster_config::native::{ApiVersion, Apply, Config, DataplaneReach, Reach};
 use roster_core::dataplane::Strategy;
 
-use super::{COMPLETE, errors, parse};
+use super::{COMPLETE, env, errors, parse};
 
 fn reach_of(config: &Config, target: &str) -> DataplaneReach {
     match config.targets.iter().find(|(name, _)| name.as_str() == target) {
@@ -49,4 +51,12 @@ fn each_wrong_target_says_what_to_do() {
     let bind = around(wrong[1].replace("localhost", "http://localhost").as_str())
         + "expose: [{ backend: { bind: '*:80' } }]";
     assert_snapshot!(format!("{}\n{}", shown.join("\n"), errors(&bind)));
+}
+
+#[test]
+fn the_example_is_a_configuration() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/dataplane/roster.yaml");
+    let config = Config::load(&example, &env()).unwrap();
+    assert_eq!(reach_of(&config, "edge").url, "http://127.0.0.1:5555");
+    assert_eq!(config.rules.iter().map(|rule| rule.layout.routes.len()).collect::<Vec<_>>(), [1, 1]);
 }
