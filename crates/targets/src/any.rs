@@ -111,4 +111,11 @@ impl Target for AnyTarget {
             Self::Dataplane(target) => target.is_one_write(),
         }
     }
+
+    fn adds_only_bare(&self) -> bool {
+        match self {
+            Self::Runtime(target) => target.adds_only_bare(),
+            Self::Dataplane(target) => target.adds_only_bare(),
+        }
+    }
 }

@@ -58,6 +58,11 @@ pub trait Target: Send + Sync {
         false
     }
 
+    /// Whether servers can be added live only if they have neither a check nor a cookie.
+    fn adds_only_bare(&self) -> bool {
+        false
+    }
+
     /// The lines that the operation comes to, as they would be sent.
     fn lines(&self, operation: &Operation) -> Vec<String>;
 }

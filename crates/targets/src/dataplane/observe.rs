@@ -17,8 +17,14 @@ use super::client::{AdminState as ShownState, OperationalState, RuntimeServer};
 const MAINT: u8 = 1;
 const DRAIN: u8 = 8;
 
-/// A backend as it runs. Servers that only the file has are left out: they come with a reload.
-pub(super) fn backend(view: &BackendView<'_>, shown: &[RuntimeServer], version: Version) -> ObservedBackend {
+/// A backend as it runs. Servers that only the file has are left out: they come with a reload. `adds` says whether the API
+/// can add servers live where no `default-server` applies.
+pub(super) fn backend(
+    view: &BackendView<'_>,
+    shown: &[RuntimeServer],
+    version: Version,
+    adds: bool,
+) -> ObservedBackend {
     let by_name: BTreeMap<&str, &ServerView<'_>> =
         view.servers.iter().map(|server| (server.name.as_ref(), server)).collect();
     let servers = shown.iter().enumerate().filter_map(|(place, server)| {
@@ -26,7 +32,8 @@ pub(super) fn backend(view: &BackendView<'_>, shown: &[RuntimeServer], version: 
         Some((name, observed(server, by_name.get(server.name.as_str()).copied(), place)?))
     });
     let dynamic = view.algorithm.is_dynamic();
-    let limits = BackendLimits { version, algorithm: view.algorithm.text.clone(), dynamic, grows: false };
+    let grows = adds && dynamic && !view.default_server;
+    let limits = BackendLimits { version, algorithm: view.algorithm.text.clone(), dynamic, grows };
     ObservedBackend { limits, servers: servers.collect() }
 }
 

@@ -12,12 +12,13 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use roster_core::applied::ProcessId;
 use roster_core::dataplane::FileView;
 use roster_core::haproxy::Version;
+use roster_core::haproxy::known::OLDEST;
 use roster_core::name::BackendName;
 use roster_core::observed::Observed;
 use roster_core::plan::Operation;
 use thiserror::Error;
 
-use super::client::{Client, ClientError, ProcessInfo, RawConfig, RuntimeServer, Why};
+use super::client::{ApiVersion, Client, ClientError, ProcessInfo, RawConfig, RuntimeServer, Why};
 use super::observe;
 use super::write::{Wrote, write};
 use crate::{Look, Reading, Receipt, Target};
@@ -125,9 +126,16 @@ impl DataplaneTarget {
         }
     }
 
+    /// Whether the API adds servers while HAProxy runs: from version 3 on.
+    async fn adds(&self, version: Version) -> Result<bool, DataplaneError> {
+        let is_new = self.way == Way::Live && version >= OLDEST;
+        Ok(is_new && self.client.api().await? == ApiVersion::V3)
+    }
+
     /// The file's backends as they run, and those that are not there.
     async fn read(&self, raw: &RawConfig, version: Version, look: &Look) -> Result<Observed, DataplaneError> {
         let file = FileView::read(&raw.text);
+        let adds = self.adds(version).await?;
         let in_file = |backend: &&BackendName| file.backend(backend.as_str()).is_some();
         let (there, missing): (Vec<_>, Vec<_>) = look.backends.iter().partition(in_file);
         let running: Vec<(BackendName, Option<Vec<RuntimeServer>>)> =
@@ -149,7 +157,7 @@ impl DataplaneTarget {
                     return Err(DataplaneError::Blind { at: self.at(), backend, count });
                 }
                 Some(shown) => {
-                    observed.backends.insert(backend, observe::backend(view, &shown, version));
+                    observed.backends.insert(backend, observe::backend(view, &shown, version, adds));
                 }
                 // The file is ahead of the process: a reload brings it.
                 None => _ = observed.missing.insert(backend),
@@ -219,6 +227,11 @@ impl Target for DataplaneTarget {
     }
 
     fn is_one_write(&self) -> bool {
+        true
+    }
+
+    /// What the API adds has neither a cookie nor checks that somebody could switch on.
+    fn adds_only_bare(&self) -> bool {
         true
     }
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use roster_core::dataplane::{
-    FileView, Left, LiveWrite, PassContext, PassWrite, Posts, ReloadReason, ReloadWrite, Why as WhyLeft,
-    Write as Planned, process, write as plan,
+    FileView, Left, LiveWrite, PassContext, PassWrite, Post, Posts, ReloadReason, ReloadWrite,
+    Why as WhyLeft, Write as Planned, process, server_object, write as plan,
 };
 use roster_core::haproxy::{Refusal, Version};
 use roster_core::name::{BackendName, ServerName};
@@ -12,7 +12,7 @@ use roster_core::observed::Observed;
 use roster_core::plan::{Change, Operation};
 use roster_core::weight::Weight;
 
-use super::client::{Client, ClientError, RawConfig, Transaction};
+use super::client::{ApiVersion, Client, ClientError, ConfigVersion, RawConfig, Server, Transaction, Write};
 use super::target::Way;
 use crate::Refused;
 
@@ -51,11 +51,15 @@ pub(super) async fn write(
         version,
         process: &process,
         edits: &[],
-        posts: Posts::No,
+        posts: if way == Way::Live && client.api().await? == ApiVersion::V3 {
+            Posts::Unchecked
+        } else {
+            Posts::No
+        },
         ready_with_address: by_restart || PassContext::settles(version),
     };
-    let PassWrite { write, left, .. } = plan(&raw.text, operations, &context);
-    let mut wrote = Wrote::default();
+    let PassWrite { write, posts, left, .. } = plan(&raw.text, operations, &context);
+    let (mut wrote, mut at) = (Wrote::default(), raw.version);
     for left in left {
         wrote.leave(left);
     }
@@ -66,7 +70,7 @@ pub(super) async fn write(
         }
         (Some(Planned::Live(live)), Way::Live) => {
             wrote.commands = live.actions().len();
-            send(client, raw, &live).await?;
+            at = send(client, raw, &live).await?;
         }
         (Some(Planned::Reload(reload)), Way::Live) => {
             if let Some(first) = half(&reload, operations.len()) {
@@ -78,6 +82,10 @@ pub(super) async fn write(
             }
             wrote.refuse_all(&reload, operations.len());
         }
+    }
+    for post in posts {
+        at = add(client, &post, version, at).await?;
+        wrote.commands += 1;
     }
     Ok(wrote)
 }
@@ -98,10 +106,23 @@ fn half(reload: &ReloadWrite, operations: usize) -> Option<usize> {
     (operations > 1 && reload.reasons().iter().all(too_many)).then_some(operations / 2)
 }
 
-async fn send(client: &Client, raw: &RawConfig, live: &LiveWrite) -> Result<(), ClientError> {
+/// Answers the version that it made.
+async fn send(client: &Client, raw: &RawConfig, live: &LiveWrite) -> Result<ConfigVersion, ClientError> {
     let header = live.header().unwrap_or_default();
-    client.write_live(live.text().to_owned(), raw.version, &header).await?;
-    Ok(())
+    let written = client.write_live(live.text().to_owned(), raw.version, &header).await?;
+    Ok(written.config.version)
+}
+
+/// Adds a server to the file and to the process, in maintenance. Answers the version that it made.
+async fn add(
+    client: &Client,
+    post: &Post,
+    version: Version,
+    at: ConfigVersion,
+) -> Result<ConfigVersion, ClientError> {
+    // A server's object always has its name.
+    let Ok(server) = Server::try_from(server_object(&post.server, version)) else { return Ok(at) };
+    Ok(client.add_server(post.backend.as_str(), &server, Write::At(at)).await?.version)
 }
 
 impl Wrote {

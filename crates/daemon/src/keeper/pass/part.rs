@@ -155,9 +155,21 @@ where
         loop {
             match self.scene.target.observe(&look).await {
                 Err(error) if error.is_takeover() && takeovers < TAKEOVERS => takeovers += 1,
-                other => return other,
+                other => return other.map(|reading| self.bare(reading)),
             }
         }
+    }
+
+    /// Where only bare servers can be added live, backends whose servers have more grow by a reload.
+    fn bare(&self, mut reading: Reading) -> Reading {
+        if self.scene.target.adds_only_bare() {
+            for (backend, seen) in &mut reading.observed.backends {
+                let policy = self.scene.agenda.items.get(backend).map(|item| &item.exposure.policy);
+                seen.limits.grows &=
+                    policy.is_some_and(|policy| policy.server.check.is_none() && !policy.cookie);
+            }
+        }
+        reading
     }
 
     pub(super) fn decide(&self, reading: &Reading, now: Timestamp) -> Passed {

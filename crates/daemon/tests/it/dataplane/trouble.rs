@@ -101,7 +101,7 @@ fn a_file_that_somebody_put_back_is_seen_and_repaired() {
         let line = format!("server srv2 127.0.0.1:{} weight 10", ports[1]);
         site.until_written(&line);
         let writes = site.api.counters().writes;
-        site.api.edit_by_hand(&original).or_fail();
+        site.api.edit_by_hand(&site.rig.haproxy.config_path(), &original).or_fail();
         wait_until_or_fail(CAP, "a write that puts it right", || site.api.counters().writes > writes);
         site.until_written(&line);
         site.until_ready("web", &ports[..2]);
