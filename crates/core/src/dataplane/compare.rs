@@ -3,7 +3,7 @@
 //! Two texts without a difference here are the same to HAProxy: their lines have the same words in the same order, but
 //! for comments, blank lines and the blanks between words.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::edit::is_of_checks;
 use super::reason::ReloadReason;
@@ -17,6 +17,8 @@ pub(super) struct Comparison<'v> {
     pub(super) reasons: Vec<ReloadReason>,
     /// Servers that differ in what can be changed live.
     pub(super) servers: Vec<Difference<'v>>,
+    /// Servers that are new.
+    pub(super) added: Vec<(&'v BackendView<'v>, &'v ServerView<'v>)>,
 }
 
 /// A server that points elsewhere, or has another weight, maintenance or port of checks. The rest of its line is the same.
@@ -27,6 +29,17 @@ pub(super) struct Difference<'v> {
     pub(super) after: &'v ServerView<'v>,
     /// Whether it points elsewhere.
     pub(super) is_elsewhere: bool,
+}
+
+/// Why servers that are new want a reload, one reason for each backend.
+pub(super) fn growth(added: &[(&BackendView<'_>, &ServerView<'_>)]) -> Vec<ReloadReason> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (backend, _) in added {
+        *counts.entry(backend.name.as_ref()).or_default() += 1;
+    }
+    let reason =
+        |(backend, added): (&str, usize)| ReloadReason::SlotsFull { backend: backend.to_owned(), added };
+    counts.into_iter().map(reason).collect()
 }
 
 /// A text and what it says.
@@ -159,9 +172,6 @@ impl<'v> Comparison<'v> {
         let (had, has) = (names(old_servers), names(new_servers));
         let (added, removed) = (has.difference(&had).count(), had.difference(&has).count());
         let backend = after.section.name.to_string();
-        if added > 0 {
-            self.reasons.push(ReloadReason::SlotsFull { backend: backend.clone(), added });
-        }
         if removed > 0 {
             self.reasons.push(ReloadReason::ServersRemoved { backend, removed });
         }
@@ -180,6 +190,7 @@ impl<'v> Comparison<'v> {
         for (server, line) in after.servers() {
             let Some((was, old_line)) = old.get_mut(server.name.as_ref()).and_then(VecDeque::pop_front)
             else {
+                self.added.push((backend, server));
                 continue;
             };
             let is_elsewhere = was.endpoint != server.endpoint

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use thiserror::Error;
 
 use super::action::{Action, Actions, LiveWeight, MAX_ACTIONS};
-use super::compare::{Difference, Read, compare};
+use super::compare::{Difference, Read, compare, growth};
 use super::edit::{Edit, EditError, apply};
 use super::reason::ReloadReason;
 use super::view::{BackendView, FileView, ServerView};
@@ -80,7 +80,8 @@ pub fn process(observed: &Observed) -> Process {
 impl LiveWrite {
     /// Takes the edits and the actions if, once both are done, the process is what the text says: every difference of
     /// the two texts is a server's address, weight, maintenance or port of checks, and for each of those an action sets
-    /// what the text says, or no action touches it and the process shows it already. Actions without a difference are
+    /// what the text says, or no action touches it and the process shows it already; or a server that is new, and that the
+    /// process shows as its line says. Actions without a difference are
     /// taken if they say what the text says; so are those for the servers of a `server-template`, of which no text says
     /// anything.
     ///
@@ -97,6 +98,7 @@ impl LiveWrite {
         let comparison = compare(Read { text: before, view: &old }, Read { text: &text, view: &new });
         let mut proof = Proof { told: told(&actions), process, reasons: comparison.reasons };
         comparison.servers.iter().for_each(|difference| proof.is_brought(difference));
+        proof.is_there(&comparison.added, version);
         proof.is_said(&new);
         let bytes = Actions(&actions).to_string().len();
         if bytes > MAX_ACTIONS {
@@ -144,8 +146,12 @@ impl ReloadWrite {
         let (old, new) = (FileView::read(before), FileView::read(&text));
         let comparison = compare(Read { text: before, view: &old }, Read { text: &text, view: &new });
         let mut reasons = because;
-        let more: Vec<_> =
-            comparison.reasons.into_iter().filter(|reason| !reasons.contains(reason)).collect();
+        let more: Vec<_> = comparison
+            .reasons
+            .into_iter()
+            .chain(growth(&comparison.added))
+            .filter(|reason| !reasons.contains(reason))
+            .collect();
         reasons.extend(more);
         if reasons.is_empty() {
             let alone = |difference: &Difference<'_>| {
@@ -208,6 +214,9 @@ fn told(actions: &[Action]) -> AllTold<'_> {
     all
 }
 
+/// The first HAProxy that takes a cookie on `add server`.
+const COOKIE_LIVE: Version = Version::new(2, 8, 0);
+
 struct Proof<'a> {
     told: AllTold<'a>,
     process: &'a Process,
@@ -259,6 +268,23 @@ impl Proof<'_> {
                 self.reasons.push(not_brought(difference, what));
             }
         }
+    }
+
+    /// Whether the process has servers that are new in the text. What is on their lines besides it has if Roster gave it to
+    /// them there, but for cookies, which HAProxy takes live from 2.8 on (measured).
+    fn is_there(&mut self, added: &[(&BackendView<'_>, &ServerView<'_>)], version: Version) {
+        let is_missing = |(backend, server): &&(&BackendView<'_>, &ServerView<'_>)| {
+            let shown = self.process.get(backend.name.as_ref()).and_then(|all| all.get(server.name.as_ref()));
+            let is_as_written = shown.is_some_and(|shown| {
+                server.endpoint.is_some()
+                    && shown.endpoint == server.endpoint
+                    && (shown.state != State::Ready) == server.disabled
+                    && shown.weight == Some(server.start_weight())
+            });
+            !is_as_written || (server.cookie.is_some() && version < COOKIE_LIVE)
+        };
+        let missing: Vec<_> = added.iter().filter(is_missing).copied().collect();
+        self.reasons.extend(growth(&missing));
     }
 
     /// Whether what the process is told is what the text says.

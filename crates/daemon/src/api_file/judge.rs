@@ -61,6 +61,9 @@ impl ApiFile {
 
     /// The slots that the file lacks.
     fn grown(&self, backend: &BackendName, there: &BackendView<'_>) -> Option<Structural> {
+        if self.was_added_live(there) {
+            return None;
+        }
         let lines = self.lines.get(backend)?.iter();
         let new = lines.filter(|line| {
             there.server(line.name.as_str()).is_none() && !there.is_made_of_template(line.name.as_str())

@@ -23,6 +23,7 @@ use roster_core::agenda::Agenda;
 use roster_core::applied::ProcessId;
 use roster_core::dataplane::Conflict;
 use roster_core::exposure::Layout;
+use roster_core::haproxy::Version;
 use roster_core::layout::Lines;
 use roster_core::name::{BackendName, TargetName};
 use roster_targets::dataplane::client::{Client, ConfigVersion, RawConfig};
@@ -64,6 +65,10 @@ pub(crate) struct ApiFile {
     /// When the API is asked whether somebody else changed the file.
     look_due: Timestamp,
     looks: u32,
+    /// The version that serves, once it was asked for.
+    serving: Option<Version>,
+    /// Whether what was added live has to come by a reload all the same.
+    grows_by_reload: bool,
     /// Why HAProxy is to be reloaded.
     waiting: BTreeSet<String>,
 }
@@ -95,6 +100,8 @@ impl ApiFile {
             file_due: None,
             look_due: clock::now(),
             looks: 0,
+            serving: None,
+            grows_by_reload: false,
             waiting: BTreeSet::new(),
         }
     }

@@ -116,7 +116,10 @@ impl ApiFile {
     /// The version of the HAProxy that serves.
     async fn haproxy(&mut self, now: Timestamp) -> Option<Version> {
         match self.client.process().await {
-            Ok(process) => Some(process.version),
+            Ok(process) => {
+                self.serving = Some(process.version);
+                self.serving
+            }
             Err(error) => {
                 self.trouble(&chain(&error));
                 self.failed(now);
@@ -166,6 +169,7 @@ impl ApiFile {
             .emit(&self.reporter);
         self.raw = Some(written.config);
         self.waiting.clear();
+        self.grows_by_reload = false;
         self.retry.went_well();
         // What was left out for now may have been about something that is there now.
         self.look_due = now;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use roster_core::dataplane::{
-    Edit, FileView, LiveWrite, NotLive, Process, ProcessServer, ServerChange, WeightChange,
+    BackendView, Edit, FileView, LiveWrite, NotLive, Process, ProcessServer, ServerChange, WeightChange,
 };
 use roster_core::haproxy::Version;
 use roster_core::observed::State;
@@ -24,8 +24,16 @@ impl ApiFile {
         let mut edits = Vec::new();
         for (backend, lines) in self.lines.iter().filter(|(backend, _)| !self.leaves_alone(backend)) {
             let Some(there) = file.backend(backend.as_str()) else { continue };
-            let known = lines.iter().filter(|line| there.server(line.name.as_str()).is_some());
-            edits.extend(known.map(|line| Edit::Server {
+            let (known, new): (Vec<_>, Vec<_>) =
+                lines.iter().partition(|line| there.server(line.name.as_str()).is_some());
+            if self.was_added_live(there) {
+                let new = new.into_iter().filter(|line| !there.is_made_of_template(line.name.as_str()));
+                edits.extend(new.map(|line| Edit::AddServer {
+                    backend: backend.clone(),
+                    server: Box::new(line.clone()),
+                }));
+            }
+            edits.extend(known.into_iter().map(|line| Edit::Server {
                 backend: backend.clone(),
                 server: line.name.clone(),
                 change: ServerChange {
@@ -39,6 +47,11 @@ impl ApiFile {
         edits
     }
 
+    /// Whether a server that the file lacks runs already, because Roster added it by HAProxy's own socket.
+    pub(super) fn was_added_live(&self, there: &BackendView<'_>) -> bool {
+        self.reach.socket.is_some() && there.algorithm.is_dynamic() && !self.grows_by_reload
+    }
+
     /// Has the API write what already runs.
     pub(super) async fn persist(&mut self, now: Timestamp) {
         for _ in 0..TRIES {
@@ -47,15 +60,17 @@ impl ApiFile {
                 Err(error) => return self.persist_later(&chain(&error), now),
             };
             let edits = self.server_edits(&FileView::read(&raw.text));
-            // Nothing of it is told to HAProxy, so its version does not count.
-            let write = match LiveWrite::new(&raw.text, &edits, Vec::new(), &self.process(), Version::OLDEST)
-            {
+            let version = self.serving.unwrap_or(Version::OLDEST);
+            let write = match LiveWrite::new(&raw.text, &edits, Vec::new(), &self.process(), version) {
                 Ok(write) if write.is_empty() => {
                     self.raw = Some(raw);
                     return;
                 }
                 Ok(write) => write,
-                Err(NotLive::NeedsReload(_)) => return self.look_soon(now),
+                Err(NotLive::NeedsReload(_)) => {
+                    self.grows_by_reload = true;
+                    return self.look_soon(now);
+                }
                 Err(error @ NotLive::Edit(_)) => return self.persist_later(&chain(&error), now),
             };
             match self.client.write_live(write.text().to_owned(), raw.version, "").await {

@@ -187,3 +187,31 @@ fn servers_of_a_template_are_told_without_a_line() {
     let write = new(ODD, &[], vec![address("checked", "t2", "10.0.0.5:80")]).unwrap();
     assert_eq!(write.text(), ODD);
 }
+
+#[test]
+fn a_server_that_the_process_has_already_comes_into_the_file_without_a_reload() {
+    let text = "backend app\n  server srv1 10.0.0.1:80\n";
+    let new = ServerLine { disabled: false, ..line(2) };
+    let add = Edit::AddServer { backend: backend("app"), server: Box::new(new.clone()) };
+    let has = |shown: Option<ProcessServer>| -> Process {
+        let servers = shown.map(|shown| (new.name.clone(), shown));
+        Process::from([(backend("app"), servers.into_iter().collect())])
+    };
+    let as_written = ProcessServer {
+        endpoint: Some(new.at),
+        state: State::Ready,
+        weight: Some(new.weight.or(new.keywords.weight).unwrap_or(weight(1))),
+        start_weight: None,
+    };
+    let write = |process: &Process, version| {
+        LiveWrite::new(text, std::slice::from_ref(&add), Vec::new(), process, version)
+    };
+    let written = write(&has(Some(as_written)), V3_0).unwrap();
+    assert!(written.actions().is_empty() && written.text().contains("server srv2 "), "{}", written.text());
+    let elsewhere = ProcessServer { endpoint: Some(endpoint("10.9.9.9:9")), ..as_written };
+    for process in
+        [has(None), has(Some(elsewhere)), has(Some(ProcessServer { state: State::Maint, ..as_written }))]
+    {
+        assert_eq!(reasons(write(&process, V3_0)), ["slots_full"]);
+    }
+}
