@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::http::Headers;
-use crate::ports::{NoFreePort, free_port};
+use crate::ports::{NoFreePort, free_port, listen};
 use crate::wait::wait_until;
 
 /// The reply header that carries the backend's name.
@@ -85,7 +85,7 @@ impl HttpBackend {
     /// Starts on an address of the test's choice, for example another loopback address or a stopped backend's port.
     pub fn start_at(name: &str, addr: SocketAddr) -> Result<Self, BackendError> {
         let failed = |source| BackendError::Listen { name: name.to_owned(), addr, source };
-        let listener = TcpListener::bind(addr).map_err(failed)?;
+        let listener = listen(addr).map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
         let shared = Arc::new(Shared {
             name: name.to_owned(),

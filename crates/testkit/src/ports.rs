@@ -5,9 +5,13 @@
 //! The range lies below the kernel's usual ephemeral ports, so that no outgoing connection takes a port meanwhile.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::wait::{Poll, wait_until};
 
 const FIRST: u16 = 12_000;
 const COUNT: u16 = 20_000;
@@ -57,6 +61,16 @@ pub fn free_port() -> Result<u16, NoFreePort> {
 /// A port on 127.0.0.1 that refuses connections, now and for the life of the process.
 pub fn dead_port() -> Result<u16, NoFreePort> {
     free_port()
+}
+
+/// Listens, and tries for a moment if the address is taken: a process that another test is just starting holds a copy of
+/// each listening socket until it becomes its program, also of those that were closed meanwhile.
+pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let bound = wait_until(Duration::from_secs(2), "the port", || match TcpListener::bind(addr) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Poll::Pending(error.to_string()),
+        other => Poll::Ready(other),
+    });
+    bound.unwrap_or_else(|_| TcpListener::bind(addr))
 }
 
 fn reserve(path: &std::path::Path, port: u16) -> Option<File> {

@@ -27,6 +27,8 @@ pub struct DataplaneBuilder {
     pub(super) password: String,
     pub(super) haproxy: PathBuf,
     pub(super) master_worker: bool,
+    /// The process that a signal reloads.
+    pub(super) master: u32,
     pub(super) config: PathBuf,
     pub(super) storage: PathBuf,
     pub(super) runtime: Option<RuntimeSocket>,
@@ -58,6 +60,7 @@ impl DataplaneBuilder {
             password: "test-password".to_owned(),
             haproxy: PathBuf::new(),
             master_worker: false,
+            master: 0,
             config: PathBuf::new(),
             storage: PathBuf::new(),
             runtime: None,
@@ -79,6 +82,7 @@ impl DataplaneBuilder {
         self.config = haproxy.config_path();
         self.storage = haproxy.dir().join("dataplane");
         self.master_worker = haproxy.is_master_worker();
+        self.master = haproxy.pid();
         self.runtime.get_or_insert_with(|| RuntimeSocket::Stats(haproxy.socket()));
         self.reload.get_or_insert_with(|| ReloadWay::MasterSocket(haproxy.master_socket()));
         self

@@ -47,15 +47,10 @@ impl Call {
         self.query.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// A boolean of the query. Go's `strconv` words are taken by the real API too.
-    pub(super) fn flag(&self, name: &str) -> Result<bool, Refusal> {
-        match self.query(name) {
-            None | Some("false" | "0" | "no" | "off") => Ok(false),
-            Some("true" | "1" | "yes" | "on") => Ok(true),
-            Some(other) => {
-                Err(Refusal::schema(601, format!("{name} in query must be of type bool: \"{other}\"")))
-            }
-        }
+    /// A boolean of the query. What is not one of these words is `false`, without an error.
+    pub(super) fn flag(&self, name: &str) -> bool {
+        const YES: [&str; 10] = ["true", "1", "yes", "ok", "y", "on", "selected", "checked", "t", "enabled"];
+        self.query(name).is_some_and(|word| YES.contains(&word.to_ascii_lowercase().as_str()))
     }
 
     pub(super) fn version(&self) -> Result<Option<i64>, Refusal> {

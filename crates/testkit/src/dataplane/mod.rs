@@ -1,7 +1,13 @@
 //! A stand-in for HAProxy's Data Plane API 2.9 (v2) and 3.2 (v3), in front of a real HAProxy.
 //!
 //! It owns a real configuration file, lets the real HAProxy check each text, really reloads it and really sends its
-//! commands; only the API itself is imitated, as it was measured. Where it is known to differ, `differs.md` says so.
+//! commands; only the API itself is imitated, as it was measured. With `DATAPLANEAPI_BIN` the real program takes its
+//! place, so that a suite can be tried on both.
+//!
+//! Known to differ: lines of a section that the real parser has a place for and `config::order` has not go to the
+//! section's end; fields that `config::params` and `config::fields` do not list are dropped like unknown ones; `no `
+//! forms and repeated single lines are kept as they are; v2 shows no `http-check` in a backend; `listen`, TCP rules, stick tables and the other endpoints are
+//! not there; an emptied file does not crash it; users are those of the builder, not of the file's `userlist`.
 
 mod builder;
 mod check;

@@ -62,9 +62,6 @@ impl RealProgram {
         for name in ["maps", "ssl", "tx", "general", "spoe", "spoe-tx", "dataplane", "backups"] {
             fs::create_dir_all(folder.join(name)).map_err(failed)?;
         }
-        let users =
-            format!("userlist dataplane\n  user {} insecure-password {}\n", builder.user, builder.password);
-        fs::write(folder.join("users.cfg"), users).map_err(failed)?;
         let config = folder.join("dataplaneapi.yaml");
         fs::write(&config, yaml(builder, addr)).map_err(failed)?;
         let log = folder.join("dataplaneapi.log");
@@ -124,17 +121,8 @@ fn yaml(builder: &DataplaneBuilder, addr: SocketAddr) -> String {
     let folder = builder.storage.display();
     let reload = match &builder.reload {
         Some(ReloadWay::Command(words)) => words.join(" "),
-        Some(ReloadWay::MasterSocket(socket) | ReloadWay::Signal(socket)) => {
-            let script = builder.storage.join("reload.sh");
-            let text = format!(
-                "#!/bin/sh\npid=$(printf 'show proc\\n' | socat - UNIX-CONNECT:{} | awk '$2 == \"master\" {{ print $1 }}')\n\
-                 kill -USR2 \"$pid\"\n",
-                socket.display()
-            );
-            // An unwritten script shows as a failing reload.
-            fs::write(&script, text).ok();
-            format!("sh {}", script.display())
-        }
+        // A signal either way: only that is the same on every HAProxy.
+        Some(ReloadWay::MasterSocket(_) | ReloadWay::Signal(_)) => format!("kill -USR2 {}", builder.master),
         None => "false".to_owned(),
     };
     let master = match &builder.runtime {
@@ -143,7 +131,7 @@ fn yaml(builder: &DataplaneBuilder, addr: SocketAddr) -> String {
     };
     format!(
         "config_version: 2\nname: testkit\ndataplaneapi:\n  host: {host}\n  port: {port}\n  \
-         userlist:\n    userlist: dataplane\n    userlist_file: {folder}/users.cfg\n  \
+         user:\n  - name: {user}\n    insecure: true\n    password: {password}\n  \
          transaction:\n    transaction_dir: {folder}/tx\n  \
          resources:\n    maps_dir: {folder}/maps\n    ssl_certs_dir: {folder}/ssl\n    \
          general_storage_dir: {folder}/general\n    spoe_dir: {folder}/spoe\n    \
@@ -153,6 +141,8 @@ fn yaml(builder: &DataplaneBuilder, addr: SocketAddr) -> String {
          reload:\n    reload_delay: {delay}\n    reload_strategy: custom\n    reload_cmd: {reload}\n    \
          restart_cmd: {reload}\n",
         host = addr.ip(),
+        user = builder.user,
+        password = builder.password,
         port = addr.port(),
         config = builder.config.display(),
         bin = builder.haproxy.display(),

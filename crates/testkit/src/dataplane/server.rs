@@ -5,7 +5,6 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::{io, thread};
@@ -25,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::exchange::Reply;
 use super::routes::Router;
+use crate::ports::listen;
 
 /// Room for the header block: the real one takes 1,000,000 bytes and a little, and answers 431 to more.
 const HEADERS: usize = 1_004_096;
@@ -39,7 +39,6 @@ enum Order {
 #[derive(Debug)]
 pub(super) struct Server {
     orders: Option<mpsc::UnboundedSender<Order>>,
-    refusing: AtomicBool,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -55,7 +54,7 @@ impl Server {
         let thread = thread::Builder::new()
             .name("dataplane".to_owned())
             .spawn(move || runtime.block_on(serve(addr, listener, tls, Arc::new(router), inbox)))?;
-        Ok(Self { orders: Some(orders), refusing: AtomicBool::new(false), thread: Some(thread) })
+        Ok(Self { orders: Some(orders), thread: Some(thread) })
     }
 
     /// Closes the port and every connection.
@@ -67,7 +66,6 @@ impl Server {
             // An error means that the thread is gone, and the port with it.
             closed.blocking_recv().ok();
         }
-        self.refusing.store(true, Ordering::Relaxed);
     }
 
     /// Opens the port again.
@@ -77,7 +75,6 @@ impl Server {
         let orders = self.orders.as_ref().ok_or_else(gone)?;
         orders.send(Order::Listen(done)).map_err(|_| gone())?;
         opened.blocking_recv().map_err(|_| gone())??;
-        self.refusing.store(false, Ordering::Relaxed);
         Ok(())
     }
 }
@@ -91,11 +88,11 @@ impl Drop for Server {
     }
 }
 
+/// In the runtime whose thread it is called on.
 fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = tokio::net::TcpSocket::new_v4()?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(addr)?;
-    socket.listen(256)
+    let listener = listen(addr)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
 }
 
 async fn serve(

@@ -69,7 +69,7 @@ impl Api {
         let text = fs::read_to_string(&setup.config).map_err(|source| {
             DataplaneError::io(format!("cannot read {}", setup.config.display()), source)
         })?;
-        let (config, version) = Config::parse(&text);
+        let (config, version) = Config::take_over(&text);
         let memory = Memory { config, version: version.unwrap_or(1), transactions: BTreeMap::new() };
         Ok(Self {
             setup,
@@ -118,7 +118,7 @@ impl Api {
     ) -> Result<Written, Refusal> {
         let version = call.version()?.filter(|version| *version != 0);
         let transaction = call.query("transaction_id");
-        if transaction.is_some() && call.flag("force_reload")? {
+        if transaction.is_some() && call.flag("force_reload") {
             return Err(Refusal::new(400, "Both force_reload and transaction specified, specify only one"));
         }
         match (transaction, version) {
@@ -220,7 +220,7 @@ impl Api {
         let turn = locked(&self.writer);
         let Some(text) = self.edited() else { return };
         let known = self.version();
-        let (config, own) = Config::parse(&text);
+        let (config, own) = Config::take_over(&text);
         // Without a version line the count begins anew.
         let version = own.unwrap_or(1) + 1;
         if let Err(refused) = self.write(config, version) {
@@ -256,7 +256,7 @@ impl Api {
         let path = &self.setup.config;
         let failed = |source| DataplaneError::io(format!("cannot read {}", path.display()), source);
         let text = fs::read_to_string(path).map_err(failed)?;
-        let (config, version) = Config::parse(&text);
+        let (config, version) = Config::take_over(&text);
         let mut memory = locked(&self.memory);
         memory.config = config;
         memory.version = version.unwrap_or(1);

@@ -71,6 +71,7 @@ pub(super) const BACKEND: &[Row] = &[
     ("http_reuse", "http-reuse", Field::Word),
     ("cookie", "cookie", Field::Cookie),
     ("dynamic_cookie_key", "dynamic-cookie-key", Field::Word),
+    ("log_tag", "log-tag", Field::Word),
     ("retries", "retries", Field::Number),
     ("load_server_state_from_file", "load-server-state-from-file", Field::Word),
     ("server_state_file_name", "server-state-file-name", Field::Word),
@@ -102,6 +103,12 @@ pub(super) const FRONTEND: &[Row] = &[
     ("default_backend", "default_backend", Field::Word),
 ];
 
+/// What may follow a cookie's name without a value of its own.
+const COOKIE_WORDS: &[&str] = &[
+    "dynamic", "httponly", "indirect", "insert", "nocache", "postonly", "prefix", "preserve", "rewrite",
+    "secure",
+];
+
 const ALGORITHMS: &[&str] = &[
     "first",
     "hash",
@@ -130,8 +137,8 @@ pub(super) fn read(field: Field, keyword: &str, words: &[&str], negated: bool) -
         Field::Balance => balance(first?),
         Field::DefaultServer => Value::Object(read_params(&rest)),
         Field::Cookie => cookie(&rest)?,
-        Field::Httpchk => httpchk(&rest)?,
-        Field::Forwardfor => json!({ "enabled": "enabled" }),
+        Field::Httpchk => httpchk(&rest),
+        Field::Forwardfor => forwardfor(&rest),
         Field::Redispatch => json!({ "enabled": if negated { "disabled" } else { "enabled" } }),
         Field::HashType => named(&["method", "function", "modifier"], &rest),
     })
@@ -160,7 +167,8 @@ pub(super) fn write(field: Field, keyword: &str, value: &Value, api: Version) ->
             })
         }
         Field::Forwardfor | Field::Redispatch if text("enabled") == "disabled" => format!("no {keyword}"),
-        Field::Switch | Field::Flag | Field::Forwardfor | Field::Redispatch => keyword.to_owned(),
+        Field::Forwardfor => write_forwardfor(keyword, value),
+        Field::Switch | Field::Flag | Field::Redispatch => keyword.to_owned(),
         Field::HashType => {
             ["method", "function", "modifier"].iter().fold(keyword.to_owned(), |line, name| {
                 if text(name).is_empty() { line } else { format!("{line} {}", text(name)) }
@@ -224,7 +232,7 @@ fn cookie(words: &[&str]) -> Option<Value> {
 
 fn write_cookie(value: &Value) -> String {
     let mut line = format!("cookie {}", value.get("name").and_then(Value::as_str).unwrap_or_default());
-    for flag in ["dynamic", "httponly", "indirect", "nocache", "postonly", "preserve", "secure"] {
+    for flag in COOKIE_WORDS {
         if value.get(flag).and_then(Value::as_bool) == Some(true) {
             line.extend([" ", flag]);
         }
@@ -235,11 +243,49 @@ fn write_cookie(value: &Value) -> String {
     line
 }
 
-fn httpchk(words: &[&str]) -> Option<Value> {
-    let value = match words {
-        [] => return None,
+/// The words of a line as the API writes them back, for those that it does not keep as they are.
+pub(super) fn rewritten(kind: &str, text: String) -> String {
+    if !matches!(kind, "backend" | "defaults" | "listen") {
+        return text;
+    }
+    let words: Vec<&str> = text.split(' ').collect();
+    match words.split_first() {
+        Some((&"cookie", rest)) if rest.iter().skip(1).all(|word| COOKIE_WORDS.contains(word)) => {
+            cookie(rest).map_or_else(|| text.clone(), |value| write_cookie(&value))
+        }
+        _ => text,
+    }
+}
+
+fn forwardfor(words: &[&str]) -> Value {
+    let mut object = Map::from_iter([("enabled".to_owned(), json!("enabled"))]);
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        match *word {
+            "except" | "header" => object.extend(rest.next().map(|value| ((*word).to_owned(), json!(value)))),
+            "if-none" => drop(object.insert("ifnone".to_owned(), json!(true))),
+            _ => {}
+        }
+    }
+    Value::Object(object)
+}
+
+fn write_forwardfor(keyword: &str, value: &Value) -> String {
+    let mut line = keyword.to_owned();
+    for name in ["except", "header"] {
+        if let Some(word) = value.get(name).and_then(Value::as_str) {
+            line.extend([" ", name, " ", word]);
+        }
+    }
+    if value.get("ifnone").and_then(Value::as_bool) == Some(true) {
+        line.push_str(" if-none");
+    }
+    line
+}
+
+fn httpchk(words: &[&str]) -> Value {
+    match words {
         [uri] => json!({ "uri": uri }),
-        more => named(&["method", "uri", "version", "host"], more),
-    };
-    Some(value)
+        others => named(&["method", "uri", "version", "host"], others),
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! A line's place is that of its first words; what stands nowhere here goes to the section's end, in its own order.
 
+use std::cmp::Ordering;
+
 /// Sections in the order of the file; those of one kind are sorted by name.
 pub(super) const SECTIONS: &[&str] = &[
     "global",
@@ -87,6 +89,11 @@ pub(super) fn rank(kind: &str, words: &[&str]) -> usize {
         None => entry.split(' ').count() <= words.len() && entry.split(' ').zip(words).all(|(a, b)| a == *b),
     };
     table.split('|').position(fits).unwrap_or(usize::MAX)
+}
+
+/// The order of two lines with one place: as they came, but `tune.` lines by name.
+pub(super) fn within(one: &str, two: &str) -> Ordering {
+    if one.starts_with("tune.") && two.starts_with("tune.") { one.cmp(two) } else { Ordering::Equal }
 }
 
 #[cfg(test)]

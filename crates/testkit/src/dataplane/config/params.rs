@@ -22,8 +22,11 @@ enum Kind {
     Word,
 }
 
-/// JSON name, word in the file, kind: in the order in which the API writes them.
-const PARAMS: &[(&str, &str, Kind)] = &[
+/// JSON name, word in the file, kind.
+type Param = (&'static str, &'static str, Kind);
+
+/// All that are known, in the order in which the API writes them.
+const PARAMS: &[Param] = &[
     ("agent-check", "agent-check", Kind::Switch),
     ("backup", "backup", Kind::Switch),
     ("check", "check", Kind::Switch),
@@ -123,7 +126,7 @@ impl ServerLine {
         if words.get(3..).is_some_and(|rest| rest.contains(&"id"))
             && let Some(id) = words.iter().skip_while(|word| **word != "id").nth(1)
         {
-            object.insert("id".to_owned(), json!(id));
+            object.insert("id".to_owned(), json!(id.parse::<i64>().ok()));
         }
         if let (Version::V3, Some(comment)) = (api, &line.comment) {
             object.insert("metadata".to_owned(), json!({ "comment": comment }));
@@ -147,14 +150,14 @@ impl ServerLine {
         if let Some(port) = body.get("port").filter(|port| !port.is_null()) {
             let port = port.as_i64().ok_or_else(|| wrong_type(port, "int64"))?;
             if port < 1 {
-                return Err(Refusal::schema(608, "port in body should be greater than or equal to 1"));
+                return Err(Refusal::schema(609, "port in body should be greater than or equal to 1"));
             }
             if port > 65535 {
-                return Err(Refusal::schema(609, "port in body should be less than or equal to 65535"));
+                return Err(Refusal::schema(608, "port in body should be less than or equal to 65535"));
             }
             object.insert("port".to_owned(), json!(port));
         }
-        if let Some(id) = body.get("id").and_then(Value::as_str) {
+        if let Some(id) = body.get("id").and_then(Value::as_i64) {
             object.insert("id".to_owned(), json!(id));
         }
         if let (Version::V3, Some(metadata)) = (api, body.get("metadata")) {
@@ -182,17 +185,15 @@ impl ServerLine {
             None => self.text("address").to_owned(),
         };
         let params = write_params(&self.0, api);
-        let id = match self.text("id") {
-            "" => String::new(),
-            id => format!(" id {id}"),
-        };
+        let id = self.number("id").map(|id| format!(" id {id}")).unwrap_or_default();
         let comment =
             self.0.get("metadata").and_then(|data| data.get("comment")?.as_str().map(str::to_owned));
         (format!("server {} {endpoint}{params}{id}", self.name()), comment)
     }
 
-    /// The attributes for `add server` on the CLI: everything but name, cookie and id of the file.
-    pub(in crate::dataplane) fn runtime_attributes(&self) -> String {
+    /// The attributes for `add server` on the CLI: everything but name, cookie and id of the file. 2.9 sends only one
+    /// of them, the first by name, and `enabled` without any.
+    pub(in crate::dataplane) fn runtime_attributes(&self, api: Version) -> String {
         let mut object = self.0.clone();
         for not_live in ["cookie", "resolvers", "init-addr", "resolve-prefer", "redir", "namespace", "source"]
         {
@@ -202,7 +203,15 @@ impl ServerLine {
             Some(port) => format!("{}:{port}", self.text("address")),
             None => self.text("address").to_owned(),
         };
-        format!(" {endpoint}{}", write_params(&object, Version::V2))
+        let mut words: Vec<&Param> =
+            PARAMS.iter().filter(|(name, _, _)| object.contains_key(*name)).collect();
+        if api == Version::V2 {
+            words.sort_by_key(|(_, word, _)| *word);
+            object.retain(|name, _| words.first().is_some_and(|(first, _, _)| first == name));
+        }
+        let params = write_params(&object, Version::V2);
+        let params = if params.is_empty() && api == Version::V2 { " enabled" } else { &params };
+        format!(" {endpoint}{params}")
     }
 
     /// The names of the fields in which two objects differ.

@@ -10,13 +10,13 @@ use crate::dataplane::exchange::Refusal;
 /// `adv_check` of a backend: the option that makes the check.
 const ADVANCED_CHECKS: &[&str] = &[
     "httpchk",
-    "tcp-check",
-    "ssl-hello-chk",
-    "smtpchk",
+    "ldap-check",
     "mysql-check",
     "pgsql-check",
     "redis-check",
-    "ldap-check",
+    "smtpchk",
+    "ssl-hello-chk",
+    "tcp-check",
 ];
 
 /// `http_connection_mode` of both.
@@ -48,6 +48,9 @@ impl Proxy {
     /// The object of a section.
     pub(in crate::dataplane) fn read(self, section: &Section) -> Value {
         let mut object = Map::from_iter([("name".to_owned(), json!(section.name))]);
+        if !section.from.is_empty() {
+            object.insert("from".to_owned(), json!(section.from));
+        }
         for line in &section.lines {
             let words = line.words();
             let (words, negated) = match words.split_first() {
@@ -83,6 +86,9 @@ impl Proxy {
             return Err(Refusal::schema(605, "name in body should match '^[A-Za-z0-9-_.:]+$'"));
         }
         let mut object = Map::from_iter([("name".to_owned(), json!(name))]);
+        if let Some(from) = body.get("from").and_then(Value::as_str) {
+            object.insert("from".to_owned(), json!(from));
+        }
         for (name, _, field) in self.rows() {
             if let Some(value) = body.get(*name).filter(|value| !value.is_null()) {
                 object.insert((*name).to_owned(), fields::check(*field, name, value)?);
@@ -102,6 +108,7 @@ impl Proxy {
     /// Gives a section the lines of an object. Lines that no field stands for stay: servers, checks, rules, ACLs.
     pub(in crate::dataplane) fn write(self, section: &mut Section, object: &Value, api: Version) {
         section.lines.retain(|line| !self.owns(line));
+        object.get("from").and_then(Value::as_str).unwrap_or_default().clone_into(&mut section.from);
         for (name, keyword, field) in self.rows() {
             let is_plain_check =
                 matches!(field, Field::Httpchk) && object.get("adv_check") != Some(&json!("httpchk"));

@@ -8,6 +8,10 @@ use md5::{Digest, Md5};
 
 use super::order;
 
+/// What the API puts on top of a file that it takes over.
+const DISCLAIMER: [&str; 2] =
+    ["Dataplaneapi managed File", "changing file directly can cause a conflict if dataplaneapi is running"];
+
 /// A configuration without its first two lines (checksum and version).
 #[derive(Clone, Debug, Default)]
 pub(in crate::dataplane) struct Config {
@@ -21,7 +25,8 @@ pub(in crate::dataplane) struct Config {
 pub(in crate::dataplane) struct Section {
     pub(in crate::dataplane) kind: String,
     pub(in crate::dataplane) name: String,
-    from: String,
+    /// The `defaults` section that is named after `from`.
+    pub(in crate::dataplane) from: String,
     before: Vec<String>,
     pub(in crate::dataplane) lines: Vec<Line>,
     after: Vec<String>,
@@ -85,7 +90,7 @@ impl Section {
         text.push('\n');
         let mut ranked: Vec<(usize, &Line)> =
             self.lines.iter().map(|line| (order::rank(&self.kind, &line.words()), line)).collect();
-        ranked.sort_by_key(|(rank, _)| *rank);
+        ranked.sort_by(|(one, a), (two, b)| one.cmp(two).then_with(|| order::within(&a.text, &b.text)));
         for group in ranked.chunk_by(|(one, _), (two, _)| one == two) {
             let comments = group.iter().flat_map(|(_, line)| &line.before);
             text.extend(comments.map(|comment| format!("  # {comment}\n")));
@@ -104,6 +109,26 @@ impl Config {
             reader.line(line);
         }
         (reader.finish(), version_line(text))
+    }
+
+    /// Reads a file that the API did not get through a request, as at its start: two comments go to the top, and each
+    /// proxy names the `defaults` that it used without a word.
+    pub(in crate::dataplane) fn take_over(text: &str) -> (Self, Option<i64>) {
+        let (mut config, version) = Self::parse(text);
+        let mut defaults = String::new();
+        for section in &mut config.sections {
+            match section.kind.as_str() {
+                "defaults" => defaults.clone_from(&section.name),
+                "frontend" | "backend" | "listen" if section.from.is_empty() => {
+                    section.from.clone_from(&defaults);
+                }
+                _ => {}
+            }
+        }
+        if config.head.first().map(String::as_str) != DISCLAIMER.first().copied() {
+            config.head.splice(..0, DISCLAIMER.map(str::to_owned));
+        }
+        (config, version)
     }
 
     pub(in crate::dataplane) fn section(&self, kind: &str, name: &str) -> Option<&Section> {
@@ -235,6 +260,7 @@ impl Reader {
     fn plain(&mut self, text: String, comment: Option<String>) {
         let before = std::mem::take(&mut self.indented);
         if let Some(section) = self.config.sections.last_mut() {
+            let text = super::fields::rewritten(&section.kind, text);
             section.lines.push(Line { text, comment, before });
         }
     }

@@ -86,10 +86,11 @@ fn list(api: &Api, call: &Call) -> Answer {
 fn get(api: &Api, call: &Call) -> Answer {
     let (indexed, kind, parent) = place(call)?;
     let index = index_of(call.arg("index"))?;
-    let found = api.read(call, |config| {
-        let all = objects(indexed, config.section(kind, parent)?, api.setup.version);
-        all.into_iter().nth(usize::try_from(index).ok()?)
+    let all = api.read(call, |config| {
+        config.section(kind, parent).map(|section| objects(indexed, section, api.setup.version))
     })?;
+    let mut all = all.ok_or_else(|| no_parent(kind, parent))?.into_iter();
+    let found = usize::try_from(index).ok().and_then(|at| all.nth(at));
     let found = found.ok_or_else(|| missing(index, kind, parent))?;
     Ok(Reply::object(api.setup.version, api.version_for(call), &found))
 }

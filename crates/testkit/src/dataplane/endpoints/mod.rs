@@ -80,7 +80,7 @@ impl Api {
         if *written == Written::Transaction {
             return Ok(body(202));
         }
-        if call.flag("force_reload")? {
+        if call.flag("force_reload") {
             self.reloads.force(self.injected_reload_failure()).map_err(|why| Refusal::new(400, why))?;
             return Ok(match call.method.as_str() {
                 "POST" => body(201),

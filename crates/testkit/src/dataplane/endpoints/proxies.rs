@@ -48,7 +48,7 @@ fn get(api: &Api, call: &Call) -> Answer {
 /// The object of a section; v3 gives its servers too when asked for the full section.
 fn object(api: &Api, call: &Call, proxy: Proxy, section: &Section) -> Value {
     let mut value = proxy.read(section);
-    let full = call.flag("full_section").unwrap_or_default();
+    let full = call.flag("full_section");
     if let (Version::V3, true, Proxy::Backend, Some(object)) =
         (api.setup.version, full, proxy, value.as_object_mut())
     {

@@ -22,7 +22,7 @@ fn read(api: &Api, call: &Call) -> Answer {
     let id = call.query("transaction_id");
     let text = match id {
         Some(id) => {
-            let text = format!("transaction does not exist: {id}");
+            let text = format!("transaction does not exist: transaction file {id} does not exist");
             api.transaction_text(id).ok_or_else(|| Refusal::new(400, text))?
         }
         None => file(api)?,
@@ -43,8 +43,8 @@ fn read(api: &Api, call: &Call) -> Answer {
 fn write(api: &Api, call: &Call) -> Answer {
     let text = text_of(call)?;
     let version = call.version()?.filter(|version| *version != 0);
-    let (skip_version, only_validate) = (call.flag("skip_version")?, call.flag("only_validate")?);
-    let (skip_reload, force_reload) = (call.flag("skip_reload")?, call.flag("force_reload")?);
+    let (skip_version, only_validate) = (call.flag("skip_version"), call.flag("only_validate"));
+    let (skip_reload, force_reload) = (call.flag("skip_reload"), call.flag("force_reload"));
     if !text.contains('\n') {
         return Err(Refusal::new(400, "invalid configuration: no newline character found"));
     }

@@ -58,7 +58,7 @@ fn change(api: &Api, call: &Call) -> Answer {
     let body = call.json()?;
     let word = |field: &str| body.get(field).and_then(Value::as_str).unwrap_or_default();
     for (field, known) in
-        [("admin_state", ["maint", "ready", "drain"]), ("operational_state", ["up", "down", "stopping"])]
+        [("admin_state", ["ready", "maint", "drain"]), ("operational_state", ["up", "down", "stopping"])]
     {
         if !word(field).is_empty() && !known.contains(&word(field)) {
             let known = known.join(" ");
@@ -88,7 +88,8 @@ fn change(api: &Api, call: &Call) -> Answer {
 fn add(api: &Api, call: &Call) -> Answer {
     let backend = backend(call)?;
     let server = ServerLine::from_body(&call.json()?, api.setup.version)?;
-    let command = format!("add server {backend}/{} {}", server.name(), server.runtime_attributes());
+    let command =
+        format!("add server {backend}/{} {}", server.name(), server.runtime_attributes(api.setup.version));
     match api.runtime.execute(&command) {
         Ok(()) => Ok(Reply::json(201, &Value::Object(server.0))),
         Err(why) if why.contains("No such backend") => Err(Refusal::new(404, why)),
@@ -113,15 +114,17 @@ fn remove(api: &Api, call: &Call) -> Answer {
 fn map(api: &Api, call: &Call) -> Result<String, Refusal> {
     let name = call.args.get("parent").map(String::as_str).or_else(|| call.query("map"));
     let name = name.ok_or_else(|| Refusal::schema(602, "map in query is required"))?;
-    let path = api.setup.storage.join("maps").join(name);
-    if name.contains('/') || !path.exists() {
+    if name.contains(['/', ';', ' ']) {
         return Err(Refusal::new(404, format!("map {name} not found")));
     }
-    Ok(path.display().to_string())
+    Ok(api.setup.storage.join("maps").join(name).display().to_string())
 }
 
 fn entries(api: &Api, path: &str) -> Result<Vec<Value>, Refusal> {
-    let text = api.runtime.ask(&format!("show map {path}")).map_err(|why| Refusal::new(404, why))?;
+    let text = api
+        .runtime
+        .ask(&format!("show map {path}"))
+        .map_err(|why| Refusal::new(404, format!("{why} not found")))?;
     let rows = text.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         let (id, key, value) = (words.next()?, words.next()?, words.next()?);
@@ -181,7 +184,7 @@ fn remove_entry(api: &Api, call: &Call) -> Answer {
 
 /// With `force_sync` the live entries are written to the map's file, whatever they were read as.
 fn sync(api: &Api, call: &Call, path: &str) -> Result<(), Refusal> {
-    if !call.flag("force_sync")? {
+    if !call.flag("force_sync") {
         return Ok(());
     }
     let mut text = String::new();

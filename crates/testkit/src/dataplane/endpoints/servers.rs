@@ -75,7 +75,11 @@ fn place(call: &Call) -> Result<(Named, &str, &str), Refusal> {
 }
 
 fn missing(named: Named, name: &str, kind: &str, parent: &str) -> Refusal {
-    Refusal::missing(&format!("{} {name} does not exist in {parent} {kind}", named.keyword()))
+    let title = match named {
+        Named::Server => "server",
+        Named::Bind => "Bind",
+    };
+    Refusal::missing(&format!("{title} {name} does not exist in {parent} {kind}"))
 }
 
 fn list(api: &Api, call: &Call) -> Answer {
@@ -134,13 +138,14 @@ fn added_live(
     backend: &str,
 ) -> Result<bool, Refusal> {
     let Object::Server(server) = object else { return Ok(false) };
-    if api.setup.version == Version::V2 || *written != Written::File || call.flag("force_reload")? {
+    if api.setup.version == Version::V2 || *written != Written::File || call.flag("force_reload") {
         return Ok(false);
     }
     if api.read(call, |config| config.has_default_server(backend))? {
         return Ok(false);
     }
-    let command = format!("add server {backend}/{} {}", server.name(), server.runtime_attributes());
+    let command =
+        format!("add server {backend}/{} {}", server.name(), server.runtime_attributes(api.setup.version));
     Ok(api.runtime.execute(&command).is_ok())
 }
 

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serde_json::{Value, json};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 
 use super::route;
@@ -46,7 +48,8 @@ fn path(api: &Api, call: &Call) -> Result<PathBuf, Refusal> {
     let name = call.arg("name");
     let path = folder(api, kind(call)).join(name);
     if name.contains('/') || !path.is_file() {
-        return Err(Refusal::new(404, format!("file {name} doesn't exist in dir: not found")));
+        let folder = folder(api, kind(call)).display().to_string();
+        return Err(Refusal::missing(&format!("file {name} doesn't exist in dir: {folder}")));
     }
     Ok(path)
 }
@@ -117,10 +120,10 @@ fn replace(api: &Api, call: &Call) -> Answer {
     };
     let reply =
         |status| object.as_ref().map_or_else(|| Reply::empty(status), |value| Reply::json(status, value));
-    if call.flag("skip_reload")? || (object.is_some() && api.setup.version == Version::V3 && unused()) {
+    if call.flag("skip_reload") || (object.is_some() && api.setup.version == Version::V3 && unused()) {
         return Ok(reply(if object.is_some() { 200 } else { 204 }));
     }
-    if call.flag("force_reload")? {
+    if call.flag("force_reload") {
         api.reloads.force(api.injected_reload_failure()).map_err(|why| Refusal::new(400, why))?;
         return Ok(reply(if object.is_some() { 200 } else { 204 }));
     }
@@ -141,7 +144,7 @@ fn delete(api: &Api, call: &Call) -> Answer {
         return Err(Refusal::new(409, text));
     }
     fs::remove_file(&path).map_err(|error| io_error(&error))?;
-    if kind(call) == Kind::Map || call.flag("skip_reload")? {
+    if kind(call) == Kind::Map || call.flag("skip_reload") {
         return Ok(Reply::empty(204));
     }
     Ok(Reply::empty(202).with("Reload-ID", api.reloads.schedule()))
@@ -159,6 +162,7 @@ fn describe(api: &Api, path: &std::path::Path) -> Result<Value, Refusal> {
     {
         object.extend(more);
         object.insert("description".to_owned(), json!("managed SSL file"));
+        object.retain(|_, value| !value.is_null());
         if api.setup.version == Version::V2 {
             object.remove("serial");
             object.remove("subject");
@@ -187,8 +191,22 @@ fn certificate(pem: &[u8]) -> Result<Value, Refusal> {
     };
     Ok(json!({
         "issuers": name(parsed.issuer()), "subject": name(parsed.subject()), "serial": parsed.raw_serial_as_string(),
-        "not_before": time(parsed.validity().not_before), "not_after": time(parsed.validity().not_after),
+        "domains": domains(&parsed), "not_before": time(parsed.validity().not_before), "not_after": time(parsed.validity().not_after),
     }))
+}
+
+/// The alternative names; `null` when there is none.
+fn domains(parsed: &X509Certificate<'_>) -> Value {
+    let names = parsed.subject_alternative_name().ok().flatten().map(|names| &names.value.general_names);
+    let names: Vec<&str> = names
+        .into_iter()
+        .flatten()
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some(*name),
+            _ => None,
+        })
+        .collect();
+    if names.is_empty() { Value::Null } else { json!(names.join(",")) }
 }
 
 /// The part `file_upload` of a multipart body (RFC 7578): its file name and its content.

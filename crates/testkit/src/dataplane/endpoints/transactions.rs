@@ -1,6 +1,7 @@
 //! Opening, listing, committing and deleting transactions.
 
 use super::route;
+use crate::dataplane::Version;
 use crate::dataplane::exchange::{Answer, Call, Refusal, Reply};
 use crate::dataplane::routes::Route;
 use crate::dataplane::state::Api;
@@ -14,8 +15,12 @@ pub(super) fn routes(routes: &mut Vec<Route>) {
 
 fn list(api: &Api, call: &Call) -> Answer {
     let status = call.query("status");
-    if status.is_some_and(|status| !matches!(status, "in_progress" | "failed" | "outdated")) {
-        let text = "status in query should be one of [failed outdated in_progress]";
+    let known: &[&str] = match api.setup.version {
+        Version::V2 => &["failed", "in_progress"],
+        Version::V3 => &["failed", "outdated", "in_progress"],
+    };
+    if status.is_some_and(|status| !known.contains(&status)) {
+        let text = format!("status in query should be one of [{}]", known.join(" "));
         return Err(Refusal::schema(606, text));
     }
     Ok(Reply::json(200, &api.transactions(status)))
@@ -35,7 +40,7 @@ fn get(api: &Api, call: &Call) -> Answer {
 
 /// Reloads always, also when nothing was changed.
 fn commit(api: &Api, call: &Call) -> Answer {
-    let force = call.flag("force_reload")?;
+    let force = call.flag("force_reload");
     let object = api.commit(call.arg("id"))?;
     if force {
         api.reloads.force(api.injected_reload_failure()).map_err(|why| Refusal::new(400, why))?;

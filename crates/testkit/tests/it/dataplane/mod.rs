@@ -3,6 +3,8 @@
 
 mod client;
 mod faults;
+mod file;
+mod objects;
 mod replay;
 mod stage;
 mod truths;

@@ -5,17 +5,17 @@ use std::time::Duration;
 use roster_testkit::{DataplaneVersion, Poll, wait_until_or_fail};
 use serde_json::{Value, json};
 
-use super::{CONFIG, Rig};
+use super::{Answer, Rig};
 use crate::CAP;
 
-fn on_both(test: impl Fn(Rig)) {
+pub(super) fn on_both(test: impl Fn(Rig)) {
     for version in [DataplaneVersion::V2, DataplaneVersion::V3] {
         eprintln!("on {}", version.word());
         test(Rig::start(version));
     }
 }
 
-fn s1(rig: &Rig, more: Value) -> Value {
+pub(super) fn s1(rig: &Rig, more: Value) -> Value {
     let port = rig.servers.first().map(|server| server.addr().port());
     let mut body =
         json!({ "name": "s1", "address": "127.0.0.1", "port": port, "check": "enabled", "inter": 500 });
@@ -25,12 +25,12 @@ fn s1(rig: &Rig, more: Value) -> Value {
     body
 }
 
-fn put_s1(rig: &Rig, more: Value) -> super::Answer {
+pub(super) fn put_s1(rig: &Rig, more: Value) -> Answer {
     let version = rig.version().to_string();
     rig.server_request("PUT", "app", "s1").query("version", &version).json(&s1(rig, more)).send()
 }
 
-fn until_reloaded(rig: &Rig, id: &str) -> Value {
+pub(super) fn until_reloaded(rig: &Rig, id: &str) -> Value {
     wait_until_or_fail(CAP, "the end of the reload", || {
         let state = rig.get(&format!("~/reloads/{id}")).json();
         Poll::when(state, |state| state.get("status") != Some(&json!("in_progress")))
@@ -261,65 +261,6 @@ fn changes_within_one_tick_share_a_reload() {
 }
 
 #[test]
-fn a_hand_edit_raises_the_version_and_a_client_of_the_old_one_loses() {
-    on_both(|rig| {
-        put_s1(&rig, json!({ "weight": 9 })).expect(200);
-        let text = rig.file().replace("weight 9", "weight 8");
-        rig.api.edit_by_hand(&rig.haproxy.config_path(), &text).unwrap();
-        wait_until_or_fail(CAP, "the edit to be seen", || Poll::when(rig.version(), |version| *version == 3));
-        let read = rig.servers_path("s1").send();
-        assert_eq!(read.data().get("weight"), Some(&json!(8)));
-        let stale =
-            rig.server_request("PUT", "app", "s1").query("version", "2").json(&s1(&rig, json!({}))).send();
-        stale.expect(409);
-    });
-}
-
-#[test]
-fn open_transactions_survive_a_restart_of_the_api_and_reload_ids_do_not() {
-    on_both(|mut rig| {
-        put_s1(&rig, json!({ "weight": 9, "cookie": "a" })).expect(202);
-        let opened = rig.request("POST", "~/transactions").query("version", "2").send().expect(201);
-        let id = opened.json().get("id").and_then(Value::as_str).unwrap().to_owned();
-        rig.api.restart().unwrap();
-        let found = rig.get(&format!("~/transactions/{id}")).expect(200).json();
-        assert_eq!(found.get("status"), Some(&json!("in_progress")));
-        rig.request("PUT", &format!("~/transactions/{id}")).send().expect(202);
-        assert_eq!(rig.version(), 3);
-    });
-}
-
-#[test]
-fn the_written_file_is_sorted_and_its_foreign_comments_stay() {
-    on_both(|rig| {
-        rig.request("POST", "~/configuration/raw")
-            .query("version", "1")
-            .query("skip_reload", "true")
-            .text(&rig.file())
-            .send()
-            .expect(201);
-        let text = rig.file();
-        let order: Vec<usize> = [
-            "# Managed by hand",
-            "\nglobal\n",
-            "\ndefaults unnamed_defaults_1\n",
-            "\nuserlist ",
-            "\nfrontend fe\n",
-            "\nbackend app\n",
-        ]
-        .iter()
-        .map(|part| text.find(part).unwrap_or(usize::MAX))
-        .collect();
-        assert!(order.is_sorted() && !order.contains(&usize::MAX), "{order:?} in {text}");
-        assert!(
-            CONFIG.contains("  # comment in fe") && text.contains("  # comment in fe\n  acl is_api"),
-            "{text}"
-        );
-        assert!(text.contains("check inter 500 # note on s2\n"), "{text}");
-    });
-}
-
-#[test]
 fn haproxy_says_who_it_is_through_both_apis() {
     on_both(|rig| {
         let info = rig.get("~/runtime/info").expect(200).json();
@@ -335,34 +276,10 @@ trait Stats {
     fn query_stats(&self) -> Value;
 }
 
-impl Stats for super::Answer {
+impl Stats for Answer {
     fn query_stats(&self) -> Value {
         let value = self.json();
         value.get(0).cloned().unwrap_or(value)
-    }
-}
-
-#[test]
-fn a_reload_that_fails_puts_the_old_file_back_but_not_the_memory() {
-    for version in [DataplaneVersion::V2, DataplaneVersion::V3] {
-        let failing = |builder: roster_testkit::DataplaneBuilder, _: &_| {
-            let script = ["sh", "-c", "echo boom >&2; exit 3"].map(str::to_owned).to_vec();
-            builder.reload(roster_testkit::ReloadWay::Command(script)).stand_in_only()
-        };
-        let mut rig = Rig::start_with(version, failing);
-        rig.take_over_the_file();
-        put_s1(&rig, json!({ "weight": 88 })).expect(200);
-        let answer = put_s1(&rig, json!({ "weight": 88, "cookie": "q" })).expect(202);
-        let id = answer.header("Reload-ID").unwrap().to_owned();
-        let state = until_reloaded(&rig, &id);
-        assert_eq!(state.get("status"), Some(&json!("failed")));
-        assert_eq!(state.get("response"), Some(&json!("boom\n")));
-        assert!(rig.file().contains("weight 10"), "{}", rig.file());
-        assert_eq!(rig.version(), 4);
-        let memory = rig.servers_path("s1").send().data();
-        assert_eq!(memory.get("weight"), Some(&json!(88)));
-        assert_eq!(memory.get("cookie"), Some(&json!("q")));
-        assert_eq!(rig.haproxy.server("app", "s1").unwrap().uweight, 88);
     }
 }
 
