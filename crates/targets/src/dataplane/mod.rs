@@ -2,7 +2,9 @@
 
 pub mod client;
 mod observe;
+mod sift;
 mod target;
+mod weights;
 mod write;
 
 pub use target::{DataplaneError, DataplaneTarget, Way};

@@ -1,7 +1,7 @@
 //! What HAProxy holds, put together from what its file says and what the API shows of the running process.
 //!
 //! The process has the word on addresses and states. Weights and checks are not shown: there the file stands for it, which
-//! is true as long as nobody but the API changes them.
+//! is true as long as nobody but the API changes them; for servers without a line, what they were told last.
 
 use std::collections::BTreeMap;
 
@@ -24,12 +24,18 @@ pub(super) fn backend(
     shown: &[RuntimeServer],
     version: Version,
     adds: bool,
+    told: impl Fn(&ServerName) -> Option<Weight>,
 ) -> ObservedBackend {
     let by_name: BTreeMap<&str, &ServerView<'_>> =
         view.servers.iter().map(|server| (server.name.as_ref(), server)).collect();
     let servers = shown.iter().enumerate().filter_map(|(place, server)| {
         let name = ServerName::new(&server.name).ok()?;
-        Some((name, observed(server, by_name.get(server.name.as_str()).copied(), place)?))
+        let line = by_name.get(server.name.as_str()).copied();
+        let mut observed = observed(server, line, place)?;
+        if line.is_none() {
+            observed.weight = told(&name).unwrap_or(observed.weight);
+        }
+        Some((name, observed))
     });
     let dynamic = view.algorithm.is_dynamic();
     let grows = adds && dynamic && !view.default_server;

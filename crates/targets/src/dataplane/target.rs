@@ -11,20 +11,25 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use roster_core::applied::ProcessId;
 use roster_core::dataplane::FileView;
-use roster_core::haproxy::Version;
 use roster_core::haproxy::known::OLDEST;
-use roster_core::name::BackendName;
+use roster_core::haproxy::{ServerPath, Version};
+use roster_core::name::{BackendName, ServerName};
 use roster_core::observed::Observed;
 use roster_core::plan::Operation;
 use thiserror::Error;
 
 use super::client::{ApiVersion, Client, ClientError, ProcessInfo, RawConfig, RuntimeServer, Why};
 use super::observe;
-use super::write::{Wrote, write};
+use super::weights::Weights;
+use super::write::{Pass, Wrote};
 use crate::{Look, Reading, Receipt, Target};
 
 /// How many backends are asked for at once.
 const AT_ONCE: usize = 4;
+
+/// How often, and how long after one another, the API is asked for the process that took over.
+const FOLLOW: u32 = 250;
+const PAUSE: Duration = Duration::from_millis(40);
 
 /// How changes reach HAProxy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,6 +54,7 @@ struct Known {
     observed: Observed,
     process: Option<(ProcessId, Duration)>,
     version: Version,
+    weights: Weights,
 }
 
 /// Why such a target could not be read or written.
@@ -67,8 +73,19 @@ pub enum DataplaneError {
         at: String,
         /// The first backend that is not shown.
         backend: BackendName,
-        /// How many servers it has in the file.
+        /// How many servers it has in the file at least.
         count: usize,
+    },
+    /// No other process serves after a reload.
+    #[error(
+        "{at}: the API says that HAProxy was reloaded, but {after:?} later no other process serves; check the API's \
+         `reload_cmd` and look at HAProxy's log"
+    )]
+    SameProcess {
+        /// Which API.
+        at: String,
+        /// How long was waited.
+        after: Duration,
     },
     /// Another process serves than the one that was read.
     #[error("{at}: HAProxy was restarted or reloaded meanwhile; it is read anew")]
@@ -83,8 +100,10 @@ impl DataplaneError {
     pub fn is_takeover(&self) -> bool {
         match self {
             Self::OtherProcess { .. } => true,
-            Self::Api(error) => matches!(error.why, Why::StaleVersion { .. } | Why::TransactionDead { .. }),
-            Self::Blind { .. } => false,
+            Self::Api(ClientError { why, .. }) => {
+                matches!(why, Why::StaleVersion { .. } | Why::TransactionDead { .. } | Why::Unsettled { .. })
+            }
+            Self::Blind { .. } | Self::SameProcess { .. } => false,
         }
     }
 
@@ -126,6 +145,31 @@ impl DataplaneTarget {
         }
     }
 
+    /// The file, once the process has the weights that it says: after a write that failed half-way that is to be told again.
+    async fn without_doubt(&self, raw: RawConfig, version: Version) -> Result<RawConfig, DataplaneError> {
+        let confirmation = self.known().weights.confirmation(&raw.text, version);
+        let raw = match confirmation {
+            None => raw,
+            Some(live) => {
+                let header = live.header().unwrap_or_default();
+                self.client.write_live(live.text().to_owned(), raw.version, &header).await?.config
+            }
+        };
+        self.known().weights.confirmed();
+        Ok(raw)
+    }
+
+    /// The API answers once it told HAProxy to reload: until the next process serves, the former one shows itself.
+    async fn until_another_serves(&self, before: ProcessId) -> Result<(), DataplaneError> {
+        for _ in 0..FOLLOW {
+            match self.process().await {
+                Ok((process, _)) if process != before => return Ok(()),
+                _ => tokio::time::sleep(PAUSE).await,
+            }
+        }
+        Err(DataplaneError::SameProcess { at: self.at(), after: PAUSE * FOLLOW })
+    }
+
     /// Whether the API adds servers while HAProxy runs: from version 3 on.
     async fn adds(&self, version: Version) -> Result<bool, DataplaneError> {
         let is_new = self.way == Way::Live && version >= OLDEST;
@@ -135,6 +179,7 @@ impl DataplaneTarget {
     /// The file's backends as they run, and those that are not there.
     async fn read(&self, raw: &RawConfig, version: Version, look: &Look) -> Result<Observed, DataplaneError> {
         let file = FileView::read(&raw.text);
+        let weights = self.known().weights.told();
         let adds = self.adds(version).await?;
         let in_file = |backend: &&BackendName| file.backend(backend.as_str()).is_some();
         let (there, missing): (Vec<_>, Vec<_>) = look.backends.iter().partition(in_file);
@@ -152,12 +197,19 @@ impl DataplaneTarget {
         for (backend, shown) in running {
             let Some(view) = file.backend(backend.as_str()) else { continue };
             match shown {
-                Some(shown) if shown.is_empty() && !view.servers.is_empty() => {
-                    let count = view.servers.len();
+                Some(shown)
+                    if shown.is_empty() && !(view.servers.is_empty() && view.templates.is_empty()) =>
+                {
+                    let count = view.servers.len() + view.templates.len();
                     return Err(DataplaneError::Blind { at: self.at(), backend, count });
                 }
                 Some(shown) => {
-                    observed.backends.insert(backend, observe::backend(view, &shown, version, adds));
+                    let told = |server: &ServerName| {
+                        let (backend, server) = (backend.clone(), server.clone());
+                        weights.get(&ServerPath { backend, server }).copied()
+                    };
+                    let seen = observe::backend(view, &shown, version, adds, told);
+                    observed.backends.insert(backend, seen);
                 }
                 // The file is ahead of the process: a reload brings it.
                 None => _ = observed.missing.insert(backend),
@@ -169,7 +221,13 @@ impl DataplaneTarget {
 
 impl Default for Known {
     fn default() -> Self {
-        Self { raw: None, observed: Observed::default(), process: None, version: Version::OLDEST }
+        Self {
+            raw: None,
+            observed: Observed::default(),
+            process: None,
+            version: Version::OLDEST,
+            weights: Weights::default(),
+        }
     }
 }
 
@@ -184,6 +242,7 @@ impl Known {
             _ => ProcessId { pid: info.pid, started: None },
         };
         self.process = Some((id, info.uptime));
+        self.weights.of(id);
         id
     }
 }
@@ -193,7 +252,7 @@ impl Target for DataplaneTarget {
 
     async fn observe(&self, look: &Look) -> Result<Reading, DataplaneError> {
         let (process, version) = self.process().await?;
-        let raw = self.client.raw().await?;
+        let raw = self.without_doubt(self.client.raw().await?, version).await?;
         let observed = self.read(&raw, version, look).await?;
         let mut known = self.known();
         known.version = version;
@@ -221,8 +280,25 @@ impl Target for DataplaneTarget {
         let Some(raw) = raw.filter(|_| serving == Some(process)) else {
             return Err(DataplaneError::OtherProcess { at: self.at() });
         };
-        let wrote = write(&self.client, self.way, &raw, &observed, version, operations).await?;
-        let Wrote { commands, refused, left } = wrote;
+        let pass = Pass { client: &self.client, way: self.way, raw: &raw, observed: &observed, version };
+        let Wrote { commands, refused, left, reloaded } = match pass.write(operations).await {
+            Ok(wrote) => wrote,
+            Err(error) => {
+                if self.way == Way::Live && error.may_be_done() {
+                    self.known().weights.doubt(operations);
+                }
+                return Err(error.into());
+            }
+        };
+        if reloaded {
+            self.until_another_serves(process).await?;
+        } else {
+            let is_done =
+                |place: &usize| !left.contains(place) && refused.iter().all(|one| one.operation != *place);
+            let done = operations.iter().enumerate().filter(|(place, _)| is_done(place));
+            let file = FileView::read(&raw.text);
+            self.known().weights.of(process).done(&file, done.map(|(_, operation)| operation));
+        }
         Ok(Receipt { commands, took: started.elapsed(), refused, left })
     }
 

@@ -13,6 +13,7 @@ use roster_core::plan::{Change, Operation};
 use roster_core::weight::Weight;
 
 use super::client::{ApiVersion, Client, ClientError, ConfigVersion, RawConfig, Server, Transaction, Write};
+use super::sift::{pick, sift};
 use super::target::Way;
 use crate::Refused;
 
@@ -22,6 +23,22 @@ pub(super) struct Wrote {
     pub commands: usize,
     pub refused: Vec<Refused>,
     pub left: BTreeSet<usize>,
+    /// Whether another process is about to serve.
+    pub reloaded: bool,
+}
+
+/// What a pass writes to, as it was read.
+#[derive(Clone, Copy)]
+pub(super) struct Pass<'a> {
+    pub client: &'a Client,
+    pub way: Way,
+    pub raw: &'a RawConfig,
+    pub observed: &'a Observed,
+    pub version: Version,
+}
+
+fn refused(operation: usize, why: String) -> Refused {
+    Refused { operation, refusal: Refusal::NotTried(why) }
 }
 
 /// The call that operations come to, for one who wants to see it.
@@ -36,81 +53,120 @@ pub(super) fn lines(operation: &Operation) -> Vec<String> {
     }]
 }
 
-/// Carries the operations out, in as few writes as possible.
-pub(super) async fn write(
-    client: &Client,
-    way: Way,
-    raw: &RawConfig,
-    observed: &Observed,
-    version: Version,
-    operations: &[Operation],
-) -> Result<Wrote, ClientError> {
-    let process = process(observed);
-    let by_restart = way == Way::Transaction;
-    let context = PassContext {
-        version,
-        process: &process,
-        edits: &[],
-        posts: if way == Way::Live && client.api().await? == ApiVersion::V3 {
-            Posts::Unchecked
-        } else {
-            Posts::No
-        },
-        ready_with_address: by_restart || PassContext::settles(version),
-    };
-    let PassWrite { write, posts, left, .. } = plan(&raw.text, operations, &context);
-    let (mut wrote, mut at) = (Wrote::default(), raw.version);
-    for left in left {
-        wrote.leave(left);
+impl Pass<'_> {
+    /// Carries the operations out, in as few writes as possible.
+    pub(super) async fn write(&self, operations: &[Operation]) -> Result<Wrote, ClientError> {
+        let process = process(self.observed);
+        let by_restart = self.way == Way::Transaction;
+        let context = PassContext {
+            version: self.version,
+            process: &process,
+            edits: &[],
+            posts: self.posts().await?,
+            ready_with_address: by_restart || PassContext::settles(self.version),
+        };
+        let sifted = sift(&self.raw.text, operations, &context, by_restart);
+        let good = pick(operations, &sifted.good);
+        let mut wrote = self.write_all(&good, &context).await?;
+        wrote.place(&sifted.good);
+        let bad = sifted.bad.into_iter().map(|(operation, why)| refused(operation, why));
+        wrote.refused.extend(bad);
+        Ok(wrote)
     }
-    match (write, way) {
-        (None, _) => {}
-        (Some(planned), Way::Transaction) => {
-            wrote.commands = transact(client, raw, planned.text(), operations).await?;
-        }
-        (Some(Planned::Live(live)), Way::Live) => {
-            wrote.commands = live.actions().len();
-            at = send(client, raw, &live).await?;
-        }
-        (Some(Planned::Reload(reload)), Way::Live) => {
-            if let Some(first) = half(&reload, operations.len()) {
-                // What is too much for one call comes in several; the rest is found undone by the next look.
-                let (now, _) = operations.split_at(first);
-                let mut part = Box::pin(write_part(client, raw, observed, version, now)).await?;
-                part.left.extend(first..operations.len());
-                return Ok(part);
-            }
-            wrote.refuse_all(&reload, operations.len());
-        }
-    }
-    for post in posts {
-        at = add(client, &post, version, at).await?;
-        wrote.commands += 1;
-    }
-    Ok(wrote)
-}
 
-async fn write_part(
-    client: &Client,
-    raw: &RawConfig,
-    observed: &Observed,
-    version: Version,
-    operations: &[Operation],
-) -> Result<Wrote, ClientError> {
-    write(client, Way::Live, raw, observed, version, operations).await
+    /// Whether servers can be added live.
+    async fn posts(&self) -> Result<Posts, ClientError> {
+        let adds = self.way == Way::Live && self.client.api().await? == ApiVersion::V3;
+        Ok(if adds { Posts::Unchecked } else { Posts::No })
+    }
+
+    async fn write_all(
+        &self,
+        operations: &[Operation],
+        context: &PassContext<'_>,
+    ) -> Result<Wrote, ClientError> {
+        let PassWrite { write, posts, left, .. } = plan(&self.raw.text, operations, context);
+        let (mut wrote, mut at) = (Wrote::default(), self.raw.version);
+        for left in left {
+            wrote.leave(left);
+        }
+        match (write, self.way) {
+            (None, _) => {}
+            (Some(planned), Way::Transaction) => {
+                self.transact(planned.text(), operations, &mut wrote).await?;
+            }
+            (Some(Planned::Live(live)), Way::Live) => {
+                wrote.commands = live.actions().len();
+                at = self.send(&live).await?;
+            }
+            (Some(Planned::Reload(reload)), Way::Live) => {
+                if let Some(first) = half(&reload, operations.len()) {
+                    // What is too much for one call comes in several; the rest is found undone by the next look.
+                    let (now, _) = operations.split_at(first);
+                    let mut part = Box::pin(self.write_all(now, context)).await?;
+                    part.left.extend(first..operations.len());
+                    return Ok(part);
+                }
+                wrote.refuse_all(&reload, operations.len());
+            }
+        }
+        for post in posts {
+            at = add(self.client, &post, self.version, at).await?;
+            wrote.commands += 1;
+        }
+        Ok(wrote)
+    }
+
+    /// Answers the version that it made.
+    async fn send(&self, live: &LiveWrite) -> Result<ConfigVersion, ClientError> {
+        let header = live.header().unwrap_or_default();
+        let written = self.client.write_live(live.text().to_owned(), self.raw.version, &header).await?;
+        Ok(written.config.version)
+    }
+
+    /// Writes the servers one by one within a transaction, and has HAProxy reloaded: also where the file says already what
+    /// is wanted, and only the process does not.
+    async fn transact(
+        &self,
+        text: &str,
+        operations: &[Operation],
+        wrote: &mut Wrote,
+    ) -> Result<(), ClientError> {
+        let file = FileView::read(&self.raw.text);
+        let has_line = |of: &Operation| {
+            file.backend(of.backend.as_str())
+                .is_some_and(|backend| backend.server(of.server.as_str()).is_some())
+        };
+        let lineless = operations.iter().enumerate().filter(|(_, operation)| !has_line(operation));
+        let lineless: Vec<_> =
+            lineless.map(|(place, _)| refused(place, WhyLeft::OfTemplate.to_string())).collect();
+        let are_all = lineless.len() == operations.len();
+        wrote.refused.extend(lineless);
+        if are_all {
+            return Ok(());
+        }
+        let servers = differences(&self.raw.text, text, operations);
+        let transaction = self.client.begin(self.raw.version).await?;
+        match put_all(self.client, &transaction, &servers).await {
+            Ok(()) => {
+                transaction.commit(true).await?;
+                wrote.commands = servers.len();
+                wrote.reloaded = true;
+                Ok(())
+            }
+            Err(error) => {
+                // Whatever cannot be deleted now is deleted before the next one begins.
+                transaction.abandon().await.ok();
+                Err(error)
+            }
+        }
+    }
 }
 
 /// How many operations to try instead, where only their number is in the way.
 fn half(reload: &ReloadWrite, operations: usize) -> Option<usize> {
     let too_many = |reason: &ReloadReason| matches!(reason, ReloadReason::TooManyActions { .. });
     (operations > 1 && reload.reasons().iter().all(too_many)).then_some(operations / 2)
-}
-
-/// Answers the version that it made.
-async fn send(client: &Client, raw: &RawConfig, live: &LiveWrite) -> Result<ConfigVersion, ClientError> {
-    let header = live.header().unwrap_or_default();
-    let written = client.write_live(live.text().to_owned(), raw.version, &header).await?;
-    Ok(written.config.version)
 }
 
 /// Adds a server to the file and to the process, in maintenance. Answers the version that it made.
@@ -130,16 +186,27 @@ impl Wrote {
         let Left { operation, why } = left;
         match why {
             WhyLeft::Waits(_) => _ = self.left.insert(operation),
-            why => self.refused.push(Refused { operation, refusal: Refusal::NotTried(why.to_string()) }),
+            why => self.refused.push(refused(operation, why.to_string())),
         }
     }
 
     fn refuse_all(&mut self, reload: &ReloadWrite, operations: usize) {
         let reasons: Vec<String> = reload.reasons().iter().map(ToString::to_string).collect();
         let why = format!("only a reload brings it: {}", reasons.join("; "));
-        let refused = (0..operations).filter(|place| !self.left.contains(place));
-        self.refused =
-            refused.map(|operation| Refused { operation, refusal: Refusal::NotTried(why.clone()) }).collect();
+        let places = (0..operations).filter(|place| !self.left.contains(place));
+        self.refused = places.map(|operation| refused(operation, why.clone())).collect();
+    }
+
+    /// Puts the places of a choice of operations back to those among all of them.
+    fn place(&mut self, chosen: &[usize]) {
+        let among_all = |place: usize| chosen.get(place).copied();
+        self.left = self.left.iter().copied().filter_map(among_all).collect();
+        self.refused.retain_mut(|one| {
+            among_all(one.operation).is_some_and(|place| {
+                one.operation = place;
+                true
+            })
+        });
     }
 }
 
@@ -176,31 +243,6 @@ fn differences(
         (said(&old, backend, server).as_ref() != Some(&now)).then(|| ((backend.clone(), server.clone()), now))
     });
     differing.collect()
-}
-
-/// Writes the servers one by one within a transaction, and has HAProxy reloaded.
-async fn transact(
-    client: &Client,
-    raw: &RawConfig,
-    text: &str,
-    operations: &[Operation],
-) -> Result<usize, ClientError> {
-    let servers = differences(&raw.text, text, operations);
-    if servers.is_empty() {
-        return Ok(0);
-    }
-    let transaction = client.begin(raw.version).await?;
-    match put_all(client, &transaction, &servers).await {
-        Ok(()) => {
-            transaction.commit(true).await?;
-            Ok(servers.len())
-        }
-        Err(error) => {
-            // Whatever cannot be deleted now is deleted before the next one begins.
-            transaction.abandon().await.ok();
-            Err(error)
-        }
-    }
 }
 
 async fn put_all(

@@ -5,6 +5,7 @@ mod faults;
 mod recorded;
 mod scripted;
 mod secrets;
+mod target;
 mod tls;
 
 use std::time::Duration;
