@@ -21,15 +21,15 @@ use jiff::Timestamp;
 use roster_config::native::DataplaneReach;
 use roster_core::agenda::Agenda;
 use roster_core::applied::ProcessId;
-use roster_core::dataplane::Conflict;
+use roster_core::dataplane::{Conflict, Strategy};
 use roster_core::exposure::Layout;
 use roster_core::haproxy::Version;
 use roster_core::layout::Lines;
 use roster_core::name::{BackendName, TargetName};
-use roster_targets::dataplane::client::{Client, ConfigVersion, RawConfig};
+use roster_targets::dataplane::client::{Client, ClientError, ConfigVersion, RawConfig};
 
 use crate::clock;
-use crate::events::{Event, OwnTrouble, Reporter};
+use crate::events::{Event, OwnTrouble, Reporter, chain};
 use crate::own::{Budget, Retry};
 
 /// How long after a change of servers the file follows; a crash before that starts with what was there a moment ago.
@@ -65,6 +65,8 @@ pub(crate) struct ApiFile {
     /// When the API is asked whether somebody else changed the file.
     look_due: Timestamp,
     looks: u32,
+    /// Why the API cannot be read, while it cannot.
+    unread: Option<String>,
     /// The version that serves, once it was asked for.
     serving: Option<Version>,
     /// Whether what was added live has to come by a reload all the same.
@@ -100,15 +102,18 @@ impl ApiFile {
             file_due: None,
             look_due: clock::now(),
             looks: 0,
+            unread: None,
             serving: None,
             grows_by_reload: false,
             waiting: BTreeSet::new(),
         }
     }
 
-    /// Whether servers can be kept: not before it is known whose the backends are.
+    /// Whether servers can be kept: not before it is known whose the backends are. Where that does not matter and HAProxy
+    /// itself can be reached, an API that is down keeps nothing from going on.
     pub(crate) fn is_up(&self) -> bool {
-        self.raw.is_some()
+        let is_beside = self.reach.socket.is_some() && self.reach.strategy == Strategy::UseExisting;
+        self.raw.is_some() || (is_beside && self.looks > 0)
     }
 
     /// Whether a backend is left alone, because it is somebody else's.
@@ -192,6 +197,15 @@ impl ApiFile {
     fn trouble(&self, what: &str) {
         if self.retry.is_news(what) {
             OwnTrouble { target: &self.name, what }.emit(&self.reporter);
+        }
+    }
+
+    /// The API could not be read; it is told once for each reason.
+    fn unreadable(&mut self, error: &ClientError) {
+        let what = chain(error);
+        if self.unread.as_ref() != Some(&what) {
+            OwnTrouble { target: &self.name, what: &what }.emit(&self.reporter);
+            self.unread = Some(what);
         }
     }
 

@@ -54,8 +54,11 @@ impl ApiFile {
         self.looks = self.looks.wrapping_add(1);
         let whole = self.looks.is_multiple_of(WHOLE);
         let is_known = match self.client.version().await {
-            Ok(version) => self.version() == Some(version),
-            Err(error) => return self.trouble(&chain(&error)),
+            Ok(version) => {
+                self.unread = None;
+                self.version() == Some(version)
+            }
+            Err(error) => return self.unreadable(&error),
         };
         if is_known && !whole {
             return;
@@ -78,7 +81,7 @@ impl ApiFile {
                 Some(raw)
             }
             Err(error) => {
-                self.trouble(&chain(&error));
+                self.unreadable(&error);
                 self.failed(now);
                 None
             }
@@ -121,7 +124,7 @@ impl ApiFile {
                 self.serving
             }
             Err(error) => {
-                self.trouble(&chain(&error));
+                self.unreadable(&error);
                 self.failed(now);
                 None
             }

@@ -16,6 +16,7 @@ impl ApiFile {
     /// How it is doing.
     pub(crate) fn status(&self) -> OwnStatus {
         let mut troubles = self.retry.told();
+        troubles.extend(self.unread.clone());
         if self.reach.socket.is_none() {
             troubles.push(UNSEEN.to_owned());
         }
