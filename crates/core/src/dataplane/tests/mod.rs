@@ -1,4 +1,5 @@
 mod edit;
+mod header;
 mod live;
 mod objects;
 mod pass;
