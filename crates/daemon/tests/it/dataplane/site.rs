@@ -4,8 +4,8 @@ use std::fs;
 use std::net::SocketAddr;
 
 use roster_testkit::{
-    DataplaneApi, DataplaneVersion, Haproxy, HaproxyBin, HaproxyVersion, HttpBackend, OrFail, Poll, http_get,
-    wait_until_or_fail,
+    DataplaneApi, DataplaneBuilder, DataplaneVersion, Haproxy, HaproxyBin, HaproxyVersion, HttpBackend,
+    OrFail, Poll, http_get, wait_until_or_fail,
 };
 
 use crate::rig::{CAP, Rig};
@@ -57,28 +57,54 @@ pub(super) struct Site {
     pub(super) keys: String,
     /// What follows the sources and targets.
     pub(super) expose: String,
+    /// The worker at the start.
+    first: u32,
 }
 
 /// Each pair, by the API alone and with the socket too.
 pub(super) fn on_each(test: impl Fn(Site)) {
+    each(Site::start, test);
+}
+
+/// The same, never with the real program.
+pub(super) fn on_each_stand_in(test: impl Fn(Site)) {
+    each(Site::stand_in, test);
+}
+
+fn each(start: fn(DataplaneVersion, HaproxyVersion, bool) -> Site, test: impl Fn(Site)) {
     for (api, haproxy) in PAIRS {
         for socket in [false, true] {
             eprintln!("on {haproxy:?} behind {}, with its socket: {socket}", api.word());
-            test(Site::start(api, haproxy, socket));
+            test(start(api, haproxy, socket));
         }
     }
 }
 
 impl Site {
     pub(super) fn start(version: DataplaneVersion, haproxy: HaproxyVersion, socket: bool) -> Self {
+        Self::start_with(version, haproxy, socket, |builder| builder)
+    }
+
+    /// Never with the real program: for what only the stand-in lets go wrong.
+    pub(super) fn stand_in(version: DataplaneVersion, haproxy: HaproxyVersion, socket: bool) -> Self {
+        Self::start_with(version, haproxy, socket, DataplaneBuilder::stand_in_only)
+    }
+
+    fn start_with(
+        version: DataplaneVersion,
+        haproxy: HaproxyVersion,
+        socket: bool,
+        change: impl FnOnce(DataplaneBuilder) -> DataplaneBuilder,
+    ) -> Self {
         let bin = HaproxyBin::find(haproxy).or_fail();
         let haproxy = Haproxy::builder(&bin).whole_config(CONFIG).master_worker().start().or_fail();
-        let api = DataplaneApi::builder(version).haproxy(&haproxy).start().or_fail();
+        let api = change(DataplaneApi::builder(version).haproxy(&haproxy)).start().or_fail();
         let keys = if socket { format!(", socket: {}", haproxy.socket().display()) } else { String::new() };
         let servers = ["a", "b", "c", "d"].map(|name| HttpBackend::start(name).or_fail()).into();
         let expose =
             "expose: [ { each: fleet, bring_up: registry, drain: { cap: 0s }, guard: off } ]\n".to_owned();
-        let site = Self { rig: Rig::around(haproxy, ""), api, servers, keys, expose };
+        let mut site = Self { rig: Rig::around(haproxy, ""), api, servers, keys, expose, first: 0 };
+        site.first = site.pid();
         site.configure();
         site
     }
@@ -145,6 +171,22 @@ impl Site {
         wait_until_or_fail(CAP, &format!("{line:?} in the file"), || {
             Poll::when(self.text(), |text| text.lines().any(|one| one.trim() == line))
         });
+    }
+
+    /// How often HAProxy was reloaded. The real program counts nothing: there it is whether the process is another one.
+    pub(super) fn reloads(&self) -> u64 {
+        if self.api.is_real() {
+            u64::from(self.pid() != self.first)
+        } else {
+            self.api.counters().reloads_asked
+        }
+    }
+
+    /// What counts the writes of the file, whoever makes them.
+    pub(super) fn version(&self) -> u64 {
+        let text = self.text();
+        let version = text.lines().find_map(|line| line.strip_prefix("# _version=")?.trim().parse().ok());
+        version.unwrap_or_default()
     }
 
     pub(super) fn get(&self) -> Option<String> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use roster_testkit::{DataplaneVersion, Fault, HaproxyVersion, OrFail, wait_until_or_fail};
 
-use super::site::{Site, on_each};
+use super::site::{Site, on_each_stand_in};
 use crate::rig::CAP;
 
 /// Injects a fault, changes what is wanted, and looks that it is told and then made up for.
@@ -25,7 +25,7 @@ fn told_and_repaired(site: &Site, fault: Fault, says: &str) {
 
 fn alone(version: DataplaneVersion) -> Site {
     let haproxy = if version == DataplaneVersion::V2 { HaproxyVersion::V2_6 } else { HaproxyVersion::V3_0 };
-    Site::start(version, haproxy, false)
+    Site::stand_in(version, haproxy, false)
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_wrong_password_is_told_and_not_repeated_in_the_log() {
 
 #[test]
 fn an_api_that_is_down_is_waited_for() {
-    on_each(|site| {
+    on_each_stand_in(|site| {
         let ports = site.ports();
         site.api.refuse().or_fail();
         site.services(&[("web", &ports[..1])]);
@@ -78,7 +78,7 @@ fn an_api_that_is_down_is_waited_for() {
 
 #[test]
 fn a_second_writer_loses_nothing_and_neither_does_roster() {
-    on_each(|site| {
+    on_each_stand_in(|site| {
         let ports = site.ports();
         site.services(&[("web", &ports[..1])]);
         let _daemon = site.rig.run();
@@ -97,7 +97,7 @@ fn a_second_writer_loses_nothing_and_neither_does_roster() {
 
 #[test]
 fn a_file_that_somebody_put_back_is_seen_and_repaired() {
-    on_each(|site| {
+    on_each_stand_in(|site| {
         let ports = site.ports();
         let original = site.text();
         site.services(&[("web", &ports[..2])]);
