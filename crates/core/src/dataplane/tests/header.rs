@@ -80,10 +80,11 @@ proptest! {
             .into_iter()
             .filter_map(|(of, name)| Some((BackendName::new(&of).ok()?, ServerName::new(&name).ok()?)))
             .collect();
-        let file: String = names
+        let backends: Vec<String> = names
             .iter()
             .map(|(of, name)| format!("backend {of}\n  balance roundrobin\n  server {name} 192.0.2.1:80\n"))
             .collect();
+        let file = backends.concat();
         let operations: Vec<Operation> = changes
             .into_iter()
             .filter_map(|(place, change)| {
