@@ -23,7 +23,11 @@ pub(super) fn put(
     let (wanted, _) = backend_text(backend, version);
     let Some((there, section)) = find(view, &backend.name)? else {
         let gap = if text.is_empty() || text.ends_with("\n\n") { "" } else { "\n" };
-        patches.insert(text.len(), format!("{gap}{mark}\n{wanted}"));
+        let added = format!("{gap}{mark}\n{wanted}");
+        if ends_in_condition(text, &added, &backend.name) {
+            return Err(EditError::Conditional(backend.name.to_string()));
+        }
+        patches.insert(text.len(), added);
         return Ok(());
     };
     if there.mark.is_none() || section.kind != SectionKind::Backend {
@@ -42,6 +46,16 @@ pub(super) fn put(
         patches.replace(header.range.end..content_end(section), body);
     }
     Ok(())
+}
+
+/// Whether an `.if` that does not end would take in what is added.
+fn ends_in_condition(text: &str, added: &str, name: &BackendName) -> bool {
+    text.contains(".if") && {
+        let whole = format!("{text}\n{added}");
+        let view = FileView::read(&whole);
+        let section = view.backend(name.as_str()).and_then(|backend| view.sections.get(backend.section));
+        section.is_none_or(|section| section.conditional)
+    }
 }
 
 /// The lines of a backend that say something.

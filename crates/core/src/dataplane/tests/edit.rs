@@ -203,3 +203,13 @@ fn the_checks_of_a_backend_of_ours_ask_what_is_wanted() {
     let back = edited(&none, &with(check));
     assert!(back.contains("expect status 200-399\n    server srv1 "), "{back}");
 }
+
+#[test]
+fn a_backend_is_not_added_behind_a_condition_that_does_not_end() {
+    let added = put("a/b", whole("b1", 1));
+    for text in [".if", "backend a\n.if streq(x,y)\n  server s 10.0.0.1:80\n"] {
+        let refused = apply(text, std::slice::from_ref(&added), V3_0);
+        assert_eq!(refused, Err(EditError::Conditional("b1".to_owned())), "{text}");
+    }
+    assert!(apply("backend a\n.if streq(x,y)\n.endif\n", &[added], V3_0).is_ok());
+}
