@@ -109,7 +109,7 @@ fn backend<'t>(place: usize, section: &SectionView<'t>, mut settings: Settings<'
     for (at, line) in section.inside() {
         match line.word(0) {
             Some("server") => servers.extend(server::read(at, line, &settings.servers)),
-            Some("server-template") => templates.extend(TemplateView::read(line)),
+            Some("server-template") => templates.extend(TemplateView::read(line, &settings.servers)),
             _ => settings.take(line),
         }
     }
@@ -131,8 +131,13 @@ impl<'t> BackendView<'t> {
         self.servers.iter().find(|server| server.name == name)
     }
 
+    /// The `server-template` that makes a server of this name.
+    pub fn template(&self, name: &str) -> Option<&TemplateView<'t>> {
+        self.templates.iter().find(|template| template.makes(name))
+    }
+
     /// Whether a `server-template` makes a server of this name.
     pub fn is_made_of_template(&self, name: &str) -> bool {
-        self.templates.iter().any(|template| template.makes(name))
+        self.template(name).is_some()
     }
 }

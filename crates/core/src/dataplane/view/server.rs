@@ -58,6 +58,12 @@ pub struct TemplateView<'t> {
     pub prefix: Cow<'t, str>,
     /// The numbers.
     pub numbers: RangeInclusive<u32>,
+    /// The weight that they start with.
+    pub start_weight: Weight,
+    /// Whether they start in maintenance, by its line or by `default-server`.
+    pub disabled: bool,
+    /// Whether they are backup servers, by its line or by `default-server`.
+    pub backup: bool,
 }
 
 impl ServerDefaults {
@@ -128,10 +134,18 @@ impl ServerView<'_> {
 
 impl<'t> TemplateView<'t> {
     /// `server-template PREFIX 5` or `PREFIX 1-5`.
-    pub(super) fn read(line: &Line<'t>) -> Option<Self> {
+    pub(super) fn read(line: &Line<'t>, defaults: &ServerDefaults) -> Option<Self> {
+        let mut own = *defaults;
+        own.take_keywords(&line.words, &keywords::cut(&line.words, 4));
         let (prefix, numbers) = (line.words.get(1)?.text.clone()?, line.word(2)?);
         let (from, to) = numbers.split_once('-').unwrap_or(("1", numbers));
-        Some(Self { prefix, numbers: from.parse().ok()?..=to.parse().ok()? })
+        Some(Self {
+            prefix,
+            numbers: from.parse().ok()?..=to.parse().ok()?,
+            start_weight: own.weight.unwrap_or(Weight::ONE),
+            disabled: own.disabled,
+            backup: own.backup,
+        })
     }
 
     /// Whether it makes a server of this name.
