@@ -1,6 +1,7 @@
 //! HAProxy through its Data Plane API, as HAProxy Technologies ships it: version 2 (2.9) and version 3 (3.x).
 
 pub mod client;
+mod known;
 mod observe;
 mod sift;
 mod target;

@@ -30,12 +30,9 @@ pub(super) fn backend(
         view.servers.iter().map(|server| (server.name.as_ref(), server)).collect();
     let servers = shown.iter().enumerate().filter_map(|(place, server)| {
         let name = ServerName::new(&server.name).ok()?;
-        let line = by_name.get(server.name.as_str()).copied();
-        let mut observed = observed(server, line, place)?;
-        if line.is_none() {
-            observed.weight = told(&name).unwrap_or(observed.weight);
-        }
-        Some((name, observed))
+        let said = Said::of(by_name.get(server.name.as_str()).copied(), view, &server.name);
+        let weight = said.weight.filter(|_| said.has_line).or_else(|| told(&name)).or(said.weight);
+        Some((name, observed(server, &said, weight.unwrap_or(Weight::ONE), place)?))
     });
     let dynamic = view.algorithm.is_dynamic();
     let grows = adds && dynamic && !view.default_server;
@@ -43,11 +40,42 @@ pub(super) fn backend(
     ObservedBackend { limits, servers: servers.collect() }
 }
 
-fn observed(server: &RuntimeServer, line: Option<&ServerView<'_>>, place: usize) -> Option<ObservedServer> {
+/// What the file says of a server.
+#[derive(Clone, Copy, Debug, Default)]
+struct Said {
+    has_line: bool,
+    id: Option<ServerId>,
+    weight: Option<Weight>,
+    disabled: bool,
+    backup: bool,
+}
+
+impl Said {
+    fn of(line: Option<&ServerView<'_>>, backend: &BackendView<'_>, name: &str) -> Self {
+        if let Some(line) = line {
+            return Self {
+                has_line: true,
+                id: line.id,
+                weight: Some(line.start_weight()),
+                disabled: line.disabled,
+                backup: line.backup,
+            };
+        }
+        let template = backend.template(name);
+        template.map_or_else(Self::default, |template| Self {
+            weight: Some(template.start_weight),
+            disabled: template.disabled,
+            backup: template.backup,
+            ..Self::default()
+        })
+    }
+}
+
+fn observed(server: &RuntimeServer, said: &Said, weight: Weight, place: usize) -> Option<ObservedServer> {
     let number = u32::try_from(place).ok()?.checked_add(1)?;
-    let weight = line.map_or(Weight::ONE, ServerView::start_weight);
+    let by_file = if said.disabled { AdminState::CONFIG_MAINT } else { 0 };
     Some(ObservedServer {
-        id: line.and_then(|line| line.id).or_else(|| ServerId::new(number))?,
+        id: said.id.or_else(|| ServerId::new(number))?,
         ip: server.address.parse().ok(),
         port: server.port.unwrap_or(0),
         op: match server.operational_state {
@@ -56,15 +84,15 @@ fn observed(server: &RuntimeServer, line: Option<&ServerView<'_>>, place: usize)
             OperationalState::Down => OpState::Stopped,
         },
         admin: AdminState::from_bits(match server.admin_state {
-            ShownState::Ready => 0,
-            ShownState::Drain => DRAIN,
-            ShownState::Maint => MAINT,
+            ShownState::Ready => by_file,
+            ShownState::Drain => by_file | DRAIN,
+            ShownState::Maint => by_file | MAINT,
         }),
         weight,
-        initial_weight: weight,
+        initial_weight: said.weight.unwrap_or(weight),
         // The API has no word for a check's outcome: Roster probes what is to come up.
         check: ObservedCheck::default(),
-        backup: line.is_some_and(|line| line.backup),
+        backup: said.backup,
         connections: None,
     })
 }

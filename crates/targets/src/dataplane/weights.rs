@@ -38,6 +38,11 @@ impl Weights {
         self.told.clone()
     }
 
+    /// What HAProxy counts with, where nothing else is known.
+    pub(super) fn learn(&mut self, server: ServerPath, weight: Weight) {
+        self.told.entry(server).or_insert(weight);
+    }
+
     /// Nobody knows which of these were carried out.
     pub(super) fn doubt(&mut self, operations: &[Operation]) {
         let weighs = |change: &Change| matches!(change, Change::Weight(_) | Change::InitialWeight);
@@ -52,7 +57,11 @@ impl Weights {
             match operation.change {
                 _ if has_line => {}
                 Change::Weight(to) => _ = self.told.insert(path(operation), to),
-                Change::InitialWeight => _ = self.told.remove(&path(operation)),
+                Change::InitialWeight => {
+                    let template = file.backend(backend).and_then(|backend| backend.template(server));
+                    let to = template.map_or(Weight::ONE, |template| template.start_weight);
+                    self.told.insert(path(operation), to);
+                }
                 _ => {}
             }
         }

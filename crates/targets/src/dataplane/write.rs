@@ -66,11 +66,13 @@ impl Pass<'_> {
             ready_with_address: by_restart || PassContext::settles(self.version),
         };
         let sifted = sift(&self.raw.text, operations, &context, by_restart);
-        let good = pick(operations, &sifted.good);
-        let mut wrote = self.write_all(&good, &context).await?;
-        wrote.place(&sifted.good);
-        let bad = sifted.bad.into_iter().map(|(operation, why)| refused(operation, why));
-        wrote.refused.extend(bad);
+        let held = held(&self.raw.text, operations, &sifted.good, &context);
+        let (held, now): (Vec<usize>, Vec<usize>) =
+            sifted.good.into_iter().partition(|place| held.contains(place));
+        let mut wrote = self.write_all(&pick(operations, &now), &context).await?;
+        wrote.place(&now);
+        wrote.left.extend(held);
+        wrote.refused.extend(sifted.bad.into_iter().map(|(operation, why)| refused(operation, why)));
         Ok(wrote)
     }
 
@@ -161,6 +163,21 @@ impl Pass<'_> {
             }
         }
     }
+}
+
+/// The operations that take servers out of backends to which others are only about to come: who goes waits until who comes
+/// is there, or nobody would serve in between.
+fn held(text: &str, operations: &[Operation], good: &[usize], context: &PassContext<'_>) -> BTreeSet<usize> {
+    let left = plan(text, &pick(operations, good), context).left;
+    let waits = left.into_iter().filter(|left| matches!(left.why, WhyLeft::Waits(_)));
+    let coming: BTreeSet<&BackendName> = waits
+        .filter_map(|left| operations.get(*good.get(left.operation)?))
+        .map(|operation| &operation.backend)
+        .collect();
+    let is_held = |place: &usize| {
+        operations.get(*place).is_some_and(|one| one.is_going() && coming.contains(&one.backend))
+    };
+    good.iter().copied().filter(is_held).collect()
 }
 
 /// How many operations to try instead, where only their number is in the way.

@@ -42,7 +42,7 @@ backend fixed
   server f1 127.0.0.1:1011 weight 7
 
 backend slots
-  server-template t 1-3 127.0.0.1:1021 disabled
+  server-template t 1-3 127.0.0.1:1021 weight 6 disabled
 ";
 
 /// An API in front of a HAProxy, and the target.
@@ -277,13 +277,69 @@ fn what_a_server_of_a_template_was_told_is_remembered_while_its_process_lives() 
             let reading = rig.read(&["app", "fixed", "slots"]).await;
             reading.observed.backends["slots"].servers["t2"].weight.get()
         };
-        assert_eq!(seen().await, 1);
+        assert_eq!(seen().await, 6);
         let receipt = rig.carry_out(&[point("slots", "t2", 2022), weigh("slots", "t2", 40)]).await.or_fail();
         assert!(receipt.refused.is_empty(), "{receipt:?}");
         assert_eq!(rig.runs("slots", "t2"), (2022, true, 40));
         assert_eq!(seen().await, 40, "it would be told for ever");
         rig.carry_out(&[operation("slots", "t2", Change::InitialWeight)]).await.or_fail();
-        assert_eq!((seen().await, rig.runs("slots", "t2").2), (1, 1));
+        assert_eq!((seen().await, rig.runs("slots", "t2").2), (6, 6));
+    });
+}
+
+#[test]
+fn a_weight_without_a_line_is_known_to_a_new_target_too() {
+    on_each(Way::Live, &async |rig| {
+        rig.haproxy.cli("set server slots/t2 state ready").or_fail();
+        rig.carry_out(&[weigh("slots", "t2", 40)]).await.or_fail();
+        let other = DataplaneTarget::new(client(rig.api.url(), VersionChoice::Auto), Way::Live);
+        let look = Look { backends: ["slots".parse().or_fail()].into(), ..Look::default() };
+        let seen = other.observe(&look).await.or_fail();
+        let servers = &seen.observed.backends["slots"].servers;
+        let weights =
+            ["t1", "t2"].map(|name| (servers[name].weight.get(), servers[name].initial_weight.get()));
+        assert_eq!(weights, [(6, 6), (40, 6)]);
+    });
+}
+
+#[test]
+fn maintenance_by_the_file_is_not_taken_for_somebodys_wish() {
+    on_each(Way::Live, &async |rig| {
+        rig.haproxy.cli("set server app/s1 state maint").or_fail();
+        let reading = rig.read(&["app", "slots"]).await;
+        let by_file = |backend: &str, server: &str| {
+            let seen = &reading.observed.backends[backend].servers[server];
+            assert_eq!(seen.state(), State::Maint);
+            seen.admin.is_config_maint()
+        };
+        assert_eq!([by_file("app", "s1"), by_file("app", "s2"), by_file("slots", "t1")], [false, true, true]);
+    });
+}
+
+/// HAProxy 3.0 has a new address only a moment after it said so.
+#[test]
+fn who_goes_waits_until_who_comes_is_there() {
+    on_each(Way::Live, &async |rig| {
+        let left = |server: &str, change: Change| Operation {
+            why: Reason::Left { instance: None, endpoint: "127.0.0.1:1001".parse().or_fail() },
+            ..operation("app", server, change)
+        };
+        let operations = [
+            point("app", "s2", 2002),
+            state("app", "s2", State::Ready),
+            left("s1", Change::State(State::Maint)),
+            left("s3", Change::State(State::Maint)),
+        ];
+        let receipt = rig.carry_out(&operations).await.or_fail();
+        let waits = rig.api.version() == DataplaneVersion::V3;
+        assert_eq!(receipt.left, if waits { [1, 2, 3].into() } else { [].into() });
+        let in_maintenance = ["s1", "s2", "s3"].map(|server| rig.runs("app", server).1);
+        assert_eq!(in_maintenance, if waits { [false, true, false] } else { [true, false, true] });
+        if waits {
+            let receipt = rig.carry_out(&operations[1..]).await.or_fail();
+            assert!(receipt.left.is_empty(), "{receipt:?}");
+            assert_eq!(["s1", "s2", "s3"].map(|server| rig.runs("app", server).1), [true, false, true]);
+        }
     });
 }
 

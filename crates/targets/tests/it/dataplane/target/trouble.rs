@@ -58,6 +58,39 @@ fn a_file_that_somebody_changed_meanwhile_is_read_anew() {
 }
 
 #[test]
+fn a_file_that_somebody_changed_elsewhere_meanwhile_is_written_anew_at_once() {
+    for way in [Way::Live, Way::Transaction] {
+        on_each(way, &async |rig| {
+            // The API has put the file in its own order.
+            let raw = rig.target.client().raw().await.or_fail();
+            rig.target.client().write_live(raw.text, raw.version, "").await.or_fail();
+            let process = rig.read(&["app"]).await.process;
+            let raw = rig.target.client().raw().await.or_fail();
+            let other = raw.text.replace("timeout connect 1s", "timeout connect 2s");
+            rig.target.client().write_live(other, raw.version, "").await.or_fail();
+            rig.target.apply(process, &[weigh("app", "s1", 33)]).await.or_fail();
+            assert_eq!(rig.runs("app", "s1").2, 33);
+            assert!(rig.text().contains("weight 33"), "{}", rig.text());
+            assert!(rig.text().contains("timeout connect 2"), "{}", rig.text());
+        });
+    }
+}
+
+#[test]
+fn a_backend_that_only_the_file_has_is_missing_and_hides_no_other() {
+    on_each(Way::Live, &async |rig| {
+        let raw = rig.target.client().raw().await.or_fail();
+        let text = raw.text + "\nbackend ahead\n  balance roundrobin\n  server s1 127.0.0.1:1 disabled\n";
+        rig.target.client().write_live(text, raw.version, "").await.or_fail();
+        for backends in [&["ahead"][..], &["ahead", "app"]] {
+            let reading = rig.read(backends).await;
+            assert_eq!(reading.observed.missing, ["ahead".parse().or_fail()].into(), "{backends:?}");
+            assert_eq!(reading.observed.backends.len(), backends.len() - 1);
+        }
+    });
+}
+
+#[test]
 fn another_process_than_the_one_that_was_read_is_given_nothing() {
     on_each(Way::Live, &async |rig| {
         let process = rig.read(&["app"]).await.process;

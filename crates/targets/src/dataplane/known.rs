@@ -1,0 +1,47 @@
+//! What a target remembers from one call to the next.
+
+use std::time::Duration;
+
+use roster_core::applied::ProcessId;
+use roster_core::haproxy::Version;
+use roster_core::observed::Observed;
+
+use super::client::{ProcessInfo, RawConfig};
+use super::weights::Weights;
+
+/// What the last look found.
+pub(super) struct Known {
+    pub raw: Option<RawConfig>,
+    pub observed: Observed,
+    pub process: Option<(ProcessId, Duration)>,
+    pub version: Version,
+    pub weights: Weights,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self {
+            raw: None,
+            observed: Observed::default(),
+            process: None,
+            version: Version::OLDEST,
+            weights: Weights::default(),
+        }
+    }
+}
+
+impl Known {
+    /// A process that shows a shorter life than before is another one, also if it has the same number.
+    pub(super) fn identify(&mut self, info: &ProcessInfo) -> ProcessId {
+        let id = match self.process {
+            Some((known, uptime)) if known.pid == info.pid && info.uptime >= uptime => known,
+            Some((known, _)) if known.pid == info.pid => {
+                ProcessId { pid: info.pid, started: Some(jiff::Timestamp::now()) }
+            }
+            _ => ProcessId { pid: info.pid, started: None },
+        };
+        self.process = Some((id, info.uptime));
+        self.weights.of(id);
+        id
+    }
+}
