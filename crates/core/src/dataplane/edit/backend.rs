@@ -22,9 +22,6 @@ pub(super) fn put(
 ) -> Result<(), EditError> {
     let (wanted, _) = backend_text(backend, version);
     let Some((there, section)) = find(view, &backend.name)? else {
-        if view.unclosed {
-            return Err(EditError::Conditional(backend.name.to_string()));
-        }
         let gap = if text.is_empty() || text.ends_with("\n\n") { "" } else { "\n" };
         let added = format!("{gap}{mark}\n{wanted}");
         if ends_in_condition(text, &added, &backend.name) {

@@ -213,11 +213,3 @@ fn a_backend_is_not_added_behind_a_condition_that_does_not_end() {
     }
     assert!(apply("backend a\n.if streq(x,y)\n.endif\n", &[added], V3_0).is_ok());
 }
-
-#[test]
-fn a_backend_is_not_put_behind_an_if_without_an_end() {
-    let put = [put("fleet/web", whole("web", 1))];
-    assert!(matches!(apply(".if defined(A)\n", &put, V3_0), Err(EditError::Conditional(_))));
-    let once = apply(".if defined(A)\n.endif\n", &put, V3_0).unwrap();
-    assert_eq!(apply(&once, &put, V3_0), Ok(once.clone()));
-}

@@ -32,8 +32,6 @@ pub struct FileView<'t> {
     pub backends: Vec<BackendView<'t>>,
     /// Those of them that are a `frontend`.
     pub frontends: Vec<FrontendView<'t>>,
-    /// Whether an `.if` has no end: what comes behind the last line depends on it.
-    pub(super) unclosed: bool,
 }
 
 /// One section.
@@ -122,7 +120,6 @@ impl<'t> FileView<'t> {
             sections: Vec::new(),
             backends: Vec::new(),
             frontends: Vec::new(),
-            unclosed: false,
         };
         view.cut(text);
         (view.backends, view.frontends) = proxy::read(&view.sections);
@@ -151,7 +148,6 @@ impl<'t> FileView<'t> {
             }
         }
         self.keep(above);
-        self.unclosed = conditions > 0;
         if let Some(first) = self.sections.first() {
             self.preamble.end = first.range.start;
         }
