@@ -25,7 +25,7 @@ soak: need-cargo ## Run the tests that take long or need a machine that allows t
 	@tools/setup test
 	$(CARGO) test --locked --workspace --no-fail-fast -- --ignored
 
-bench: need-cargo ## Measure Roster against a real HAProxy
+bench: need-cargo ## Measure Roster against a real HAProxy, alone and behind a Data Plane API
 	@tools/setup test
 	@exec bench/run
 

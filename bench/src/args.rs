@@ -53,6 +53,8 @@ pub(crate) enum Part {
     Planning,
     /// Many changes under load
     Load,
+    /// A HAProxy behind a Data Plane API
+    Dataplane,
 }
 
 /// How much is measured.
@@ -69,6 +71,10 @@ pub(crate) struct Scale {
     pub(crate) seed: u64,
     /// Numbers of services for planning alone.
     pub(crate) planning: [usize; 2],
+    /// Servers behind the Data Plane API.
+    pub(crate) api_servers: usize,
+    /// How many of those are changed at once.
+    pub(crate) api_changes: [usize; 3],
 }
 
 impl Scale {
@@ -82,6 +88,8 @@ impl Scale {
         load_servers: 20,
         seed: 1,
         planning: [100, 1_000],
+        api_servers: 1_000,
+        api_changes: [10, 100, 1_000],
     };
 
     const QUICK: Self = Self {
@@ -94,6 +102,8 @@ impl Scale {
         load_servers: 6,
         seed: 1,
         planning: [2, 5],
+        api_servers: 20,
+        api_changes: [2, 5, 20],
     };
 
     /// All servers.

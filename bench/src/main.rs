@@ -74,6 +74,12 @@ fn measure(bench: &Bench, args: &Args) -> anyhow::Result<Report> {
         progress("under load");
         report.add(parts::load::measure(bench)?);
     }
+    if args.wants(Part::Dataplane) {
+        progress("behind a Data Plane API");
+        let found = parts::dataplane::measure(bench)?;
+        report.add(found.rows);
+        report.note(found.note);
+    }
     Ok(report)
 }
 

@@ -26,6 +26,8 @@ struct Target {
 pub(crate) struct Report {
     heading: String,
     rows: Vec<Row>,
+    /// What has to be known of them, a paragraph each.
+    notes: Vec<String>,
 }
 
 impl Row {
@@ -61,12 +63,17 @@ impl Row {
 impl Report {
     /// A report with no line yet.
     pub(crate) fn new(heading: impl Into<String>) -> Self {
-        Self { heading: heading.into(), rows: Vec::new() }
+        Self { heading: heading.into(), rows: Vec::new(), notes: Vec::new() }
     }
 
     /// Adds lines.
     pub(crate) fn add(&mut self, rows: impl IntoIterator<Item = Row>) {
         self.rows.extend(rows);
+    }
+
+    /// Says something below the table.
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
     }
 }
 
@@ -91,6 +98,9 @@ impl fmt::Display for Report {
         writeln!(f, "|---|---|---|---|---|---|")?;
         for row in &self.rows {
             writeln!(f, "{row}")?;
+        }
+        for note in &self.notes {
+            writeln!(f, "\n{note}")?;
         }
         let targets = || self.rows.iter().filter_map(|row| row.target.as_ref());
         let missed = targets().filter(|target| !target.reached).count();

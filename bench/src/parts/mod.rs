@@ -3,6 +3,7 @@
 pub(crate) mod bulk;
 pub(crate) mod change;
 pub(crate) mod cold;
+pub(crate) mod dataplane;
 pub(crate) mod house;
 pub(crate) mod load;
 pub(crate) mod planning;

@@ -10,9 +10,15 @@ fn the_quick_run_measures_every_part_and_judges_each_target() {
     let output = Command::new(bench).arg("--quick").output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "build the program with `cargo build -p roster` first?\n{err}");
-    for row in
-        ["bulk: 50 servers ready", "one more among 50", "check inter", "at rest", "cold start", "under load"]
-    {
+    for row in [
+        "bulk: 50 servers ready",
+        "one more among 50",
+        "check inter",
+        "at rest",
+        "cold start",
+        "under load",
+        "API, ",
+    ] {
         assert!(out.contains(row), "no row {row:?} in\n{out}");
     }
     let load = out.lines().find(|line| line.contains("requests, failed, reloads")).unwrap();
