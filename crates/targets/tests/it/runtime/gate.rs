@@ -11,6 +11,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::CAP;
+
 /// The first connection is held after so many lines have gone through and were answered; later ones pass.
 pub(super) struct Gate {
     pub(super) address: SocketAddress,
@@ -41,9 +43,10 @@ impl Gate {
         Self { address: SocketAddress::Unix(path), held, open, task, _dir: dir }
     }
 
-    /// Waits until the lines before the gate were answered.
+    /// Waits until the lines before the gate were answered. A batch that ended before never gets there.
     pub(super) async fn is_held(&self) {
-        self.held.notified().await;
+        let held = tokio::time::timeout(CAP, self.held.notified()).await;
+        assert!(held.is_ok(), "nothing came as far as the gate within {CAP:?}");
     }
 
     /// Lets everything through.
