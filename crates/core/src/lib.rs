@@ -9,6 +9,7 @@ pub mod applied;
 pub mod catalog;
 pub mod dataplane;
 pub mod exposure;
+pub mod fleet;
 pub mod guard;
 pub mod haproxy;
 pub mod instance;
