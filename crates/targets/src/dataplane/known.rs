@@ -1,6 +1,6 @@
 //! What a target remembers from one call to the next.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use roster_core::applied::ProcessId;
 use roster_core::haproxy::Version;
@@ -9,9 +9,14 @@ use roster_core::observed::Observed;
 use super::client::{ProcessInfo, RawConfig};
 use super::weights::Weights;
 
+/// For how long what a write answered stands for the file.
+const JUST_NOW: Duration = Duration::from_secs(1);
+
 /// What the last look found.
 pub(super) struct Known {
     pub raw: Option<RawConfig>,
+    /// The file as the last write left it, and when it was written: the look that follows need not ask for it.
+    pub written: Option<(RawConfig, Instant)>,
     pub observed: Observed,
     pub process: Option<(ProcessId, Duration)>,
     pub version: Version,
@@ -22,6 +27,7 @@ impl Default for Known {
     fn default() -> Self {
         Self {
             raw: None,
+            written: None,
             observed: Observed::default(),
             process: None,
             version: Version::OLDEST,
@@ -31,6 +37,12 @@ impl Default for Known {
 }
 
 impl Known {
+    /// The file as it was written just now, for one look.
+    pub(super) fn just_written(&mut self) -> Option<RawConfig> {
+        let (file, at) = self.written.take()?;
+        (at.elapsed() < JUST_NOW).then_some(file)
+    }
+
     /// A process that shows a shorter life than before is another one, also if it has the same number.
     pub(super) fn identify(&mut self, info: &ProcessInfo) -> ProcessId {
         let id = match self.process {

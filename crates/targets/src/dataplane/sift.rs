@@ -11,6 +11,8 @@ use roster_core::plan::Operation;
 pub(super) struct Sifted {
     pub good: Vec<usize>,
     pub bad: BTreeMap<usize, String>,
+    /// What the good ones come to together.
+    pub planned: PassWrite,
 }
 
 /// Why one write cannot carry out what is in it, if it cannot.
@@ -41,7 +43,12 @@ pub(super) fn sift(
     while let Some(mut group) = groups.pop() {
         let places: Vec<usize> = group.iter().flatten().copied().collect();
         let part = pick(operations, &places);
-        match wrong(&plan(text, &part, context), part.len(), by_restart) {
+        let planned = plan(text, &part, context);
+        match wrong(&planned, part.len(), by_restart) {
+            None if part.len() == operations.len() => {
+                let good = (0..operations.len()).collect();
+                return Sifted { good, bad: BTreeMap::new(), planned };
+            }
             None => sifted.good.extend(places),
             Some(why) if group.len() == 1 => {
                 sifted.bad.extend(places.into_iter().map(|place| (place, why.clone())));
@@ -53,6 +60,7 @@ pub(super) fn sift(
         }
     }
     sifted.good.sort_unstable();
+    sifted.planned = plan(text, &pick(operations, &sifted.good), context);
     sifted
 }
 

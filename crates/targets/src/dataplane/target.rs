@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::future;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use roster_core::applied::ProcessId;
 use roster_core::dataplane::{BackendView, FileView};
@@ -17,11 +18,12 @@ use roster_core::name::{BackendName, ServerName};
 use roster_core::observed::Observed;
 use roster_core::plan::Operation;
 use roster_core::weight::Weight;
-use thiserror::Error;
 
 use super::client::{
-    AdminState, ApiVersion, Client, ClientError, OperationalState, RawConfig, RuntimeServer, ServerStats, Why,
+    AdminState, ApiVersion, Client, ClientError, OperationalState, RawConfig, RuntimeServer, ServerStats,
+    Versioned, Why,
 };
+use super::error::DataplaneError;
 use super::known::Known;
 use super::observe;
 use super::write::{Pass, Wrote};
@@ -53,62 +55,6 @@ pub struct DataplaneTarget {
     known: Mutex<Known>,
 }
 
-/// Why such a target could not be read or written.
-#[derive(Debug, Error)]
-pub enum DataplaneError {
-    /// The API.
-    #[error(transparent)]
-    Api(#[from] ClientError),
-    /// It shows no servers where its file has some.
-    #[error(
-        "{at}: the API shows no running server of backend {backend}, though its file has {count}; check that HAProxy runs \
-         and, for HAProxy 2.6, that the API's configuration sets no `master_runtime`: through that it cannot read"
-    )]
-    Blind {
-        /// Which API.
-        at: String,
-        /// The first backend that is not shown.
-        backend: BackendName,
-        /// How many servers it has in the file at least.
-        count: usize,
-    },
-    /// No other process serves after a reload.
-    #[error(
-        "{at}: the API says that HAProxy was reloaded, but {after:?} later no other process serves; check the API's \
-         `reload_cmd` and look at HAProxy's log"
-    )]
-    SameProcess {
-        /// Which API.
-        at: String,
-        /// How long was waited.
-        after: Duration,
-    },
-    /// Another process serves than the one that was read.
-    #[error("{at}: HAProxy was restarted or reloaded meanwhile; it is read anew")]
-    OtherProcess {
-        /// Which API.
-        at: String,
-    },
-}
-
-impl DataplaneError {
-    /// Whether another process took over, or somebody else wrote, so that reading and planning again is all it needs.
-    pub fn is_takeover(&self) -> bool {
-        match self {
-            Self::OtherProcess { .. } => true,
-            Self::Api(ClientError { why, .. }) => {
-                matches!(why, Why::StaleVersion { .. } | Why::TransactionDead { .. } | Why::Unsettled { .. })
-            }
-            Self::Blind { .. } | Self::SameProcess { .. } => false,
-        }
-    }
-
-    /// Whether nobody answers there.
-    pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Api(ClientError { why: Why::Unreachable { .. }, .. }))
-    }
-}
-
 impl DataplaneTarget {
     /// A target that nothing was read from yet.
     pub fn new(client: Client, way: Way) -> Self {
@@ -133,7 +79,15 @@ impl DataplaneTarget {
         Ok((self.known().identify(&info), info.version))
     }
 
-    async fn running(&self, backend: &BackendName) -> Result<Option<Vec<RuntimeServer>>, DataplaneError> {
+    async fn process_and_file(&self) -> Result<((ProcessId, Version), RawConfig), DataplaneError> {
+        let file = async { Ok(self.client.raw().await?) };
+        future::try_join(self.process(), file).await
+    }
+
+    async fn running(
+        &self,
+        backend: &BackendName,
+    ) -> Result<Option<Versioned<Vec<RuntimeServer>>>, DataplaneError> {
         match self.client.runtime_servers(backend.as_str()).await {
             Ok(servers) => Ok(Some(servers)),
             Err(ClientError { why: Why::NotRunning { .. } | Why::NotFound { .. }, .. }) => Ok(None),
@@ -172,13 +126,34 @@ impl DataplaneTarget {
         Ok(is_new && self.client.api().await? == ApiVersion::V3)
     }
 
-    /// The file's backends as they run, and those that are not there.
-    async fn read(&self, raw: &RawConfig, version: Version, look: &Look) -> Result<Observed, DataplaneError> {
+    /// What the last write came to, if nobody wrote after it: its answer was the file.
+    async fn read_back(&self, look: &Look) -> Result<Option<Reading>, DataplaneError> {
+        let Some(file) = self.known().just_written() else { return Ok(None) };
+        let of_process = self.process().await?;
+        let (observed, is_of_file) = self.read(&file, of_process.1, look).await?;
+        Ok(is_of_file.then(|| self.found(of_process, file, observed)))
+    }
+
+    fn found(&self, (process, version): (ProcessId, Version), raw: RawConfig, observed: Observed) -> Reading {
+        let mut known = self.known();
+        known.version = version;
+        known.raw = Some(raw);
+        known.observed = observed.clone();
+        Reading { process, version, observed }
+    }
+
+    /// The file's backends as they run, those that are not there, and whether the file stayed the same meanwhile.
+    async fn read(
+        &self,
+        raw: &RawConfig,
+        version: Version,
+        look: &Look,
+    ) -> Result<(Observed, bool), DataplaneError> {
         let file = FileView::read(&raw.text);
         let adds = self.adds(version).await?;
         let in_file = |backend: &&BackendName| file.backend(backend.as_str()).is_some();
         let (there, missing): (Vec<_>, Vec<_>) = look.backends.iter().partition(in_file);
-        let running: Vec<(BackendName, Option<Vec<RuntimeServer>>)> =
+        let running: Vec<(BackendName, Option<Versioned<Vec<RuntimeServer>>>)> =
             stream::iter(there.into_iter().cloned().collect::<Vec<_>>())
                 .map(|backend| async move {
                     let shown = self.running(&backend).await?;
@@ -187,6 +162,8 @@ impl DataplaneTarget {
                 .buffer_unordered(AT_ONCE)
                 .try_collect()
                 .await?;
+        let is_of_file =
+            running.iter().flat_map(|(_, shown)| shown).all(|shown| shown.version == raw.version);
         let is_there =
             |backend: &BackendView<'_>| !(backend.servers.is_empty() && backend.templates.is_empty());
         let mut observed =
@@ -194,7 +171,7 @@ impl DataplaneTarget {
         let mut unseen = None;
         for (backend, shown) in running {
             let Some(view) = file.backend(backend.as_str()) else { continue };
-            match shown {
+            match shown.map(|shown| shown.value) {
                 Some(shown) if !shown.is_empty() || !is_there(view) => {
                     let weights = self.weights(&backend, view, &shown).await;
                     let told = |server: &ServerName| weights.get(server).copied();
@@ -215,7 +192,7 @@ impl DataplaneTarget {
         {
             return Err(DataplaneError::Blind { at: self.at(), backend, count });
         }
-        Ok(observed)
+        Ok((observed, is_of_file))
     }
 
     /// Writes, and writes anew on what somebody else made of the file meanwhile, if none of it is about these backends.
@@ -255,7 +232,7 @@ impl DataplaneTarget {
     ) -> Result<bool, DataplaneError> {
         for backend in backends {
             let Ok(name) = BackendName::new(&backend.name) else { continue };
-            if self.running(&name).await?.is_some_and(|shown| !shown.is_empty()) {
+            if self.running(&name).await?.is_some_and(|shown| !shown.value.is_empty()) {
                 return Ok(true);
             }
         }
@@ -301,14 +278,13 @@ impl Target for DataplaneTarget {
     type Error = DataplaneError;
 
     async fn observe(&self, look: &Look) -> Result<Reading, DataplaneError> {
-        let (process, version) = self.process().await?;
-        let raw = self.without_doubt(self.client.raw().await?, version).await?;
-        let observed = self.read(&raw, version, look).await?;
-        let mut known = self.known();
-        known.version = version;
-        known.raw = Some(raw);
-        known.observed = observed.clone();
-        Ok(Reading { process, version, observed })
+        if let Some(reading) = self.read_back(look).await? {
+            return Ok(reading);
+        }
+        let (of_process, raw) = self.process_and_file().await?;
+        let raw = self.without_doubt(raw, of_process.1).await?;
+        let (observed, _) = self.read(&raw, of_process.1, look).await?;
+        Ok(self.found(of_process, raw, observed))
     }
 
     async fn identify(&self) -> Result<ProcessId, DataplaneError> {
@@ -330,7 +306,7 @@ impl Target for DataplaneTarget {
         let Some(raw) = raw.filter(|_| serving == Some(process)) else {
             return Err(DataplaneError::OtherProcess { at: self.at() });
         };
-        let Wrote { commands, refused, left, reloaded } =
+        let Wrote { commands, refused, left, reloaded, file: written } =
             match self.write(&raw, &observed, version, operations).await {
                 Ok(wrote) => wrote,
                 Err(error) => {
@@ -347,7 +323,9 @@ impl Target for DataplaneTarget {
                 |place: &usize| !left.contains(place) && refused.iter().all(|one| one.operation != *place);
             let done = operations.iter().enumerate().filter(|(place, _)| is_done(place));
             let file = FileView::read(&raw.text);
-            self.known().weights.of(process).done(&file, done.map(|(_, operation)| operation));
+            let mut known = self.known();
+            known.weights.of(process).done(&file, done.map(|(_, operation)| operation));
+            known.written = written.map(|file| (file, Instant::now()));
         }
         Ok(Receipt { commands, took: started.elapsed(), refused, left })
     }

@@ -13,7 +13,7 @@ use roster_core::plan::{Change, Operation};
 use roster_core::weight::Weight;
 
 use super::client::{ApiVersion, Client, ClientError, ConfigVersion, RawConfig, Server, Transaction, Write};
-use super::sift::{pick, sift};
+use super::sift::{Sifted, pick, sift};
 use super::target::Way;
 use crate::Refused;
 
@@ -25,6 +25,8 @@ pub(super) struct Wrote {
     pub left: BTreeSet<usize>,
     /// Whether another process is about to serve.
     pub reloaded: bool,
+    /// The file as it is then, where the API told.
+    pub file: Option<RawConfig>,
 }
 
 /// What a pass writes to, as it was read.
@@ -66,10 +68,12 @@ impl Pass<'_> {
             ready_with_address: by_restart || PassContext::settles(self.version),
         };
         let sifted = sift(&self.raw.text, operations, &context, by_restart);
-        let held = held(&self.raw.text, operations, &sifted.good, &context);
+        let held = held(operations, &sifted);
         let (held, now): (Vec<usize>, Vec<usize>) =
             sifted.good.into_iter().partition(|place| held.contains(place));
-        let mut wrote = self.write_all(&pick(operations, &now), &context).await?;
+        let chosen = pick(operations, &now);
+        let planned = if held.is_empty() { sifted.planned } else { plan(&self.raw.text, &chosen, &context) };
+        let mut wrote = self.write_planned(planned, &chosen, &context).await?;
         wrote.place(&now);
         wrote.left.extend(held);
         wrote.refused.extend(sifted.bad.into_iter().map(|(operation, why)| refused(operation, why)));
@@ -82,12 +86,13 @@ impl Pass<'_> {
         Ok(if adds { Posts::Unchecked } else { Posts::No })
     }
 
-    async fn write_all(
+    async fn write_planned(
         &self,
+        planned: PassWrite,
         operations: &[Operation],
         context: &PassContext<'_>,
     ) -> Result<Wrote, ClientError> {
-        let PassWrite { write, posts, left, .. } = plan(&self.raw.text, operations, context);
+        let PassWrite { write, posts, left, .. } = planned;
         let (mut wrote, mut at) = (Wrote::default(), self.raw.version);
         for left in left {
             wrote.leave(left);
@@ -99,13 +104,16 @@ impl Pass<'_> {
             }
             (Some(Planned::Live(live)), Way::Live) => {
                 wrote.commands = live.actions().len();
-                at = self.send(&live).await?;
+                let file = self.send(&live).await?;
+                at = file.version;
+                wrote.file = Some(file);
             }
             (Some(Planned::Reload(reload)), Way::Live) => {
                 if let Some(first) = half(&reload, operations.len()) {
                     // What is too much for one call comes in several; the rest is found undone by the next look.
                     let (now, _) = operations.split_at(first);
-                    let mut part = Box::pin(self.write_all(now, context)).await?;
+                    let planned = plan(&self.raw.text, now, context);
+                    let mut part = Box::pin(self.write_planned(planned, now, context)).await?;
                     part.left.extend(first..operations.len());
                     return Ok(part);
                 }
@@ -115,15 +123,16 @@ impl Pass<'_> {
         for post in posts {
             at = add(self.client, &post, self.version, at).await?;
             wrote.commands += 1;
+            wrote.file = None;
         }
         Ok(wrote)
     }
 
-    /// Answers the version that it made.
-    async fn send(&self, live: &LiveWrite) -> Result<ConfigVersion, ClientError> {
+    /// Answers the file that it made.
+    async fn send(&self, live: &LiveWrite) -> Result<RawConfig, ClientError> {
         let header = live.header().unwrap_or_default();
         let written = self.client.write_live(live.text().to_owned(), self.raw.version, &header).await?;
-        Ok(written.config.version)
+        Ok(written.config)
     }
 
     /// Writes the servers one by one within a transaction, and has HAProxy reloaded: also where the file says already what
@@ -167,9 +176,9 @@ impl Pass<'_> {
 
 /// The operations that take servers out of backends to which others are only about to come: who goes waits until who comes
 /// is there, or nobody would serve in between.
-fn held(text: &str, operations: &[Operation], good: &[usize], context: &PassContext<'_>) -> BTreeSet<usize> {
-    let left = plan(text, &pick(operations, good), context).left;
-    let waits = left.into_iter().filter(|left| matches!(left.why, WhyLeft::Waits(_)));
+fn held(operations: &[Operation], sifted: &Sifted) -> BTreeSet<usize> {
+    let good = &sifted.good;
+    let waits = sifted.planned.left.iter().filter(|left| matches!(left.why, WhyLeft::Waits(_)));
     let coming: BTreeSet<&BackendName> = waits
         .filter_map(|left| operations.get(*good.get(left.operation)?))
         .map(|operation| &operation.backend)

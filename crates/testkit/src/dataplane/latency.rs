@@ -57,7 +57,9 @@ impl Latency {
 
     pub(super) fn of(&self, kind: &str, servers: usize) -> Duration {
         let (method, path) = kind.split_once(' ').unwrap_or_default();
-        let cost = if path.contains("/runtime/") {
+        let cost = if path.ends_with("/runtime/info") {
+            self.read
+        } else if path.contains("/runtime/") {
             self.runtime
         } else if path.ends_with("stats/native") {
             self.stats

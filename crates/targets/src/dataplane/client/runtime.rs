@@ -15,7 +15,7 @@ use super::error::{ClientError, Why};
 use super::object::Server;
 use super::settings::ApiVersion;
 use super::transport::{Question, Route};
-use super::{Client, services};
+use super::{Client, Versioned, services};
 
 /// A server of the running HAProxy.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -90,11 +90,13 @@ pub struct ServerStats {
 }
 
 impl Client {
-    /// The servers of a backend that run.
-    pub async fn runtime_servers(&self, backend: &str) -> Result<Vec<RuntimeServer>, ClientError> {
+    /// The servers of a backend that run, and the version of the configuration meanwhile.
+    pub async fn runtime_servers(&self, backend: &str) -> Result<Versioned<Vec<RuntimeServer>>, ClientError> {
         let question = Question::get(self.running(backend).await?);
         let reply = self.ask(question).await.map_err(not_running)?;
-        self.read(&reply, Answer::json::<Option<Vec<_>>>).map(Option::unwrap_or_default)
+        self.read_versioned(&reply, |answer| {
+            Ok(answer.json::<Option<Vec<RuntimeServer>>>()?.unwrap_or_default())
+        })
     }
 
     /// One server that runs.

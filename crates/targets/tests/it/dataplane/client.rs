@@ -149,7 +149,7 @@ fn the_running_haproxy_is_read_and_set() {
         let told = client.process().await.or_fail();
         assert_eq!((process.pid, process.version), (told.pid, told.version));
         assert!(process.version >= "2.6".parse().or_fail() && process.pid > 1);
-        let servers = client.runtime_servers("app").await.or_fail();
+        let servers = client.runtime_servers("app").await.or_fail().value;
         assert_eq!(servers.len(), 2);
         assert_eq!(client.runtime_server("app", "s2").await.or_fail(), servers[1]);
         assert_eq!(rig.weight_of("s2").await, Some(20));

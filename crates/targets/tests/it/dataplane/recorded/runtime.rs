@@ -9,7 +9,7 @@ use super::recorded;
 #[tokio::test]
 async fn running_servers_are_read() {
     let (_, replay) = recorded("runtime/servers_v3");
-    let servers = replay.client.runtime_servers("app").await.or_fail();
+    let servers = replay.client.runtime_servers("app").await.or_fail().value;
     let names: Vec<_> = servers.iter().map(|server| server.name.as_str()).collect();
     assert_eq!(names[..2], ["s1", "s2"]);
     let s1 = &servers[0];
@@ -39,7 +39,7 @@ async fn a_server_is_set_into_maintenance_and_ready() {
 #[tokio::test]
 async fn servers_that_the_api_does_not_see_are_told_as_such() {
     let (_, replay) = recorded("runtime/servers_v2_unseen");
-    assert_eq!(replay.client.runtime_servers("app").await.or_fail(), []);
+    assert_eq!(replay.client.runtime_servers("app").await.or_fail().value, []);
     let (_, replay) = recorded("runtime/server_v2_unseen");
     let error = replay.client.runtime_server("app", "s1").await.unwrap_err();
     assert!(
