@@ -129,12 +129,7 @@ impl World {
             let name: ServiceName = service(number).parse()?;
             all.insert(name, members.collect::<anyhow::Result<Vec<Instance>>>()?);
         }
-        let snapshot = Snapshot {
-            services: all,
-            rejects: Vec::new(),
-            vouches_health: false,
-            taken: Timestamp::UNIX_EPOCH,
-        };
+        let snapshot = Snapshot { services: all, ..Snapshot::default() };
         self.catalog.accept(&self.source, SourceEvent::Full(Arc::new(snapshot)), Timestamp::UNIX_EPOCH);
         Ok(())
     }

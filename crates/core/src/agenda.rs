@@ -63,8 +63,10 @@ impl Agenda {
         now: Timestamp,
     ) -> Self {
         let services: Vec<(ServiceKey, &[Instance])> = catalog.services().collect();
-        let views: Vec<ServiceView<'_>> =
-            services.iter().map(|(key, instances)| ServiceView { key, instances }).collect();
+        let views: Vec<ServiceView<'_>> = services
+            .iter()
+            .map(|(key, instances)| ServiceView { key, instances, definition: catalog.definition(key) })
+            .collect();
         let exposed = expose(rules, target, &views);
         let item = |exposure: Exposure| {
             let answer = catalog.snapshot(&exposure.service.source).cloned();
@@ -182,12 +184,7 @@ mod tests {
             let instance = |n: u32| Instance::at(format!("10.0.0.{n}:80").parse().unwrap());
             let services =
                 answer.iter().map(|(name, n)| (name.parse().unwrap(), (1..=*n).map(instance).collect()));
-            let snapshot = Snapshot {
-                services: services.collect(),
-                rejects: Vec::new(),
-                vouches_health: false,
-                taken: Timestamp::UNIX_EPOCH,
-            };
+            let snapshot = Snapshot { services: services.collect(), ..Snapshot::default() };
             catalog.accept(&source, SourceEvent::Full(Arc::new(snapshot)), Timestamp::UNIX_EPOCH);
         }
         catalog

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::instance::{Instance, Snapshot, SourceError, SourceEvent};
+use crate::instance::{Definition, Instance, Snapshot, SourceError, SourceEvent};
 use crate::name::{ServiceKey, SourceName};
 
 /// What all sources last said.
@@ -82,6 +82,11 @@ impl Catalog {
         })
     }
 
+    /// What a service's source says of the service itself.
+    pub fn definition(&self, service: &ServiceKey) -> Option<&Definition> {
+        self.snapshot(&service.source)?.definitions.get(&service.service)
+    }
+
     /// Whether every source has answered at least once, now or before the last start.
     pub fn is_complete(&self) -> bool {
         self.sources.values().all(|state| state.last_good.is_some())
@@ -98,8 +103,7 @@ mod tests {
 
     fn answer(services: &[&str]) -> SourceEvent {
         let services = services.iter().map(|name| (name.parse().unwrap(), Vec::new())).collect();
-        let taken = Timestamp::UNIX_EPOCH;
-        SourceEvent::Full(Arc::new(Snapshot { services, rejects: Vec::new(), vouches_health: false, taken }))
+        SourceEvent::Full(Arc::new(Snapshot { services, ..Snapshot::default() }))
     }
 
     #[test]

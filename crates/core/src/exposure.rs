@@ -59,6 +59,8 @@ pub struct Layout {
     pub routes: Vec<RoutePattern>,
     /// Fields of the backend object of a Data Plane API, merged into it when it is made.
     pub options: serde_json::Map<String, serde_json::Value>,
+    /// More of them for some services, by the name that `{service}` stands for; they replace those of the same name.
+    pub options_of: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
 }
 
 /// Which requests a frontend of the target sends to a backend: those for a host, with such a path, or with both.
@@ -152,7 +154,8 @@ pub struct Policy {
 pub struct ZonePolicy {
     /// The zone that HAProxy is in.
     pub local: Label,
-    /// What instances of other zones become. One without a zone counts as local.
+    /// What instances of other zones become that have no [`ZoneShare`](crate::weight::ZoneShare) of their own. One without a
+    /// zone counts as local.
     pub others: OtherZones,
 }
 

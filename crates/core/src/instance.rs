@@ -7,9 +7,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::address::Endpoint;
+use crate::address::{Endpoint, Port};
 use crate::name::{InstanceId, Label, ServiceName};
-use crate::weight::Weight;
+use crate::weight::{Weight, ZoneShare};
 
 /// One address and port that a source reports.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ pub struct Instance {
     /// The weight that the source gives it; none leaves HAProxy's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<Weight>,
+    /// The share of traffic that the source wants between zones; it counts where the exposure has a zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone_share: Option<ZoneShare>,
     /// What the registry's own health checks say.
     #[serde(default)]
     pub health: Health,
@@ -66,10 +69,13 @@ pub enum Lifecycle {
 }
 
 /// One complete answer of a source. Nothing partial ever becomes one.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Every service the source knows, also those without an instance.
     pub services: BTreeMap<ServiceName, Vec<Instance>>,
+    /// What is known of services besides their instances. Not every service has one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub definitions: BTreeMap<ServiceName, Definition>,
     /// What was left out, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejects: Vec<Reject>,
@@ -78,6 +84,20 @@ pub struct Snapshot {
     pub vouches_health: bool,
     /// When the answer was complete.
     pub taken: Timestamp,
+}
+
+/// What a source says of a service itself. It holds also while the service has no instance, so that it stays in the
+/// backend where it was.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Definition {
+    /// What people call it: `{service}` in a pattern. The service's name in the answer may say more, to be unique.
+    pub name: ServiceName,
+    /// Its port, whatever ports its instances have: `{port}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<Port>,
+    /// Its region: `{region}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<Label>,
 }
 
 /// Something in an answer that could not be used. It never holds up the rest.
@@ -105,6 +125,16 @@ pub struct SourceError {
     pub message: String,
 }
 
+impl Snapshot {
+    /// Whether both say the same, whenever they were taken.
+    pub fn says_what(&self, other: &Snapshot) -> bool {
+        self.services == other.services
+            && self.definitions == other.definitions
+            && self.rejects == other.rejects
+            && self.vouches_health == other.vouches_health
+    }
+}
+
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -127,6 +157,7 @@ impl Instance {
             region: None,
             group: None,
             weight: None,
+            zone_share: None,
             health: Health::Unknown,
             lifecycle: Lifecycle::InService,
             metadata: BTreeMap::new(),

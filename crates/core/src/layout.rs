@@ -89,7 +89,7 @@ pub fn missing(
 pub fn profiles(rules: &[Rule], target: &TargetName) -> Vec<Profile> {
     let mut profiles = Vec::new();
     for rule in rules.iter().filter(|rule| rule.targets.contains(target)) {
-        let Layout { mode, balance, lines, check, cookie, binds: _, routes: _, options: _ } =
+        let Layout { mode, balance, lines, check, cookie, binds: _, routes: _, options: _, options_of: _ } =
             rule.layout.as_ref().clone();
         let profile = Profile { mode, balance, cookie, check, strip_prefix: None, lines };
         if !profiles.contains(&profile) {

@@ -18,6 +18,10 @@ use crate::address::Endpoint;
 /// commands far below its buffer and a log line readable.
 pub const MAX_NAME: usize = 128;
 
+/// The longest [`InstanceId`], in bytes. HAProxy never sees one, and that of a virtual machine of a scale set in Azure has
+/// some 300 where its resource group has a long name.
+pub const MAX_INSTANCE_ID: usize = 512;
+
 /// Why a text cannot be a name.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub enum InvalidName {
@@ -43,8 +47,8 @@ pub enum InvalidName {
         /// What is allowed besides letters and digits.
         extra: &'static str,
     },
-    /// More than [`MAX_NAME`] bytes.
-    #[error("{what} {given:?} has {length} bytes; {MAX_NAME} are allowed")]
+    /// More than [`MAX_NAME`] bytes, or [`MAX_INSTANCE_ID`].
+    #[error("{what} {given:?} has {length} bytes; {most} are allowed")]
     TooLong {
         /// The kind of name, as a person says it.
         what: &'static str,
@@ -52,6 +56,8 @@ pub enum InvalidName {
         given: String,
         /// How long it is.
         length: usize,
+        /// How long it may be.
+        most: usize,
     },
 }
 
@@ -59,6 +65,7 @@ fn check(
     what: &'static str,
     extra: &'static str,
     punctuation: &[char],
+    most: usize,
     given: &str,
 ) -> Result<(), InvalidName> {
     if given.is_empty() {
@@ -69,15 +76,15 @@ fn check(
         let given = given.chars().take(MAX_NAME).collect();
         return Err(InvalidName::Character { what, given, found, at, extra });
     }
-    if given.len() > MAX_NAME {
+    if given.len() > most {
         let length = given.len();
-        return Err(InvalidName::TooLong { what, given: given.chars().take(32).collect(), length });
+        return Err(InvalidName::TooLong { what, given: given.chars().take(32).collect(), length, most });
     }
     Ok(())
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $extra:literal, $punctuation:expr) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $extra:literal, $punctuation:expr, $most:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
         #[serde(try_from = "CompactString", into = "CompactString")]
@@ -86,7 +93,7 @@ macro_rules! name {
         impl $name {
             /// Takes the text if every character of it is allowed.
             pub fn new(given: &str) -> Result<Self, InvalidName> {
-                check($what, $extra, $punctuation, given)?;
+                check($what, $extra, $punctuation, $most, given)?;
                 Ok(Self(given.into()))
             }
 
@@ -119,7 +126,7 @@ macro_rules! name {
         impl TryFrom<CompactString> for $name {
             type Error = InvalidName;
             fn try_from(given: CompactString) -> Result<Self, InvalidName> {
-                check($what, $extra, $punctuation, &given)?;
+                check($what, $extra, $punctuation, $most, &given)?;
                 Ok(Self(given))
             }
         }
@@ -146,35 +153,36 @@ macro_rules! name {
 
 name! {
     /// A backend's name as HAProxy takes it: `[A-Za-z0-9_.:-]+`.
-    BackendName, "backend name", "_ . : -", &['_', '.', ':', '-']
+    BackendName, "backend name", "_ . : -", &['_', '.', ':', '-'], MAX_NAME
 }
 name! {
     /// A server's name as HAProxy takes it on one line of its CLI: `[A-Za-z0-9_.:-]+`.
-    ServerName, "server name", "_ . : -", &['_', '.', ':', '-']
+    ServerName, "server name", "_ . : -", &['_', '.', ':', '-'], MAX_NAME
 }
 name! {
     /// A service's name, from a registry or a file.
-    ServiceName, "service name", "_ . : - / @", &['_', '.', ':', '-', '/', '@']
+    ServiceName, "service name", "_ . : - / @", &['_', '.', ':', '-', '/', '@'], MAX_NAME
 }
 name! {
     /// The name that the configuration gives to a source.
-    SourceName, "source name", "_ . -", &['_', '.', '-']
+    SourceName, "source name", "_ . -", &['_', '.', '-'], MAX_NAME
 }
 name! {
     /// The name that the configuration gives to a target.
-    TargetName, "target name", "_ . -", &['_', '.', '-']
+    TargetName, "target name", "_ . -", &['_', '.', '-'], MAX_NAME
 }
 name! {
     /// The value of a server's cookie. HAProxy checks nothing here, so the set is the one no client can mangle.
-    CookieValue, "cookie", "_ -", &['_', '-']
+    CookieValue, "cookie", "_ -", &['_', '-'], MAX_NAME
 }
 name! {
     /// What a registry calls one instance: an EC2 id, an allocation id, a pod name, an ARM resource path.
-    InstanceId, "instance id", "_ . : - / @ + = ~ [ ]", &['_', '.', ':', '-', '/', '@', '+', '=', '~', '[', ']']
+    InstanceId, "instance id", "_ . : - / @ + = ~ [ ]", &['_', '.', ':', '-', '/', '@', '+', '=', '~', '[', ']'],
+    MAX_INSTANCE_ID
 }
 name! {
     /// A zone, region or group as a registry spells it.
-    Label, "label", "_ . : - / @ +", &['_', '.', ':', '-', '/', '@', '+']
+    Label, "label", "_ . : - / @ +", &['_', '.', ':', '-', '/', '@', '+'], MAX_NAME
 }
 
 impl InstanceId {

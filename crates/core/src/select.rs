@@ -10,7 +10,7 @@ use crate::exposure::{
 };
 use crate::guard::Wish;
 use crate::haproxy::keywords::{HostName, InvalidKeyword};
-use crate::instance::{Health, Instance, Lifecycle};
+use crate::instance::{Definition, Health, Instance, Lifecycle};
 use crate::name::{BackendName, InvalidName, Label, ServiceKey, TargetName};
 use crate::pattern::{NoValue, Pattern, Place};
 use crate::render::{InvalidValue, PathPrefix, RouteKey};
@@ -87,6 +87,8 @@ pub struct ServiceView<'a> {
     pub key: &'a ServiceKey,
     /// Its instances.
     pub instances: &'a [Instance],
+    /// What its source says of the service itself.
+    pub definition: Option<&'a Definition>,
 }
 
 /// What a target is to be given.
@@ -153,8 +155,9 @@ fn fallback(rule: &Rule, service: &ServiceView<'_>) -> Result<Option<Exposure>, 
         if fallback.all { Selector::default() } else { Selector { inverted: true, ..rule.select.clone() } };
     let mut exposure = make(rule, service, &fallback.backend, &fallback.names, Role::Fallback, select)?;
     // Clients come in by the first backend's frontend; a second one could not listen at the same place.
-    exposure.layout =
-        Some(Arc::new(Layout { binds: Vec::new(), routes: Vec::new(), ..Layout::clone(&rule.layout) }));
+    exposure.layout = exposure.layout.map(|layout| {
+        Arc::new(Layout { binds: Vec::new(), routes: Vec::new(), ..Arc::unwrap_or_clone(layout) })
+    });
     exposure.routes = Vec::new();
     Ok(Some(exposure))
 }
@@ -190,9 +193,21 @@ fn make(
         slots,
         select,
         policy: rule.policy.clone(),
-        layout: Some(rule.layout.clone()),
+        layout: Some(layout(rule, service)),
         routes,
     })
+}
+
+/// The rule's layout, with what it has for this very service.
+fn layout(rule: &Rule, service: &ServiceView<'_>) -> Arc<Layout> {
+    let name = value(service, Place::Service);
+    let Some(own) = name.and_then(|name| rule.layout.options_of.get(&name)) else {
+        return rule.layout.clone();
+    };
+    let mut layout = Layout::clone(&rule.layout);
+    layout.options_of.clear();
+    layout.options.extend(own.iter().map(|(field, value)| (field.clone(), value.clone())));
+    Arc::new(layout)
 }
 
 fn route_to(
@@ -222,8 +237,22 @@ pub fn route_key(host: Option<&str>, path: Option<&str>) -> Result<RouteKey, Inv
     }
 }
 
-/// A placeholder's value for a service: what all its instances agree on.
+/// A placeholder's value for a service: what is said of the service itself, else what all its instances agree on.
 fn value(service: &ServiceView<'_>, place: Place) -> Option<String> {
+    defined(service, place).or_else(|| agreed(service, place))
+}
+
+fn defined(service: &ServiceView<'_>, place: Place) -> Option<String> {
+    let definition = service.definition?;
+    match place {
+        Place::Service => Some(definition.name.to_string()),
+        Place::Port => definition.port.as_ref().map(ToString::to_string),
+        Place::Region => definition.region.as_ref().map(ToString::to_string),
+        _ => None,
+    }
+}
+
+fn agreed(service: &ServiceView<'_>, place: Place) -> Option<String> {
     let agreed = |part: fn(&Instance) -> Option<String>| {
         let mut parts: BTreeSet<_> = service.instances.iter().map(part).collect();
         parts.pop_first().flatten().filter(|_| parts.is_empty())
@@ -277,83 +306,21 @@ fn is_far(policy: &Policy, instance: &Instance) -> bool {
 
 fn shape(policy: &Policy, instance: &Instance) -> Shape {
     let others = policy.zones.as_ref().map(|zones| zones.others);
+    let others = others.filter(|_| instance.zone_share.is_none());
     let far = others == Some(OtherZones::Backup) && is_far(policy, instance);
     Shape { backup: far || policy.server.backup }
 }
 
-/// The weight that an instance should have; none leaves that of its server's line.
+/// The weight that an instance should have; none leaves that of its server's line. Where a zone is given, the instance's
+/// own share of what crosses it comes first.
 pub fn weight(policy: &Policy, instance: &Instance) -> Option<Weight> {
-    let far = match policy.zones.as_ref().map(|zones| zones.others) {
-        Some(OtherZones::Weight(weight)) if is_far(policy, instance) => Some(weight),
-        _ => None,
-    };
-    far.or(instance.weight).or(policy.weight)
+    let between = policy.zones.as_ref().and_then(|zones| match (instance.zone_share, zones.others) {
+        (Some(share), _) => Some(share.weight(is_far(policy, instance))),
+        (None, OtherZones::Weight(weight)) if is_far(policy, instance) => Some(weight),
+        (None, _) => None,
+    });
+    between.or(instance.weight).or(policy.weight)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::exposure::{FallbackRule, Own};
-    use crate::render::{Bind, BindAddress};
-    use crate::slots::SlotScheme;
-
-    fn exposed(service: &str, layout: Layout) -> Exposed {
-        let target: TargetName = "own".parse().unwrap();
-        let fallback = FallbackRule {
-            backend: "{service}-far".parse().unwrap(),
-            names: SlotScheme::default().names,
-            all: true,
-        };
-        let rule = Rule {
-            services: Services::All,
-            targets: [target.clone()].into(),
-            backend: "{service}".parse().unwrap(),
-            own: Own::default(),
-            slots: SlotScheme::default(),
-            select: Selector::default(),
-            fallback: Some(fallback),
-            layout: Arc::new(layout),
-            policy: Policy::default(),
-        };
-        let key = ServiceKey { source: "fleet".parse().unwrap(), service: service.parse().unwrap() };
-        expose(&[rule], &target, &[ServiceView { key: &key, instances: &[] }])
-    }
-
-    fn of<'e>(exposed: &'e Exposed, name: &str) -> &'e Exposure {
-        exposed.exposures.iter().find(|(backend, _)| backend.as_str() == name).unwrap().1
-    }
-
-    #[test]
-    fn only_the_first_backend_of_a_rule_has_a_frontend_and_routes() {
-        let at: BindAddress = "127.0.0.1:80".parse().unwrap();
-        let route = RoutePattern {
-            frontend: "web".parse().unwrap(),
-            host: "{service}.example.org".parse().ok(),
-            path: "/{service|upper}".parse().ok(),
-        };
-        let layout = Layout { binds: vec![Bind::plain(at)], routes: vec![route], ..Layout::default() };
-        let exposed = exposed("shop", layout);
-        let binds = |name: &str| of(&exposed, name).layout.as_ref().unwrap().binds.len();
-        assert_eq!((binds("shop"), binds("shop-far")), (1, 0));
-        let routes = |name: &str| -> Vec<String> {
-            of(&exposed, name).routes.iter().map(|route| route.of.to_string()).collect()
-        };
-        assert_eq!(routes("shop"), ["shop.example.org/SHOP"]);
-        assert!(routes("shop-far").is_empty());
-    }
-
-    #[test]
-    fn a_service_whose_name_makes_no_route_is_left_out_and_told() {
-        let route = |path: &str| RoutePattern {
-            frontend: "web".parse().unwrap(),
-            host: None,
-            path: path.parse().ok(),
-        };
-        for (path, says) in [("/{region}", "has no value here"), ("{service}", "must begin with /")] {
-            let exposed = exposed("shop", Layout { routes: vec![route(path)], ..Layout::default() });
-            assert!(exposed.exposures.is_empty());
-            let told = exposed.unexposed[0].to_string();
-            assert!(told.starts_with("service fleet/shop is left out") && told.contains(says), "{told}");
-        }
-    }
-}
+mod tests;

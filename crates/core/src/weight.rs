@@ -16,6 +16,16 @@ pub struct Weight(u16);
 #[serde(transparent)]
 pub struct ServerId(NonZeroU32);
 
+/// The share of traffic in percent, 1 to 99, that goes to instances outside the zone of HAProxy.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u8")]
+pub struct ZoneShare(u8);
+
+/// A share that leaves one side without traffic, or is none.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[error("{0} is no share between zones; write a whole number from 1 to 99")]
+pub struct InvalidZoneShare(pub u32);
+
 /// A weight that HAProxy would refuse.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("weight {0} is too large; HAProxy takes 0 to 256")]
@@ -62,6 +72,39 @@ impl fmt::Display for Weight {
     }
 }
 
+impl ZoneShare {
+    /// Takes 1 to 99.
+    pub fn new(percent: u32) -> Result<Self, InvalidZoneShare> {
+        match u8::try_from(percent) {
+            Ok(small @ 1..=99) => Ok(Self(small)),
+            _ => Err(InvalidZoneShare(percent)),
+        }
+    }
+
+    /// The percentage.
+    pub fn get(self) -> u8 {
+        self.0
+    }
+
+    /// The weight of an instance that has it: its own share outside the zone of HAProxy, what that leaves inside.
+    pub fn weight(self, far: bool) -> Weight {
+        Weight(u16::from(if far { self.0 } else { 100 - self.0 }))
+    }
+}
+
+impl TryFrom<u32> for ZoneShare {
+    type Error = InvalidZoneShare;
+    fn try_from(percent: u32) -> Result<Self, InvalidZoneShare> {
+        Self::new(percent)
+    }
+}
+
+impl From<ZoneShare> for u8 {
+    fn from(share: ZoneShare) -> u8 {
+        share.get()
+    }
+}
+
 impl ServerId {
     /// The first one.
     pub const FIRST: ServerId = ServerId(NonZeroU32::MIN);
@@ -92,6 +135,16 @@ mod tests {
         assert_eq!(Weight::new(256).unwrap(), Weight::MAX);
         assert_eq!(Weight::new(257), Err(InvalidWeight(257)));
         assert_eq!(Weight::new(u32::MAX), Err(InvalidWeight(u32::MAX)));
+    }
+
+    #[test]
+    fn a_share_leaves_some_traffic_on_both_sides() {
+        let share = ZoneShare::new(10).unwrap();
+        assert_eq!((share.weight(true).get(), share.weight(false).get()), (10, 90));
+        for wrong in [0, 100, 256, u32::MAX] {
+            assert_eq!(ZoneShare::new(wrong), Err(InvalidZoneShare(wrong)));
+        }
+        assert!(serde_json::from_str::<ZoneShare>("100").is_err());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The backend of a rule, and the second one.
 
+use std::collections::BTreeMap;
+
 use roster_core::render::{Balance, FieldName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -61,6 +63,10 @@ pub struct Backend {
     /// Dataplane target: fields of the API's backend object, merged into it when Roster makes the backend, and only then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub options: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Dataplane target: more such fields for some services, each under the name that `{service}` stands for. They replace
+    /// those of the same name in `options`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub options_of: Option<BTreeMap<String, serde_json::Map<String, serde_json::Value>>>,
 }
 
 /// What of a backend is Roster's.
@@ -103,6 +109,7 @@ impl Default for Backend {
             bind: None,
             route: None,
             options: None,
+            options_of: None,
         }
     }
 }

@@ -68,6 +68,7 @@ impl Backend {
             ("bind", self.bind.is_some()),
             ("route", self.route.is_some()),
             ("options", self.options.is_some()),
+            ("options_of", self.options_of.is_some()),
         ];
         keys.into_iter().filter(|(_, given)| *given).map(|(key, _)| key)
     }
@@ -93,6 +94,7 @@ impl Backend {
             binds: binds?,
             routes: routes?,
             options: self.options.clone().unwrap_or_default(),
+            options_of: self.options_of.clone().unwrap_or_default(),
         })
     }
 

@@ -105,6 +105,7 @@ impl<'d> Draft<'d> {
             region: self.region,
             group: self.group,
             weight: self.weight,
+            zone_share: None,
             health: self.health,
             lifecycle: self.lifecycle,
             metadata: self.metadata,

@@ -87,7 +87,7 @@ impl Reading<'_> {
         let mut instances = services.values().flatten().peekable();
         let any = instances.peek().is_some();
         let vouches_health = any && instances.all(|instance| instance.health != Health::Unknown);
-        Snapshot { services, rejects: self.rejects.into_vec(), vouches_health, taken }
+        Snapshot { services, rejects: self.rejects.into_vec(), vouches_health, taken, ..Snapshot::default() }
     }
 }
 

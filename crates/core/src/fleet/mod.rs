@@ -1,11 +1,23 @@
-//! Machines of a cloud, before their tags have made them instances of a service.
+//! Machines of a cloud, and how their tags make them instances of services.
+//!
+//! Whatever a tag says is data: it is parsed into a name, a port or a share, or the machine is left out and reported. Nothing
+//! is bent into a name, so that two names never meet. A service that was there stays, with nobody in it, so that its backend
+//! is emptied and not forgotten.
+
+mod group;
+mod tags;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use crate::instance::{Health, Lifecycle};
+pub use group::snapshot;
+pub use tags::TagRules;
+
+use crate::instance::{Health, Lifecycle, Reject};
 
 /// A machine that runs, as a cloud reports it. Its texts are the cloud's own, unchecked.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,4 +44,16 @@ pub struct Machine {
     pub lifecycle: Lifecycle,
     /// Its tags, with those that it has from its group.
     pub tags: BTreeMap<String, String>,
+}
+
+/// What a cloud said, once it was asked for everything and answered all of it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Reported {
+    /// The machines that run.
+    pub machines: Vec<Machine>,
+    /// The ids of machines that are there, but of which it could not be learned whether they run: what was last known of
+    /// them stays.
+    pub unknown: Vec<String>,
+    /// What could not be used.
+    pub rejects: Vec<Reject>,
 }
