@@ -112,6 +112,33 @@ fn http_url(text: &str) -> Result<(), String> {
     if legal { Ok(()) } else { Err(wrong()) }
 }
 
+/// A region's name is part of a host's name. That of a zone ends in a letter.
+fn aws_region(text: &str) -> Result<(), String> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let fits = text.len() <= 63
+        && text.bytes().all(allowed)
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.ends_with(|last: char| last.is_ascii_digit());
+    let help = "write its name, such as us-east-2 (a zone's name without the letter at its end)";
+    if fits { Ok(()) } else { Err(format!("{text:?} is no AWS region; {help}")) }
+}
+
+fn azure_subscription(text: &str) -> Result<(), String> {
+    let dash = |at: usize| [8, 13, 18, 23].contains(&at);
+    let fits = text.len() == 36
+        && text.chars().enumerate().all(|(at, c)| if dash(at) { c == '-' } else { c.is_ascii_hexdigit() });
+    let help = "write its id, such as 00000000-1111-2222-3333-444444444444";
+    if fits { Ok(()) } else { Err(format!("{text:?} is no subscription; {help}")) }
+}
+
+/// As Azure Resource Manager has it.
+fn azure_resource_group(text: &str) -> Result<(), String> {
+    let allowed = |c: char| c.is_alphanumeric() || "_-.()".contains(c);
+    let fits = (1..=90).contains(&text.chars().count()) && text.chars().all(allowed) && !text.ends_with('.');
+    let help = "it has letters, digits and _ - . ( ), 90 of them at most, and no . at its end";
+    if fits { Ok(()) } else { Err(format!("{text:?} is no resource group's name; {help}")) }
+}
+
 /// The same for what a route is for.
 fn route_pattern(text: &str, host: bool) -> Result<(), String> {
     let places = [Place::Service, Place::Source, Place::Port, Place::Region, Place::Zone, Place::Group];
@@ -222,6 +249,12 @@ formats! {
     FrontendLine = "frontend-line", "a line of a frontend section such as option httplog", frontend_line;
     /// Where a server of HTTP answers.
     HttpUrl = "http-url", "an address such as http://localhost:5555", http_url;
+    /// A region of AWS.
+    AwsRegion = "aws-region", "a region such as us-east-2", aws_region;
+    /// The id of a subscription of Azure.
+    AzureSubscription = "azure-subscription", "a subscription's id", azure_subscription;
+    /// A resource group of Azure.
+    AzureResourceGroup = "azure-resource-group", "a resource group's name", azure_resource_group;
     /// The path of an HTTP request.
     HttpPath = "http-path", "a path such as /health", http_path;
     /// [`keywords::HostName`].

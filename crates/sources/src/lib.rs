@@ -3,6 +3,7 @@
 //! A source tells whole answers or that it has none; what changed since the last one is for others to see. Each
 //! folder decides in pure code (`format`, `watch`) and acts in thin code (`reader`, `source`).
 
+mod absent;
 pub mod file;
 mod source;
 

@@ -9,6 +9,7 @@ use roster_core::name::SourceName;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::absent::Absent;
 use crate::file::FileSource;
 
 /// A place that says who is there.
@@ -26,12 +27,16 @@ pub trait Source: Send {
 pub enum AnySource {
     /// A file on this machine.
     File(FileSource),
+    /// A kind that this Roster was built without.
+    Absent(Absent),
 }
 
 /// Makes a source. Nothing is opened or asked before it is run.
 pub fn build(name: &SourceName, config: &native::Source) -> AnySource {
     match config {
         native::Source::File(file) => AnySource::File(FileSource::new(name.clone(), file)),
+        native::Source::Aws(_) => AnySource::Absent(Absent::new("AWS", "aws")),
+        native::Source::Azure(_) => AnySource::Absent(Absent::new("Azure", "azure")),
     }
 }
 
@@ -41,6 +46,7 @@ impl AnySource {
     pub fn resume(self, known: Arc<Snapshot>) -> Self {
         match self {
             Self::File(file) => Self::File(file.resume(known)),
+            Self::Absent(absent) => Self::Absent(absent),
         }
     }
 }
@@ -49,12 +55,14 @@ impl Source for AnySource {
     async fn fetch(&mut self) -> Result<Arc<Snapshot>, SourceError> {
         match self {
             Self::File(file) => file.fetch().await,
+            Self::Absent(absent) => absent.fetch().await,
         }
     }
 
     async fn run(self, out: mpsc::Sender<SourceEvent>, stop: CancellationToken) {
         match self {
             Self::File(file) => file.run(out, stop).await,
+            Self::Absent(absent) => absent.run(out, stop).await,
         }
     }
 }

@@ -130,5 +130,11 @@ fn rules(cx: &mut Resolve<'_>, file: &File) -> Vec<Rule> {
         .map(|(index, entry)| expose::rule(cx, &document::Path::from(["expose"]).join(index), file, entry))
         .collect();
     expose::overlaps(cx, file, &rules);
-    rules.into_iter().flatten().collect()
+    let numbered = rules.into_iter().enumerate().filter_map(|(index, rule)| Some((index, rule?)));
+    numbered
+        .flat_map(|(index, rule)| {
+            let at = document::Path::from(["expose"]).join(index).join("zone");
+            expose::all_backups(cx, &at, file, rule)
+        })
+        .collect()
 }

@@ -28,7 +28,10 @@ pub use expose::{
 pub use last_good::LastGood;
 pub use load::{Config, LoadError};
 pub use log::{Log, LogFormat, LogLevel};
-pub use source::{FileFormat, FileSource, Source};
+pub use source::{
+    AwsSource, AzureCloud, AzureCredential, AzureSource, Backoff, Discover, FileFormat, FileSource, Poll,
+    Source, TagValues, Tags,
+};
 pub use target::{
     Address, ApiTls, ApiVersion, Apply, AtExit, CertificateList, DataplaneReach, DataplaneTarget,
     ExternalProcess, FilePiece, Frontend, Listeners, ManagedFrontend, ManagedProcess, ManagedReach,

@@ -8,6 +8,7 @@
     reason = "a test fails by a panic, also in its helpers"
 )]
 
+mod clouds;
 mod complete;
 mod dataplane;
 mod errors;

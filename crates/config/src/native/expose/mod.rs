@@ -1,5 +1,6 @@
 //! Which services go to which backends, and how.
 
+mod all_backups;
 mod backend;
 mod bind;
 mod guard;
@@ -19,6 +20,7 @@ use roster_core::weight::Weight;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use all_backups::all_backups;
 pub use backend::{Backend, BackendRule, Fallback, Own};
 pub(crate) use bind::resolve as binds;
 pub use bind::{Bind, BindRule, TlsVersion};

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::format;
 
-/// What instances of other zones become. An instance without a zone counts as local.
+/// What instances of other zones become. An instance without a zone counts as local. One that has a share of its own, as
+/// machines of a cloud can by a tag, has that weight in another zone and what it leaves of 100 in the local one instead.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Zone {
@@ -24,7 +25,8 @@ pub struct Zone {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OtherZones {
-    /// Backup servers: they get traffic only when no local one is left.
+    /// Backup servers: they get traffic only when no local one is left. A backend that Roster makes then has
+    /// `option allbackups`, so that all of them do.
     #[default]
     Backup,
     /// No different from the local ones.

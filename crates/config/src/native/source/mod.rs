@@ -1,10 +1,16 @@
 //! The kinds of sources.
 
+mod aws;
+mod azure;
+mod cloud;
 mod file;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use aws::AwsSource;
+pub use azure::{AzureCloud, AzureCredential, AzureSource};
+pub use cloud::{Backoff, Discover, Poll, TagValues, Tags};
 pub use file::{FileFormat, FileSource};
 
 use crate::document::Path;
@@ -17,6 +23,10 @@ use crate::native::resolve::Resolve;
 pub enum Source {
     /// A file on this machine.
     File(FileSource),
+    /// Machines of AWS, by their tags.
+    Aws(Box<AwsSource>),
+    /// Machines of Azure, by their tags.
+    Azure(Box<AzureSource>),
 }
 
 impl Source {
@@ -24,6 +34,8 @@ impl Source {
     pub(crate) fn resolve(&self, cx: &mut Resolve<'_>, at: &Path) -> Self {
         match self {
             Source::File(file) => Source::File(file.resolve(cx, &at.join("file"))),
+            Source::Aws(aws) => Source::Aws(Box::new(aws.resolve(cx, &at.join("aws")))),
+            Source::Azure(azure) => Source::Azure(Box::new(azure.resolve(cx, &at.join("azure")))),
         }
     }
 }
