@@ -1,0 +1,95 @@
+//! AWS's XML answers as values.
+//!
+//! Invariant: an answer that lacks what it must have is an error, never a shorter answer. Names are compared without
+//! their namespace, which differs by service, version and emulator.
+
+mod groups;
+mod instances;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use roxmltree::{Document, Node};
+use thiserror::Error;
+
+pub(crate) use groups::{Group, Member, groups};
+pub(crate) use instances::{Ec2Instance, instances};
+
+/// One page of an answer.
+#[derive(Debug)]
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    /// Where the next one begins.
+    pub(crate) next: Option<String>,
+}
+
+/// Why an answer cannot be read.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub(crate) enum WireError {
+    #[error("it breaks off")]
+    Cut,
+    #[error("it is no XML: {0}")]
+    NotXml(String),
+    #[error("it is <{found}> where <{wanted}> is due")]
+    Other { found: String, wanted: &'static str },
+    #[error("<{within}> has no <{wanted}>")]
+    Missing { wanted: &'static str, within: &'static str },
+}
+
+/// What an answer of a status other than 200 says.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Refusal {
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+/// EC2 wraps it as `Response/Errors/Error`, Auto Scaling as `ErrorResponse/Error`.
+pub(crate) fn refusal(text: &str) -> Option<Refusal> {
+    let document = Document::parse(text).ok()?;
+    let error = document.descendants().find(|node| node.tag_name().name() == "Error")?;
+    let code = text_of(error, "Code")?.to_owned();
+    Some(Refusal { code, message: text_of(error, "Message").unwrap_or_default().to_owned() })
+}
+
+fn document<'a>(text: &'a str, root: &'static str) -> Result<Document<'a>, WireError> {
+    let document = Document::parse(text).map_err(|error| match error {
+        roxmltree::Error::UnexpectedEndOfStream | roxmltree::Error::UnclosedRootNode => WireError::Cut,
+        other => WireError::NotXml(other.to_string()),
+    })?;
+    let found = document.root_element().tag_name().name();
+    if found == root {
+        Ok(document)
+    } else {
+        Err(WireError::Other { found: found.chars().take(60).collect(), wanted: root })
+    }
+}
+
+fn child<'a, 'i>(node: Node<'a, 'i>, name: &str) -> Option<Node<'a, 'i>> {
+    node.children().find(|child| child.is_element() && child.tag_name().name() == name)
+}
+
+/// The elements of a list within a node: `item` for EC2, `member` for Auto Scaling. No list is an empty one.
+fn list<'a, 'i>(node: Node<'a, 'i>, name: &str) -> impl Iterator<Item = Node<'a, 'i>> + use<'a, 'i> {
+    let elements = child(node, name).into_iter().flat_map(|list| list.children());
+    elements.filter(|child| matches!(child.tag_name().name(), "item" | "member"))
+}
+
+/// The text of a child; none if it is missing or empty.
+fn text_of<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
+    child(node, name)?.text().map(str::trim).filter(|text| !text.is_empty())
+}
+
+fn required<'a>(
+    node: Node<'a, '_>,
+    wanted: &'static str,
+    within: &'static str,
+) -> Result<&'a str, WireError> {
+    text_of(node, wanted).ok_or(WireError::Missing { wanted, within })
+}
+
+/// Tags. A value may be empty, and white space in it counts.
+fn tags<'a>(tags: impl Iterator<Item = Node<'a, 'a>>, key: &str, value: &str) -> BTreeMap<String, String> {
+    let text = |node, name| child(node, name).and_then(|child| child.text()).unwrap_or_default().to_owned();
+    tags.filter_map(|tag| Some((child(tag, key)?.text()?.to_owned(), text(tag, value)))).collect()
+}

@@ -1,0 +1,137 @@
+use super::*;
+
+const PAGE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">
+    <requestId>8f7724cf-496f-496e-8fe3-example</requestId>
+    <reservationSet>
+        <item>
+            <reservationId>r-1234567890abcdef0</reservationId><ownerId>123456789012</ownerId><groupSet/>
+            <instancesSet>
+                <item>
+                    <instanceId>i-1234567890abcdef0</instanceId>
+                    <instanceState><code>16</code><name>running</name></instanceState>
+                    <privateIpAddress>10.0.0.12</privateIpAddress>
+                    <launchTime>2026-01-02T03:04:05.000Z</launchTime>
+                    <placement><availabilityZone>us-east-1-bos-1a</availabilityZone><tenancy>default</tenancy></placement>
+                    <tagSet>
+                        <item><key>Name</key><value>R&amp;D &lt;web&gt; &#x1F980;</value></item>
+                        <item><key>empty</key><value/></item>
+                        <item><key>spaced</key><value> a </value></item>
+                    </tagSet>
+                    <networkInterfaceSet><item><ipv6AddressesSet/></item></networkInterfaceSet>
+                </item>
+                <item>
+                    <instanceId>i-6</instanceId>
+                    <instanceState><code>16</code><name>running</name></instanceState>
+                    <networkInterfaceSet>
+                        <item><ipv6AddressesSet><item><ipv6Address>2001:db8::6</ipv6Address></item></ipv6AddressesSet></item>
+                    </networkInterfaceSet>
+                </item>
+                <item>
+                    <instanceId>i-7</instanceId><instanceState><name>running</name></instanceState><tagSet/>
+                </item>
+            </instancesSet>
+        </item>
+    </reservationSet>
+    <nextToken>eyJ2IjoiMiJ9==</nextToken>
+</DescribeInstancesResponse>"#;
+
+const GROUPS: &str = r#"<DescribeAutoScalingGroupsResponse xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/">
+  <DescribeAutoScalingGroupsResult>
+    <AutoScalingGroups>
+      <member>
+        <AutoScalingGroupName>web &amp; api</AutoScalingGroupName>
+        <Instances>
+          <member><InstanceId>i-1</InstanceId><HealthStatus>Unhealthy</HealthStatus>
+            <LifecycleState>Terminating:Wait</LifecycleState><AvailabilityZone>a</AvailabilityZone></member>
+        </Instances>
+        <Tags><member><ResourceId>web</ResourceId><Key>HAProxy:Service:Name</Key><Value>web</Value>
+            <PropagateAtLaunch>false</PropagateAtLaunch></member></Tags>
+      </member>
+      <member><AutoScalingGroupName>empty</AutoScalingGroupName><Instances/><Tags/></member>
+    </AutoScalingGroups>
+    <NextToken/>
+  </DescribeAutoScalingGroupsResult>
+  <ResponseMetadata><RequestId>7c6e177f</RequestId></ResponseMetadata>
+</DescribeAutoScalingGroupsResponse>"#;
+
+#[test]
+fn a_page_of_instances_is_read_with_its_entities_and_its_token() {
+    let page = instances(PAGE).unwrap();
+    assert_eq!(page.next.as_deref(), Some("eyJ2IjoiMiJ9=="));
+    let [first, v6, bare] = page.items.as_slice() else { panic!("{:?}", page.items) };
+    assert_eq!((first.id.as_str(), first.state.as_str()), ("i-1234567890abcdef0", "running"));
+    assert_eq!(first.owner.as_deref(), Some("123456789012"));
+    assert_eq!(first.zone.as_deref(), Some("us-east-1-bos-1a"));
+    assert_eq!(first.address, Some("10.0.0.12".parse().unwrap()));
+    assert_eq!(first.launched, Some("2026-01-02T03:04:05Z".parse().unwrap()));
+    let tags: Vec<_> = first.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    assert_eq!(tags, [("Name", "R&D <web> 🦀"), ("empty", ""), ("spaced", " a ")]);
+    assert_eq!(v6.address, Some("2001:db8::6".parse().unwrap()));
+    assert_eq!((bare.address, bare.tags.len()), (None, 0));
+}
+
+#[test]
+fn an_empty_set_is_an_answer_and_a_missing_one_is_not() {
+    let empty = "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>";
+    let page = instances(empty).unwrap();
+    assert!(page.items.is_empty() && page.next.is_none());
+    for text in [
+        "<DescribeInstancesResponse><requestId>1</requestId></DescribeInstancesResponse>",
+        "<DescribeInstancesResponse><reservationSet><item><instancesSet><item><instanceId>i-1</instanceId></item>\
+         </instancesSet></item></reservationSet></DescribeInstancesResponse>",
+        "<DescribeInstancesResponse><reservationSet><item><instancesSet><item><instanceState><name>running</name>\
+         </instanceState></item></instancesSet></item></reservationSet></DescribeInstancesResponse>",
+    ] {
+        assert!(matches!(instances(text), Err(WireError::Missing { .. })), "{text}");
+    }
+    assert!(matches!(groups("<DescribeAutoScalingGroupsResponse/>"), Err(WireError::Missing { .. })));
+}
+
+#[test]
+fn groups_are_read_with_their_members_and_tags() {
+    let page = groups(GROUPS).unwrap();
+    assert_eq!(page.next, None);
+    let [web, empty] = page.items.as_slice() else { panic!("{:?}", page.items) };
+    assert_eq!(web.name, "web & api");
+    assert_eq!(web.tags, BTreeMap::from([("HAProxy:Service:Name".to_owned(), "web".to_owned())]));
+    let member =
+        Member { id: "i-1".into(), state: "Terminating:Wait".into(), health: Some("Unhealthy".into()) };
+    assert_eq!(web.members, [member]);
+    assert_eq!((empty.members.len(), empty.tags.len()), (0, 0));
+}
+
+#[test]
+fn no_beginning_of_an_answer_is_an_answer() {
+    for (end, _) in PAGE.char_indices() {
+        assert!(instances(PAGE.split_at(end).0).is_err(), "{end}");
+    }
+    for (end, _) in GROUPS.char_indices() {
+        assert!(groups(GROUPS.split_at(end).0).is_err(), "{end}");
+    }
+    let other = instances("<html><body>Service Unavailable</body></html>");
+    assert!(matches!(other, Err(WireError::Other { .. })), "{other:?}");
+}
+
+#[test]
+fn a_bomb_of_entities_is_refused() {
+    let bomb = r#"<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><DescribeInstancesResponse>
+        <reservationSet>&b;</reservationSet></DescribeInstancesResponse>"#;
+    assert!(matches!(instances(bomb), Err(WireError::NotXml(_))));
+}
+
+#[test]
+fn both_services_refusals_are_read() {
+    let ec2 = "<Response><Errors><Error><Code>RequestLimitExceeded</Code><Message>Request limit exceeded.</Message>\
+               </Error></Errors><RequestID>1</RequestID></Response>";
+    let groups = r#"<ErrorResponse xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/"><Error><Type>Sender</Type>
+        <Code>AccessDenied</Code><Message>no</Message></Error><RequestId>1</RequestId></ErrorResponse>"#;
+    let read = refusal(ec2).unwrap();
+    assert_eq!(
+        (read.code.as_str(), read.message.as_str()),
+        ("RequestLimitExceeded", "Request limit exceeded.")
+    );
+    assert_eq!(refusal(groups).unwrap().code, "AccessDenied");
+    assert_eq!(refusal("<html>no</html>"), None);
+    assert_eq!(refusal("{}"), None);
+}
