@@ -1,0 +1,57 @@
+//! From an answer to a page, or to the reason why it is none. Pure.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::List;
+use crate::error::Why;
+use crate::http::Reply;
+use crate::settings::Subscription;
+
+/// A page of a list. Its elements are read one by one later: one that is odd must not hide the others.
+#[derive(Debug, Deserialize)]
+pub(super) struct Page {
+    pub(super) value: Vec<Value>,
+    #[serde(rename = "nextLink")]
+    pub(super) next: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Trouble {
+    error: TroubleBody,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct TroubleBody {
+    code: String,
+    message: String,
+}
+
+pub(super) fn page(reply: &Reply, list: &List, subscription: &Subscription) -> Result<Page, Why> {
+    if reply.status == 200 {
+        let page: Page = serde_json::from_slice(&reply.body).map_err(|error| Why::NotArm {
+            why: format!("its answer is no list in JSON ({error}); it begins with {:?}", reply.begins()),
+        })?;
+        // Some lists end with an empty link instead of none.
+        return Ok(Page { next: page.next.filter(|link| !link.is_empty()), ..page });
+    }
+    let refusal = match serde_json::from_slice::<Trouble>(&reply.body) {
+        Ok(Trouble { error }) => reply.refusal(&error.code, &error.message),
+        Err(_) => reply.refusal("", &reply.begins()),
+    };
+    let retry_after = reply.retry_after;
+    Err(match (refusal.status, refusal.code.as_str()) {
+        (401, _) => Why::Unauthorized(refusal),
+        (403, _) => Why::Forbidden { action: list.action(), scope: list.scope(subscription), refusal },
+        (404, "SubscriptionNotFound") => Why::NoSubscription(refusal),
+        (404, _) => match list.group() {
+            Some(group) => Why::NoGroup { group: group.as_str().to_owned(), refusal },
+            None => Why::NotFound(refusal),
+        },
+        (429, _) => Why::Throttled { retry_after, refusal },
+        (500.., _) => Why::Server { retry_after, refusal },
+        _ => Why::Refused(refusal),
+    })
+}

@@ -1,0 +1,173 @@
+//! Where ARM and its tokens are: the public cloud, a sovereign one, or addresses of one's own.
+//!
+//! Invariant: a bearer token or a secret goes over TLS, or to this machine itself.
+
+use reqwest::Url;
+use thiserror::Error;
+
+/// One cloud: its ARM, where its tokens come from, and what they are for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Cloud {
+    arm: Url,
+    authority: Option<Url>,
+    default_authority: Url,
+    audience: String,
+}
+
+/// Addresses that cannot be a cloud.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum CloudError {
+    /// Not one of those that have a name.
+    #[error(
+        "no cloud is named {0:?}; AzureCloud, AzureChinaCloud and AzureUSGovernment are, or give its own addresses"
+    )]
+    Name(String),
+    /// Not a URL of that kind.
+    #[error("{what} {given:?} is no https:// address of a server ({why}); write it as https://HOST")]
+    Address {
+        /// Which one.
+        what: &'static str,
+        /// As it was given.
+        given: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A token would go in the clear.
+    #[error(
+        "{what} {given:?} would get tokens in the clear; write https://, http:// is for this machine's own address"
+    )]
+    Clear {
+        /// Which one.
+        what: &'static str,
+        /// As it was given.
+        given: String,
+    },
+}
+
+impl Cloud {
+    /// The cloud of this name, as `az cloud list` spells it, in any case. Addresses as in azure-mgmt-core's
+    /// `get_arm_endpoints`.
+    pub fn named(name: &str) -> Result<Self, CloudError> {
+        let (arm, authority, audience) = match name.to_ascii_lowercase().as_str() {
+            "azurecloud" => (
+                "https://management.azure.com",
+                "https://login.microsoftonline.com",
+                "https://management.azure.com",
+            ),
+            "azurechinacloud" => (
+                "https://management.chinacloudapi.cn",
+                "https://login.chinacloudapi.cn",
+                "https://management.chinacloudapi.cn",
+            ),
+            "azureusgovernment" => (
+                "https://management.usgovcloudapi.net",
+                "https://login.microsoftonline.us",
+                "https://management.core.usgovcloudapi.net",
+            ),
+            _ => return Err(CloudError::Name(name.to_owned())),
+        };
+        let mut cloud = Self::at(arm, Some(audience))?;
+        cloud.default_authority = address("the authority", authority)?;
+        Ok(cloud)
+    }
+
+    /// The public cloud.
+    pub fn public() -> Result<Self, CloudError> {
+        Self::named("AzureCloud")
+    }
+
+    /// The ARM at this address. Tokens are for the audience, or for the address itself when none is given.
+    pub fn at(arm: &str, audience: Option<&str>) -> Result<Self, CloudError> {
+        let url = address("the ARM endpoint", arm)?;
+        let audience = audience.unwrap_or(arm).trim_end_matches('/').to_owned();
+        let default_authority = address("the authority", "https://login.microsoftonline.com")?;
+        Ok(Self { arm: url, authority: None, default_authority, audience })
+    }
+
+    /// Tokens come from here, whatever the environment says.
+    pub fn with_authority(mut self, authority: &str) -> Result<Self, CloudError> {
+        self.authority = Some(address("the authority", authority)?);
+        Ok(self)
+    }
+
+    /// Where ARM answers.
+    pub(crate) fn arm(&self) -> &Url {
+        &self.arm
+    }
+
+    /// Where tokens come from: what was set, else `AZURE_AUTHORITY_HOST`, else the cloud's own.
+    pub(crate) fn authority(&self, environment: Option<&str>) -> Result<Url, CloudError> {
+        match (&self.authority, environment) {
+            (Some(set), _) => Ok(set.clone()),
+            (None, Some(host)) if host.contains("://") => address("AZURE_AUTHORITY_HOST", host),
+            (None, Some(host)) => address("AZURE_AUTHORITY_HOST", &format!("https://{host}")),
+            (None, None) => Ok(self.default_authority.clone()),
+        }
+    }
+
+    /// What tokens are for, as the first version of the token endpoints names it (`resource`).
+    pub(crate) fn audience(&self) -> &str {
+        &self.audience
+    }
+
+    /// What tokens are for, as the second version names it.
+    pub(crate) fn scope(&self) -> String {
+        format!("{}/.default", self.audience)
+    }
+}
+
+/// A server's address that a secret may be sent to.
+pub(crate) fn address(what: &'static str, given: &str) -> Result<Url, CloudError> {
+    let wrong = |why: &str| CloudError::Address { what, given: given.to_owned(), why: why.to_owned() };
+    let url = Url::parse(given).map_err(|error| wrong(&error.to_string()))?;
+    let Some(host) = url.host_str() else { return Err(wrong("it names no host")) };
+    if url.username() != "" || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("a user, a query or a fragment does not belong there"));
+    }
+    let local = host == "localhost"
+        || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if local => Ok(url),
+        "http" => Err(CloudError::Clear { what, given: given.to_owned() }),
+        _ => Err(wrong("its scheme is another")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sovereign_cloud_has_its_own_endpoint_authority_and_token_scope() {
+        let gov = Cloud::named("azureusgovernment").unwrap();
+        assert_eq!(gov.arm().as_str(), "https://management.usgovcloudapi.net/");
+        assert_eq!(gov.authority(None).unwrap().as_str(), "https://login.microsoftonline.us/");
+        assert_eq!(gov.scope(), "https://management.core.usgovcloudapi.net/.default");
+        let china = Cloud::named("AzureChinaCloud").unwrap();
+        assert_eq!(china.authority(None).unwrap().as_str(), "https://login.chinacloudapi.cn/");
+        assert_eq!(china.scope(), "https://management.chinacloudapi.cn/.default");
+        assert!(matches!(Cloud::named("AzureGermanCloud"), Err(CloudError::Name(_))));
+    }
+
+    #[test]
+    fn the_authority_that_was_set_wins_over_the_environment_and_that_over_the_clouds_own() {
+        let cloud = Cloud::public().unwrap();
+        assert_eq!(cloud.authority(Some("login.example")).unwrap().as_str(), "https://login.example/");
+        let set = cloud.with_authority("https://login.here/").unwrap();
+        assert_eq!(set.authority(Some("login.example")).unwrap().as_str(), "https://login.here/");
+    }
+
+    #[test]
+    fn a_token_is_never_sent_in_the_clear_to_another_machine() {
+        assert!(matches!(Cloud::at("http://arm.example", None), Err(CloudError::Clear { .. })));
+        for local in ["http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1", "https://arm.example"] {
+            assert!(Cloud::at(local, None).is_ok(), "{local}");
+        }
+        for wrong in
+            ["arm.example", "ftp://arm.example", "https://u:p@arm.example", "https://arm.example/?a=b"]
+        {
+            assert!(matches!(Cloud::at(wrong, None), Err(CloudError::Address { .. })), "{wrong}");
+        }
+    }
+}

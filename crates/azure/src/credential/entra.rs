@@ -1,0 +1,103 @@
+//! Tokens of Entra ID for a client, by its secret or by a service account's token (OAuth 2.0 client credentials).
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::error::{Absent, CredentialError};
+use super::token::{Granted, Token};
+use crate::error::Refusal;
+use crate::http::{Http, Reply, Waited, passes};
+
+const WHO: &str = "Entra ID";
+const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// What proves that a client is itself.
+pub(super) enum Proof {
+    Secret(SecretString),
+    /// A token of the cluster's.
+    Account(SecretString),
+}
+
+/// An error of the token endpoints, also of those of managed identities.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Trouble {
+    error: String,
+    error_description: String,
+    correlation_id: Option<String>,
+}
+
+impl Proof {
+    /// The file is read each time: the cluster replaces the token in it.
+    pub(super) async fn read(file: &Path) -> Result<Self, Absent> {
+        let wrong = |why: String| Absent::Failed(CredentialError::TokenFile { path: file.to_owned(), why });
+        let path = file.to_owned();
+        let text = tokio::task::spawn_blocking(move || std::fs::read_to_string(path)).await;
+        let text =
+            text.map_err(|error| wrong(error.to_string()))?.map_err(|error| wrong(error.to_string()))?;
+        match text.trim() {
+            "" => Err(wrong("it is empty".to_owned())),
+            token => Ok(Self::Account(SecretString::from(token))),
+        }
+    }
+}
+
+pub(super) async fn token(
+    http: &Http,
+    waited: &Waited,
+    authority: &Url,
+    tenant: &str,
+    client: &str,
+    scope: &str,
+    proof: Proof,
+) -> Result<Token, Absent> {
+    let mut url = authority.clone();
+    // An address that holds a host, as all that are checked do, has a path to add to.
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend([tenant, "oauth2", "v2.0", "token"]);
+    }
+    let common = [("grant_type", "client_credentials"), ("client_id", client)];
+    let proof = match &proof {
+        Proof::Secret(secret) => vec![("client_secret", secret.expose_secret())],
+        Proof::Account(token) => {
+            vec![("client_assertion_type", ASSERTION), ("client_assertion", token.expose_secret())]
+        }
+    };
+    let form: Vec<(&str, &str)> = common.into_iter().chain(proof).chain([("scope", scope)]).collect();
+    let asked = Instant::now();
+    let reply = http
+        .ask("token_entra", &http.client().post(url).form(&form), waited, passes)
+        .await
+        .map_err(|why| Absent::Failed(CredentialError::Broken { who: WHO, why }))?;
+    if reply.status == 200 { granted(WHO, &reply, asked) } else { Err(Absent::Failed(refused(WHO, &reply))) }
+}
+
+/// The token in an answer. Its text is not quoted, whatever is wrong with it.
+pub(super) fn granted(who: &'static str, reply: &Reply, asked: Instant) -> Result<Token, Absent> {
+    let granted: Granted = serde_json::from_slice(&reply.body).map_err(|error| {
+        let why = format!("no JSON of a token (line {}, column {})", error.line(), error.column());
+        Absent::Failed(CredentialError::NotAToken { who, why })
+    })?;
+    Ok(granted.token(asked, Timestamp::now()))
+}
+
+pub(super) fn refused(who: &'static str, reply: &Reply) -> CredentialError {
+    CredentialError::Refused { who, refusal: refusal(reply) }
+}
+
+pub(super) fn refusal(reply: &Reply) -> Refusal {
+    match serde_json::from_slice::<Trouble>(&reply.body) {
+        Ok(trouble) => {
+            // Trace ids and times follow in further lines.
+            let message = trouble.error_description.lines().next().unwrap_or_default();
+            let refusal = reply.refusal(&trouble.error, message);
+            Refusal { request_id: trouble.correlation_id.or(refusal.request_id), ..refusal }
+        }
+        Err(_) => reply.refusal("", &reply.begins()),
+    }
+}

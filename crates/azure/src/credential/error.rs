@@ -1,0 +1,107 @@
+//! Why there is no token. No text here holds one, or a secret.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::CredentialKind;
+use crate::error::Refusal;
+use crate::http::Broken;
+
+/// Why there is no token.
+#[derive(Debug, Error)]
+pub enum CredentialError {
+    /// A way was asked for by name, and the environment lacks what it needs.
+    #[error("credential {kind} needs {}, not set in the environment; set it, or choose another credential", missing.join(", "))]
+    Missing {
+        /// The way.
+        kind: CredentialKind,
+        /// The variables.
+        missing: Vec<&'static str>,
+    },
+    /// The service account's token.
+    #[error(
+        "the service account's token in {path:?} cannot be used ({why}); check the pod's projected volume"
+    )]
+    TokenFile {
+        /// `AZURE_FEDERATED_TOKEN_FILE`.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// An address from the environment is none, or would get a secret in the clear.
+    #[error(transparent)]
+    Address(#[from] crate::cloud::CloudError),
+    /// The token endpoint said no.
+    #[error("{who} refuses ({refusal}); check the identity, its secret or its assignment")]
+    Refused {
+        /// Which endpoint.
+        who: &'static str,
+        /// What it says.
+        refusal: Refusal,
+    },
+    /// The token endpoint did not answer.
+    #[error("{who}: {why}")]
+    Broken {
+        /// Which endpoint.
+        who: &'static str,
+        /// Why.
+        why: Broken,
+    },
+    /// An answer that is no token.
+    #[error("{who} answers, but not with a token: {why}; check what listens there")]
+    NotAToken {
+        /// Which endpoint.
+        who: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There is no metadata service.
+    #[error(
+        "no metadata service answers at {at} ({why}); Roster does not run on an Azure machine, or is kept from it"
+    )]
+    NoMetadata {
+        /// Where it was looked for.
+        at: String,
+        /// What happened.
+        why: String,
+    },
+    /// There is one, but no identity.
+    #[error("this machine has no such managed identity ({0}); assign one, or correct AZURE_CLIENT_ID")]
+    NoIdentity(Refusal),
+    /// `az` is not there.
+    #[error("the Azure CLI is not there ({why}); install it, or choose another credential")]
+    NoCli {
+        /// What the system says.
+        why: String,
+    },
+    /// `az` gives no token.
+    #[error("az gives no token: {why}; run `az login` as the user that Roster runs as")]
+    Cli {
+        /// What it says.
+        why: String,
+    },
+    /// None of them is there.
+    #[error("none is there: {}", tried.join("; "))]
+    None {
+        /// Each one, and why not.
+        tried: Vec<String>,
+    },
+}
+
+/// Whether to look further.
+#[derive(Debug)]
+pub(super) enum Absent {
+    /// This way does not exist here.
+    NotThere(CredentialError),
+    /// It exists, and failed.
+    Failed(CredentialError),
+}
+
+impl Absent {
+    pub(super) fn into_error(self) -> CredentialError {
+        match self {
+            Self::NotThere(error) | Self::Failed(error) => error,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! A token and how long it may be used. Pure: the time comes in as a value.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::Instant;
+
+/// So long before its end a token is replaced, as azure-identity does.
+const EARLY: Duration = Duration::from_secs(300);
+/// For answers that do not say when their token ends, as those of `az` before 2.54 in a form without a time zone. No
+/// token is handed out with less than five minutes left.
+const UNSAID: Duration = Duration::from_secs(240);
+
+/// A token that was handed out.
+#[derive(Clone, Debug)]
+pub(super) struct Token {
+    pub(super) secret: SecretString,
+    fresh_until: Instant,
+}
+
+/// The answers of all token endpoints. Numbers come as numbers or as text, differently from each.
+#[derive(Deserialize)]
+pub(super) struct Granted {
+    #[serde(alias = "accessToken")]
+    access_token: SecretText,
+    expires_in: Option<Value>,
+    expires_on: Option<Value>,
+}
+
+/// Text that goes straight into a secret.
+#[derive(Deserialize)]
+#[serde(from = "String")]
+struct SecretText(SecretString);
+
+impl From<String> for SecretText {
+    fn from(text: String) -> Self {
+        Self(SecretString::from(text))
+    }
+}
+
+impl Granted {
+    pub(super) fn token(self, asked: Instant, now: Timestamp) -> Token {
+        let life = number(self.expires_in.as_ref())
+            .or_else(|| number(self.expires_on.as_ref()).map(|end| end - now.as_second()))
+            .map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
+        let fresh = life.map_or(UNSAID, |life| life.saturating_sub(EARLY.min(life / 2)));
+        // A day is longer than any token lives; an absurd number must not overflow the clock.
+        Token { secret: self.access_token.0, fresh_until: asked + fresh.min(Duration::from_hours(24)) }
+    }
+}
+
+impl Token {
+    pub(super) fn is_fresh(&self, now: Instant) -> bool {
+        now < self.fresh_until
+    }
+}
+
+fn number(value: Option<&Value>) -> Option<i64> {
+    match value? {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+    use serde_json::json;
+
+    use super::*;
+
+    fn fresh_for(answer: Value) -> u64 {
+        let (asked, now) = (Instant::now(), Timestamp::from_second(1_000_000).unwrap());
+        let token = serde_json::from_value::<Granted>(answer).unwrap().token(asked, now);
+        assert_eq!(token.secret.expose_secret(), "t");
+        token.fresh_until.duration_since(asked).as_secs()
+    }
+
+    #[test]
+    fn a_token_is_replaced_five_minutes_before_its_end_however_the_end_is_written() {
+        assert_eq!(fresh_for(json!({"access_token": "t", "expires_in": 3599})), 3299);
+        assert_eq!(fresh_for(json!({"access_token": "t", "expires_in": "3599", "expires_on": "1"})), 3299);
+        assert_eq!(fresh_for(json!({"access_token": "t", "expires_on": "1003600"})), 3300);
+        assert_eq!(fresh_for(json!({"accessToken": "t", "expires_on": 1_003_600})), 3300);
+    }
+
+    #[test]
+    fn a_token_with_an_odd_end_is_used_for_a_short_time_only() {
+        assert_eq!(fresh_for(json!({"access_token": "t", "expires_in": 100})), 50);
+        assert_eq!(fresh_for(json!({"access_token": "t", "expires_on": 5})), 0, "it has ended");
+        assert_eq!(fresh_for(json!({"accessToken": "t", "expiresOn": "2026-11-21 05:00:00.000000"})), 240);
+        assert_eq!(fresh_for(json!({"access_token": "t", "expires_in": i64::MAX})), 86400);
+    }
+
+    #[test]
+    fn a_token_is_in_no_debug_text() {
+        let now = Timestamp::from_second(0).unwrap();
+        let token = serde_json::from_value::<Granted>(json!({"access_token": "hush"})).unwrap();
+        assert!(!format!("{:?}", token.token(Instant::now(), now)).contains("hush"));
+    }
+}

@@ -1,0 +1,1 @@
+//! From ARM to machines, by its parts.
