@@ -93,9 +93,21 @@ impl LiveWrite {
         process: &Process,
         version: Version,
     ) -> Result<Self, NotLive> {
-        let text = apply(before, edits, version)?;
-        let (old, new) = (FileView::read(before), FileView::read(&text));
-        let comparison = compare(Read { text: before, view: &old }, Read { text: &text, view: &new });
+        Self::from(Read { text: before, view: &FileView::read(before) }, edits, actions, process, version)
+    }
+
+    /// The same where the text was read already.
+    pub(super) fn from(
+        before: Read<'_>,
+        edits: &[Edit],
+        actions: Vec<Action>,
+        process: &Process,
+        version: Version,
+    ) -> Result<Self, NotLive> {
+        let text = apply(before.text, edits, version)?;
+        let differs = text != before.text;
+        let new = FileView::read(&text);
+        let comparison = compare(before, Read { text: &text, view: &new });
         let mut proof = Proof { told: told(&actions), process, reasons: comparison.reasons };
         comparison.servers.iter().for_each(|difference| proof.is_brought(difference));
         proof.is_there(&comparison.added, version);
@@ -104,7 +116,7 @@ impl LiveWrite {
         if bytes > MAX_ACTIONS {
             proof.reasons.push(ReloadReason::TooManyActions { bytes });
         }
-        let (reasons, differs) = (proof.reasons, text != before);
+        let reasons = proof.reasons;
         if reasons.is_empty() {
             Ok(Self { text, actions, differs })
         } else {

@@ -130,8 +130,12 @@ impl Write {
 
 /// Puts the operations of a pass into one write.
 pub fn write(before: &str, operations: &[Operation], context: &PassContext<'_>) -> PassWrite {
+    let was = FileView::read(before);
+    if context.edits.is_empty() {
+        return servers(before, &was, &was, &[], operations, context);
+    }
     let (edits, base, refused) = structural(before, context);
-    let mut pass = servers(before, &base, &edits, operations, context);
+    let mut pass = servers(before, &was, &FileView::read(&base), &edits, operations, context);
     pass.refused = refused;
     pass
 }
@@ -155,16 +159,17 @@ fn structural(before: &str, context: &PassContext<'_>) -> (Vec<Edit>, String, Ve
     (edits, text, refused)
 }
 
+/// `view` is of the text with the edits.
 fn servers(
     before: &str,
-    base: &str,
+    was: &FileView<'_>,
+    view: &FileView<'_>,
     edits: &[Edit],
     operations: &[Operation],
     context: &PassContext<'_>,
 ) -> PassWrite {
-    let (was, view) = (FileView::read(before), FileView::read(base));
     let book = |reloads: bool| {
-        let mut book = Book::new(&view, &was, context, reloads);
+        let mut book = Book::new(view, was, context, reloads);
         operations.iter().enumerate().for_each(|(place, operation)| book.enter(place, operation));
         book
     };

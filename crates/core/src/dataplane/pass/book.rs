@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{Left, PassContext, PassWrite, Post, Posts, Why, Write};
 use crate::address::Endpoint;
 use crate::dataplane::action::{Action, LiveWeight};
+use crate::dataplane::compare::Read;
 use crate::dataplane::edit::{Edit, EditError, ServerChange, WeightChange};
 use crate::dataplane::live::{LiveWrite, NotLive, ReloadWrite};
 use crate::dataplane::reason::ReloadReason;
@@ -291,7 +292,8 @@ impl<'a> Book<'a> {
             return Ok(Err(self.because.clone()));
         }
         let (edits, actions) = (self.edits(structural), self.actions.clone());
-        match LiveWrite::new(before, &edits, actions, self.context.process, self.context.version) {
+        let before = Read { text: before, view: self.before };
+        match LiveWrite::from(before, &edits, actions, self.context.process, self.context.version) {
             Ok(write) => Ok(Ok(write)),
             Err(NotLive::NeedsReload(write)) => Ok(Err(write.into_reasons())),
             Err(NotLive::Edit(error)) => Err(error),
