@@ -5,6 +5,7 @@
 
 mod absent;
 pub mod file;
+pub mod poll;
 mod source;
 
 pub use source::{AnySource, Source, build};

@@ -1,0 +1,140 @@
+//! When to list, and what to tell.
+//!
+//! - Never two listings at once, and never two begins within [`SHORTEST`](super::SHORTEST).
+//! - An answer that says what the one before it said is not told again, and neither is the same error; but an answer after
+//!   an error always is.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use roster_core::instance::{Snapshot, SourceError, SourceEvent};
+
+use super::{SHORTEST, Schedule};
+
+/// What a listing comes to.
+pub(super) type Answer = Result<Arc<Snapshot>, SourceError>;
+
+/// What is known and what is waited for.
+#[derive(Clone, Debug)]
+pub(super) struct Watch {
+    schedule: Schedule,
+    /// What was told last.
+    told: Option<Answer>,
+    /// How many listings failed in a row.
+    failures: u32,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// A listing is under way; whether somebody asked for one meanwhile, who may know of something newer.
+    Listing { begun: Instant, again: bool },
+    /// The last one began then, and the next one is to begin at `until`.
+    Waiting { begun: Instant, until: Instant },
+}
+
+/// What happens to the watch.
+#[derive(Clone, Debug)]
+pub(super) enum Event {
+    /// The listing came to an end.
+    Listed(Answer),
+    /// Somebody wants to know at once.
+    Woken,
+    /// [`Watch::wake_at`] has come.
+    Tick,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub(super) enum Effect {
+    /// List; the answer is an [`Event::Listed`].
+    List,
+    /// Tell this.
+    Tell(SourceEvent),
+}
+
+impl Watch {
+    /// Begins by listing.
+    pub(super) fn start(schedule: Schedule, now: Instant) -> (Self, Vec<Effect>) {
+        let phase = Phase::Listing { begun: now, again: false };
+        (Self { schedule, told: None, failures: 0, phase }, vec![Effect::List])
+    }
+
+    /// When to send the next [`Event::Tick`]; never while a listing is under way.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Waiting { until, .. } => Some(until),
+            Phase::Listing { .. } => None,
+        }
+    }
+
+    /// Takes in an event and says what to do, in this order. `chance` is from 0 to 1.
+    pub(super) fn step(&mut self, event: Event, now: Instant, chance: f64) -> Vec<Effect> {
+        match (self.phase, event) {
+            (Phase::Listing { begun, .. }, Event::Woken) => {
+                self.phase = Phase::Listing { begun, again: true };
+                Vec::new()
+            }
+            (Phase::Listing { begun, again }, Event::Listed(answer)) => {
+                self.failures = if answer.is_ok() { 0 } else { self.failures.saturating_add(1) };
+                let until = if again { soon(begun, now) } else { self.next(begun, now, chance) };
+                self.phase = Phase::Waiting { begun, until };
+                self.tell(answer).into_iter().collect()
+            }
+            (Phase::Waiting { begun, until }, Event::Woken) => {
+                self.phase = Phase::Waiting { begun, until: until.min(soon(begun, now)) };
+                Vec::new()
+            }
+            (Phase::Waiting { until, .. }, Event::Tick) if now >= until => {
+                self.phase = Phase::Listing { begun: now, again: false };
+                vec![Effect::List]
+            }
+            (_, Event::Tick | Event::Listed(_)) => Vec::new(),
+        }
+    }
+
+    /// When to list again after a listing that began then and has ended now.
+    fn next(&self, begun: Instant, now: Instant, chance: f64) -> Instant {
+        let jitter = self.schedule.jitter.mul_f64(chance.clamp(0.0, 1.0));
+        let planned = match self.failures.checked_sub(1) {
+            None => begun + self.schedule.every.max(SHORTEST) + jitter,
+            Some(before) => now + self.pause(before) + jitter,
+        };
+        planned.max(soon(begun, now))
+    }
+
+    /// How long to wait after a failure that has so many before it.
+    fn pause(&self, before: u32) -> Duration {
+        let Schedule { first, longest, .. } = self.schedule;
+        first.saturating_mul(2_u32.saturating_pow(before)).min(longest).max(SHORTEST)
+    }
+
+    fn tell(&mut self, answer: Answer) -> Option<Effect> {
+        if self.told.as_ref().is_some_and(|told| same(told, &answer)) {
+            return None;
+        }
+        let event = match answer.clone() {
+            Ok(snapshot) => SourceEvent::Full(snapshot),
+            Err(error) => SourceEvent::Lost(error),
+        };
+        self.told = Some(answer);
+        Some(Effect::Tell(event))
+    }
+}
+
+/// As soon as may be.
+fn soon(begun: Instant, now: Instant) -> Instant {
+    now.max(begun + SHORTEST)
+}
+
+/// Whether two answers say the same; when they were taken is no part of it.
+fn same(one: &Answer, two: &Answer) -> bool {
+    match (one, two) {
+        (Ok(one), Ok(two)) => Arc::ptr_eq(one, two) || one.says_what(two),
+        (Err(one), Err(two)) => one == two,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

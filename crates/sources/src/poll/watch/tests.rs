@@ -1,0 +1,208 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const SCHEDULE: Schedule = Schedule {
+    every: Duration::from_secs(30),
+    jitter: Duration::from_secs(5),
+    first: Duration::from_secs(5),
+    longest: Duration::from_secs(300),
+};
+
+#[allow(clippy::unnecessary_wraps, reason = "it stands beside `error`")]
+fn answer(services: &[&str]) -> Answer {
+    let services = services.iter().map(|name| (name.parse().unwrap(), Vec::new())).collect();
+    Ok(Arc::new(Snapshot { services, ..Snapshot::default() }))
+}
+
+fn error(message: &str) -> Answer {
+    Err(SourceError { message: message.to_owned() })
+}
+
+/// A watch with a clock that goes when told.
+struct Clocked {
+    watch: Watch,
+    begin: Instant,
+    now: Instant,
+}
+
+impl Clocked {
+    fn new(schedule: Schedule) -> Self {
+        let now = Instant::now();
+        let (watch, effects) = Watch::start(schedule, now);
+        assert!(matches!(effects.as_slice(), [Effect::List]), "it begins at once");
+        Self { watch, begin: now, now }
+    }
+
+    fn pass(&mut self, seconds: f64) {
+        self.now += Duration::from_secs_f64(seconds);
+    }
+
+    /// What is told of an answer that comes now.
+    fn listed(&mut self, answer: Answer, chance: f64) -> Option<&'static str> {
+        let effects = self.watch.step(Event::Listed(answer), self.now, chance);
+        match effects.as_slice() {
+            [] => None,
+            [Effect::Tell(SourceEvent::Full(_))] => Some("full"),
+            [Effect::Tell(SourceEvent::Lost(_))] => Some("lost"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Milliseconds since the very first listing began.
+    fn at(&self, moment: Instant) -> u128 {
+        (moment - self.begin).as_millis()
+    }
+
+    /// When the next listing is to begin.
+    fn next(&self) -> u128 {
+        self.at(self.watch.wake_at().unwrap())
+    }
+
+    /// Goes there and begins it.
+    fn go(&mut self) {
+        self.now = self.watch.wake_at().unwrap();
+        let effects = self.watch.step(Event::Tick, self.now, 0.0);
+        assert!(matches!(effects.as_slice(), [Effect::List]));
+        assert_eq!(self.watch.wake_at(), None, "none other begins meanwhile");
+    }
+
+    fn wake(&mut self) {
+        assert!(self.watch.step(Event::Woken, self.now, 0.0).is_empty());
+    }
+}
+
+#[test]
+fn the_interval_goes_from_begin_to_begin() {
+    let mut clock = Clocked::new(SCHEDULE);
+    clock.pass(7.0);
+    assert_eq!(clock.listed(answer(&["web"]), 0.0), Some("full"));
+    assert_eq!(clock.next(), 30000);
+    clock.go();
+    clock.pass(100.0);
+    clock.listed(answer(&["web"]), 0.0);
+    assert_eq!(clock.next(), 130_000, "what is late is at once");
+}
+
+#[test]
+fn jitter_is_added_as_far_as_chance_goes() {
+    for (chance, wanted) in [(0.0, 30_000), (0.5, 32_500), (1.0, 35_000)] {
+        let mut clock = Clocked::new(SCHEDULE);
+        clock.listed(answer(&[]), chance);
+        assert_eq!(clock.next(), wanted);
+    }
+}
+
+#[test]
+fn pauses_double_with_each_failure_up_to_the_longest_and_an_answer_ends_them() {
+    let mut clock = Clocked::new(SCHEDULE);
+    let mut pauses = Vec::new();
+    for _ in 0..9 {
+        let ended = clock.at(clock.now);
+        clock.listed(error("down"), 0.0);
+        pauses.push(clock.next() - ended);
+        clock.go();
+    }
+    assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 300, 300, 300].map(|seconds| seconds * 1_000));
+    let begun = clock.at(clock.now);
+    clock.listed(answer(&[]), 0.0);
+    assert_eq!(clock.next() - begun, 30000);
+    clock.go();
+    let ended = clock.at(clock.now);
+    clock.listed(error("down"), 0.0);
+    assert_eq!(clock.next() - ended, 5000);
+}
+
+#[test]
+fn what_was_told_is_not_told_again_but_an_answer_after_a_loss_is() {
+    let mut clock = Clocked::new(SCHEDULE);
+    let told: Vec<Option<&str>> = [
+        answer(&["web"]),
+        answer(&["web"]),
+        error("down"),
+        error("down"),
+        error("refused"),
+        answer(&["web"]),
+        answer(&[]),
+    ]
+    .into_iter()
+    .map(|answer| {
+        let told = clock.listed(answer, 0.0);
+        clock.go();
+        told
+    })
+    .collect();
+    assert_eq!(told, [Some("full"), None, Some("lost"), None, Some("lost"), Some("full"), Some("full")]);
+}
+
+#[test]
+fn another_definition_is_another_answer() {
+    let mut clock = Clocked::new(SCHEDULE);
+    clock.listed(answer(&["web"]), 0.0);
+    clock.go();
+    let mut renamed = Arc::unwrap_or_clone(answer(&["web"]).unwrap());
+    let definition =
+        roster_core::instance::Definition { name: "other".parse().unwrap(), port: None, region: None };
+    renamed.definitions.insert("web".parse().unwrap(), definition);
+    assert_eq!(clock.listed(Ok(Arc::new(renamed)), 0.0), Some("full"));
+}
+
+#[test]
+fn somebody_who_wants_to_know_ends_the_wait_but_makes_no_storm() {
+    let mut clock = Clocked::new(SCHEDULE);
+    clock.listed(error("down"), 0.0);
+    clock.pass(0.25);
+    clock.wake();
+    assert_eq!(clock.next(), 1000);
+    clock.go();
+    clock.listed(answer(&[]), 0.0);
+    clock.pass(10.0);
+    clock.wake();
+    assert_eq!(clock.next(), 11000, "at once");
+}
+
+#[test]
+fn whoever_asks_during_a_listing_gets_one_that_begins_after_that() {
+    let mut clock = Clocked::new(SCHEDULE);
+    clock.pass(3.0);
+    clock.wake();
+    clock.listed(answer(&[]), 1.0);
+    assert_eq!(clock.next(), 3000);
+    clock.go();
+    clock.listed(answer(&[]), 0.0);
+    assert_eq!(clock.next(), 33000, "once");
+}
+
+#[test]
+fn a_tick_that_comes_early_begins_nothing() {
+    let mut clock = Clocked::new(SCHEDULE);
+    clock.listed(answer(&[]), 0.0);
+    assert!(clock.watch.step(Event::Tick, clock.now, 0.0).is_empty());
+}
+
+proptest! {
+    /// Whatever is configured and happens, listings begin a second apart or more and the wait has an end.
+    #[test]
+    fn listings_never_follow_each_other_within_a_second(
+        every in 0_u64..100, jitter in 0_u64..20, first in 0_u64..20, longest in 0_u64..400,
+        steps in prop::collection::vec((0.0..40.0_f64, any::<bool>(), any::<bool>(), any::<bool>(), 0.0..1.0_f64), 1..60),
+    ) {
+        let seconds = Duration::from_secs;
+        let schedule =
+            Schedule { every: seconds(every), jitter: seconds(jitter), first: seconds(first), longest: seconds(longest) };
+        let mut clock = Clocked::new(schedule);
+        let mut begun = clock.now;
+        for (took, good, woken_in, woken_after, chance) in steps {
+            clock.pass(took);
+            if woken_in { clock.wake(); }
+            clock.listed(if good { answer(&[]) } else { error("down") }, chance);
+            if woken_after { clock.wake(); }
+            let next = clock.watch.wake_at().unwrap();
+            prop_assert!(next >= begun + SHORTEST);
+            let most = every.max(1).max(longest).max(1) + jitter + 1;
+            prop_assert!(next <= clock.now + seconds(most), "{:?}", next - clock.now);
+            clock.go();
+            begun = clock.now;
+        }
+    }
+}
