@@ -149,6 +149,22 @@ impl fmt::Display for HaproxyBin {
     }
 }
 
+/// The Python that `AZURE_PYTHON` names, or the one with Azure's clients that `make setup` put into the cache.
+pub(crate) fn azure_python() -> Result<PathBuf, MissingComponent> {
+    let missing = |found| MissingComponent {
+        what: "a Python with Azure's clients".to_owned(),
+        found,
+        variable: "AZURE_PYTHON",
+    };
+    let path = match env("AZURE_PYTHON") {
+        Some(given) => PathBuf::from(given),
+        None => cache()
+            .ok_or_else(|| missing("neither ROSTER_CACHE nor HOME is set".to_owned()))?
+            .join("azure-clients/python/bin/python"),
+    };
+    if path.is_file() { Ok(path) } else { Err(missing(format!("{} is no file", path.display()))) }
+}
+
 fn parse_banner(banner: &str) -> Option<(String, (u32, u32))> {
     let rest =
         banner.strip_prefix("HAProxy version ").or_else(|| banner.strip_prefix("HA-Proxy version "))?;

@@ -6,6 +6,7 @@
 
 #![allow(clippy::doc_markdown, reason = "HAProxy is a name, not code")]
 
+mod arm;
 mod backend;
 mod component;
 mod dataplane;
@@ -17,6 +18,10 @@ mod tls;
 mod traffic;
 mod wait;
 
+pub use arm::{
+    ArmAddress, ArmCall, ArmError, ArmFault, ArmNic, ArmSet, ArmStandIn, ArmView, ArmVm, ArmWorld,
+    AzureClients, AzureClientsError,
+};
 pub use backend::{BACKEND_HEADER, BackendError, HEALTH_PATH, HOLD_PATH, HttpBackend};
 pub use component::{HaproxyBin, HaproxyVersion, MissingComponent, NoHaproxy34};
 pub use dataplane::{
