@@ -6,6 +6,7 @@ mod marker;
 pub mod document;
 pub mod env;
 pub mod format;
+pub mod legacy;
 pub mod native;
 pub mod problem;
 pub mod reference;

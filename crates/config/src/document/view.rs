@@ -47,6 +47,11 @@ impl<'d> View<'d> {
         }
     }
 
+    /// Whether it is a text in quotes or in a block, which YAML never takes for a number or a truth value.
+    pub fn is_quoted(self) -> bool {
+        matches!(&self.0.content, Content::Scalar(scalar) if !scalar.plain)
+    }
+
     /// The items, if it is a list.
     pub fn items(self) -> Option<impl ExactSizeIterator<Item = View<'d>>> {
         match &self.0.content {
