@@ -41,6 +41,13 @@ pub(crate) enum Command {
     Detach(DetachArgs),
     /// See it work: a HAProxy, a few servers and a file to edit, all on this machine
     Demo(DemoArgs),
+    /// Run in the place of another program, with its own options and configuration file
+    As {
+        #[command(subcommand)]
+        program: Program,
+    },
+    /// Print another program's configuration as a native one
+    Convert(ConvertArgs),
     /// Print the JSON Schema of the configuration
     Schema,
     /// Print the completions for a shell
@@ -174,4 +181,55 @@ pub(crate) struct DemoArgs {
     /// End by itself after so many seconds
     #[arg(long, value_name = "SECONDS")]
     pub(crate) seconds: Option<u64>,
+}
+
+/// The programs that Roster stands in for.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Program {
+    /// haproxy-cloud-discovery
+    HaproxyCloudDiscovery(CloudDiscoveryArgs),
+}
+
+/// The options of haproxy-cloud-discovery.
+#[derive(Args, Debug)]
+pub(crate) struct CloudDiscoveryArgs {
+    /// The configuration
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) config: PathBuf,
+    /// Run one discovery cycle and end
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Check the configuration and end
+    #[arg(long)]
+    pub(crate) validate: bool,
+    /// The folder for what must survive a restart; without it everything is kept in memory only
+    #[arg(long, value_name = "FOLDER", env = "STATE_DIRECTORY")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// The command line under the name `haproxy-cloud-discovery`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "haproxy-cloud-discovery",
+    about = "Keeps HAProxy's backends equal to a cloud's tagged machines"
+)]
+pub(crate) struct CloudDiscovery {
+    #[command(flatten)]
+    pub(crate) args: CloudDiscoveryArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ConvertArgs {
+    /// Whose configuration it is
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) from: Dialect,
+    /// The configuration
+    pub(crate) file: PathBuf,
+}
+
+/// Whose configuration a file is.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Dialect {
+    /// haproxy-cloud-discovery
+    HaproxyCloudDiscovery,
 }

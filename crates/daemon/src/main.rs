@@ -10,6 +10,7 @@ mod events;
 mod exit;
 mod hub;
 mod keeper;
+mod legacy;
 mod metrics;
 mod names;
 mod orders;
@@ -22,10 +23,10 @@ mod wiring;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use roster_config::native::Log;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, Program};
 use commands::print;
 use exit::{Exit, Failure, USAGE};
 
@@ -34,12 +35,15 @@ use exit::{Exit, Failure, USAGE};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let words: Vec<_> = std::env::args_os().collect();
+    let stands_in = legacy::stands_in(&words);
+    let cli = match legacy::cli(words) {
         Ok(cli) => cli,
         Err(error) => {
             let asked = !error.use_stderr();
             drop(error.print());
-            return if asked { ExitCode::SUCCESS } else { ExitCode::from(USAGE) };
+            let usage = if stands_in { legacy::USAGE } else { USAGE };
+            return if asked { ExitCode::SUCCESS } else { ExitCode::from(usage) };
         }
     };
     match start(cli) {
@@ -89,6 +93,10 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
         }
         Command::Detach(args) => commands::detach::detach(&args),
         Command::Demo(args) => runtime.block_on(demo::demo(&args)),
+        Command::As { program: Program::HaproxyCloudDiscovery(args) } => {
+            legacy::cloud_discovery::run(&args, &runtime)
+        }
+        Command::Convert(args) => commands::convert::convert(&args),
         Command::Schema => text(
             &(serde_json::to_string_pretty(&roster_config::native::schema()).map_err(anyhow::Error::from)?
                 + "\n"),

@@ -1,6 +1,7 @@
 //! The log: text for people or JSON for machines, on standard error.
 
 mod burst;
+pub(crate) mod python;
 
 use roster_config::native::{Log, LogFormat, LogLevel};
 use tracing_subscriber::filter::LevelFilter;

@@ -10,6 +10,7 @@
 mod rig;
 
 mod admin;
+mod cloud_discovery;
 mod commands;
 mod dataplane;
 mod demo;

@@ -1,0 +1,116 @@
+//! The log as Python programs write it: `%Y-%m-%d %H:%M:%S LEVEL    [logger] msg`, or JSON with the keys of
+//! haproxy-cloud-discovery.
+
+use std::fmt;
+
+use roster_config::native::{LogFormat, LogLevel};
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::Burst;
+use crate::clock;
+
+/// One line for an event.
+struct Lines {
+    json: bool,
+}
+
+/// What an event says, field by field.
+#[derive(Default)]
+struct Said {
+    fields: Map<String, Value>,
+}
+
+/// Starts the log.
+pub(crate) fn start(level: LogLevel, format: LogFormat) -> Burst {
+    let burst = Burst::default();
+    let level = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let lines = Lines { json: format == LogFormat::Json };
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).event_format(lines);
+    builder.with_writer(burst.clone()).try_init().ok();
+    burst
+}
+
+fn name(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "ERROR",
+        Level::WARN => "WARNING",
+        Level::INFO => "INFO",
+        Level::DEBUG | Level::TRACE => "DEBUG",
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let (meta, now) = (event.metadata(), clock::now());
+        let mut said = Said::default();
+        event.record(&mut said);
+        let message = said.fields.remove("message").unwrap_or_default();
+        let (level, logger) = (name(*meta.level()), meta.target().replace("::", "."));
+        if self.json {
+            let mut line = Map::new();
+            let time = now.strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00").to_string();
+            line.insert("timestamp".into(), time.into());
+            line.insert("level".into(), level.into());
+            line.insert("logger".into(), logger.into());
+            line.insert("message".into(), message);
+            line.extend(said.fields);
+            return writeln!(out, "{}", Value::Object(line));
+        }
+        let time = now.to_zoned(jiff::tz::TimeZone::system());
+        let message = message.as_str().unwrap_or_default();
+        write!(out, "{} {level:<8} [{logger}] {message}", time.strftime("%Y-%m-%d %H:%M:%S"))?;
+        said.fields.iter().try_for_each(|(key, value)| match value {
+            Value::String(text) => write!(out, " {key}={text}"),
+            other => write!(out, " {key}={other}"),
+        })?;
+        writeln!(out)
+    }
+}
+
+impl Said {
+    fn put(&mut self, field: &Field, value: impl Into<Value>) {
+        self.fields.insert(field.name().to_owned(), value.into());
+    }
+}
+
+impl Visit for Said {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format!("{value:?}"));
+    }
+}
