@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::arm::{Arm, List};
 use crate::credential::{Chosen, Credentials};
 use crate::error::{Error, SettingsError, Why};
-use crate::fleet::{self, Answers, Unknown};
+use crate::fleet::{self, Answers, ResourceId, Unknown};
 use crate::http::{Http, Waited};
 use crate::settings::{ResourceGroup, Settings, Subscription};
 
@@ -119,7 +119,7 @@ impl Client {
         for (list, elements) in self.round(self.second(&sets), token, waited).await? {
             match list {
                 List::States => answers.states.get_or_insert_default().extend(elements),
-                List::Members(set) => answers.members.push((set, elements)),
+                List::Members(set) => answers.members.push((ResourceId::new(&set), elements)),
                 _ => answers.interfaces.extend(elements),
             }
         }
@@ -135,9 +135,8 @@ impl Client {
         self.groups.iter().flat_map(of_group).collect()
     }
 
-    fn second(&self, sets: &[fleet::ResourceId]) -> Vec<List> {
-        let of_set =
-            |set: &fleet::ResourceId| [List::Members(set.clone()), List::MemberInterfaces(set.clone())];
+    fn second(&self, sets: &[String]) -> Vec<List> {
+        let of_set = |set: &String| [List::Members(set.clone()), List::MemberInterfaces(set.clone())];
         let mut lists: Vec<List> = sets.iter().flat_map(of_set).collect();
         if self.groups.is_empty() {
             lists.extend([List::States, List::Interfaces(None)]);

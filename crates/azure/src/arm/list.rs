@@ -6,7 +6,6 @@
 use reqwest::Url;
 
 use crate::error::Call;
-use crate::fleet::ResourceId;
 use crate::settings::{ResourceGroup, Subscription};
 
 const COMPUTE: &str = "2024-07-01";
@@ -27,10 +26,10 @@ pub(crate) enum List {
     Sets(Option<ResourceGroup>),
     /// Network interfaces, of the subscription or a group; without those of uniform scale sets.
     Interfaces(Option<ResourceGroup>),
-    /// The machines of a uniform scale set, with their state.
-    Members(ResourceId),
+    /// The machines of a uniform scale set (by its id), with their state.
+    Members(String),
     /// The network interfaces of a uniform scale set.
-    MemberInterfaces(ResourceId),
+    MemberInterfaces(String),
 }
 
 impl List {
@@ -97,7 +96,7 @@ impl List {
 
     pub(crate) fn scope(&self, subscription: &Subscription) -> String {
         match self {
-            Self::Members(set) | Self::MemberInterfaces(set) => set.as_str().to_owned(),
+            Self::Members(set) | Self::MemberInterfaces(set) => set.clone(),
             _ => {
                 let whole = format!("/subscriptions/{}", subscription.as_str());
                 self.group()

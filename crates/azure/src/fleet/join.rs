@@ -61,10 +61,10 @@ struct Joiner<'a> {
     joined: Joined,
 }
 
-/// Scale sets whose machines have a list of their own. One that cannot be read would hide its machines, so it fails all.
-pub(crate) fn uniform(sets: &[Value]) -> Result<Vec<ResourceId>, String> {
+/// The ids, as they came, of scale sets whose machines have a list of their own. One that cannot be read would hide its machines, so it fails all.
+pub(crate) fn uniform(sets: &[Value]) -> Result<Vec<String>, String> {
     let sets = sets.iter().map(read_set).collect::<Result<Vec<_>, String>>()?;
-    Ok(sets.iter().filter(|set| set.is_uniform()).map(|set| ResourceId::new(&set.id)).collect())
+    Ok(sets.into_iter().filter(ScaleSet::is_uniform).map(|set| set.id).collect())
 }
 
 /// The machines that these lists tell of. A machine without an id could be any, so it fails all.

@@ -11,10 +11,6 @@ impl ResourceId {
         Self(given.trim_end_matches('/').to_lowercase())
     }
 
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// The last part: the resource's own name.
     pub(crate) fn last(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or_default()
