@@ -33,6 +33,8 @@ pub enum ReloadReason {
         /// The server.
         server: String,
     },
+    /// A backend, or servers of it, is in the file, but HAProxy does not have it: its reload never came.
+    FileAhead(String),
     /// A server's address, weight or maintenance changes in the file, and nothing brings it to the process.
     NotBrought {
         /// The backend.
@@ -85,6 +87,7 @@ impl ReloadReason {
             Self::ServersRemoved { .. } => "servers_removed",
             Self::ServerChanged { .. } => "server_changed",
             Self::ServerNotRunning { .. } => "server_not_running",
+            Self::FileAhead(_) => "file_ahead",
             Self::NotBrought { .. } => "not_brought",
             Self::Contradicted { .. } => "contradicted",
             Self::WeightNotLive { .. } => "weight_not_live",
@@ -113,6 +116,9 @@ impl fmt::Display for ReloadReason {
             }
             Self::ServerNotRunning { backend, server } => {
                 write!(f, "server {server} of backend {backend} is in the file, but HAProxy does not have it")
+            }
+            Self::FileAhead(backend) => {
+                write!(f, "backend {backend} stands in the file, but HAProxy does not have all of it")
             }
             Self::NotBrought { backend, server, what } => {
                 write!(f, "the {what} of server {server} of backend {backend} changes in the file alone")

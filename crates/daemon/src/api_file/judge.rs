@@ -7,7 +7,7 @@ use roster_core::dataplane::{BackendView, Edit, FileView, Mark, ReloadReason};
 use roster_core::exposure::Layout;
 use roster_core::haproxy::Version;
 use roster_core::layout::{missing, sections};
-use roster_core::name::BackendName;
+use roster_core::name::{BackendName, ServerName};
 use roster_core::render::{FrontendName, Route, Section};
 
 use super::ApiFile;
@@ -52,11 +52,29 @@ impl ApiFile {
             match file.backend(backend.as_str()) {
                 None if item.is_farewell() || self.left_out.get(backend) == Some(layout) => {}
                 None => all.extend(added(backend, item, layout, version)),
-                Some(there) => all.extend(self.grown(backend, there)),
+                Some(there) => all.extend(self.grown(backend, there).or_else(|| self.ahead(backend, there))),
             }
         }
         all.extend(self.rerouted(agenda, file, &all));
         all
+    }
+
+    /// What the file has and HAProxy has not: whoever was to reload it did not. If a reload does not help, another file is
+    /// the one that HAProxy starts from.
+    fn ahead(&self, backend: &BackendName, there: &BackendView<'_>) -> Option<Structural> {
+        let has = |server: &ServerName| {
+            there.server(server.as_str()).is_some() || there.is_made_of_template(server.as_str())
+        };
+        self.lacking.get(backend).filter(|servers| servers.iter().all(has))?;
+        if self.reloaded.contains(backend) {
+            self.trouble(&format!(
+                "backend {backend} stands in the API's file, and HAProxy does not have all of it though it was reloaded; \
+                 check that the API's `config_file` is what HAProxy starts from"
+            ));
+            return None;
+        }
+        let reason = ReloadReason::FileAhead(backend.to_string());
+        Some(Structural { reason, edits: Vec::new(), backend: Some(backend.clone()) })
     }
 
     /// The slots that the file lacks.

@@ -25,11 +25,13 @@ use roster_core::dataplane::{Conflict, Strategy};
 use roster_core::exposure::Layout;
 use roster_core::haproxy::Version;
 use roster_core::layout::Lines;
-use roster_core::name::{BackendName, TargetName};
+use roster_core::name::{BackendName, ServerName, TargetName};
+use roster_core::plan::Change;
 use roster_targets::dataplane::client::{Client, ClientError, ConfigVersion, RawConfig};
 
 use crate::clock;
 use crate::events::{Event, OwnTrouble, Reporter, chain};
+use crate::keeper::Passed;
 use crate::own::{Budget, Retry};
 
 /// How long after a change of servers the file follows; a crash before that starts with what was there a moment ago.
@@ -73,6 +75,10 @@ pub(crate) struct ApiFile {
     grows_by_reload: bool,
     /// Why HAProxy is to be reloaded.
     waiting: BTreeSet<String>,
+    /// Backends that HAProxy has not as of the last pass over them, or the servers of them that it has not.
+    lacking: BTreeMap<BackendName, BTreeSet<ServerName>>,
+    /// Those among them for which HAProxy was reloaded though the file had them already.
+    reloaded: BTreeSet<BackendName>,
 }
 
 /// A look that waits for more to come.
@@ -106,6 +112,8 @@ impl ApiFile {
             serving: None,
             grows_by_reload: false,
             waiting: BTreeSet::new(),
+            lacking: BTreeMap::new(),
+            reloaded: BTreeSet::new(),
         }
     }
 
@@ -138,6 +146,8 @@ impl ApiFile {
         }
         self.layouts.retain(|backend, _| agenda.items.contains_key(backend));
         self.lines.retain(|backend, _| agenda.items.contains_key(backend));
+        self.left_out.retain(|backend, _| agenda.items.contains_key(backend));
+        self.lacking.retain(|backend, _| agenda.items.contains_key(backend));
         let routes = |agenda: &Agenda| -> Vec<_> {
             agenda
                 .items
@@ -187,6 +197,31 @@ impl ApiFile {
             self.look_soon(now);
         }
         self.file_due = self.file_due.or(Some(clock::after(now, FILE_AFTER)));
+    }
+
+    /// Takes in what HAProxy has not of what is wanted, as a pass found it.
+    pub(crate) fn lacks(&mut self, passed: &Passed, now: Timestamp) {
+        let named = passed.lacking.iter().filter(|(_, lines)| !lines.is_empty());
+        let named = named.map(|(backend, lines)| {
+            (backend.clone(), lines.iter().map(|line| line.name.clone()).collect::<BTreeSet<ServerName>>())
+        });
+        let whole = passed.missing.iter().map(|backend| (backend.clone(), BTreeSet::new()));
+        let mut lacking: BTreeMap<BackendName, BTreeSet<ServerName>> = named.chain(whole).collect();
+        for (operation, _) in &passed.refused {
+            if matches!(operation.change, Change::Add { .. }) {
+                let servers = lacking.entry(operation.backend.clone()).or_default();
+                servers.insert(operation.server.clone());
+            }
+        }
+        for backend in passed.plans.keys().filter(|backend| !lacking.contains_key(*backend)) {
+            self.lacking.remove(backend);
+            self.reloaded.remove(backend);
+        }
+        let is_new = lacking.iter().any(|(backend, servers)| self.lacking.get(backend) != Some(servers));
+        self.lacking.extend(lacking);
+        if is_new {
+            self.look_soon(now);
+        }
     }
 
     fn version(&self) -> Option<ConfigVersion> {

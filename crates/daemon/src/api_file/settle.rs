@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
-use roster_core::dataplane::{Edit, FileView, apply};
+use roster_core::dataplane::{Edit, FileView, ReloadReason, apply};
 use roster_core::haproxy::Version;
 use roster_core::name::BackendName;
 use roster_targets::dataplane::client::{ClientError, RawConfig, Why};
@@ -68,7 +68,6 @@ impl ApiFile {
             && before.is_none_or(|before| before.text != raw.text)
         {
             self.look_soon(now);
-            self.file_due = Some(now);
         }
     }
 
@@ -76,8 +75,7 @@ impl ApiFile {
     pub(super) async fn read(&mut self, agenda: &Agenda, now: Timestamp) -> Option<RawConfig> {
         match self.client.raw().await {
             Ok(raw) => {
-                self.raw = Some(raw.clone());
-                self.judge(agenda);
+                self.take(&raw, agenda, now);
                 Some(raw)
             }
             Err(error) => {
@@ -86,6 +84,19 @@ impl ApiFile {
                 None
             }
         }
+    }
+
+    /// Takes in the file as it was read. In one that somebody else wrote, servers may stand as they were.
+    fn take(&mut self, raw: &RawConfig, agenda: &Agenda, now: Timestamp) {
+        let before = self.raw.replace(raw.clone());
+        if before.as_ref().is_none_or(|before| before.text != raw.text) {
+            self.file_due = Some(now);
+        }
+        if before.is_some_and(|before| rest(&before.text) != rest(&raw.text)) {
+            // Who was refused may have been so for what is mended now.
+            self.left_out.clear();
+        }
+        self.judge(agenda);
     }
 
     async fn settle(&mut self, agenda: &Agenda, now: Timestamp) -> Changed {
@@ -98,7 +109,11 @@ impl ApiFile {
                 self.structural(agenda, &file, version)
             };
             self.waiting = structural.iter().map(|structural| structural.reason.to_string()).collect();
-            if structural.is_empty() || !self.may_reload(now) {
+            if structural.is_empty() {
+                self.nothing_to_do(agenda, &raw);
+                return Changed::Nothing;
+            }
+            if !self.may_reload(now) {
                 return Changed::Nothing;
             }
             match self.change(&raw, structural, version, now).await {
@@ -106,7 +121,11 @@ impl ApiFile {
                 Err(error) if matches!(error.why, Why::StaleVersion { .. }) => pause().await,
                 Err(error) => {
                     self.failed(now);
-                    self.refused(&chain(&error));
+                    self.not_made(&error);
+                    // The API may have put an older file back, without what was given live since.
+                    if let Ok(raw) = self.client.raw().await {
+                        self.take(&raw, agenda, now);
+                    }
                     return Changed::Nothing;
                 }
             }
@@ -172,6 +191,9 @@ impl ApiFile {
             .emit(&self.reporter);
         self.raw = Some(written.config);
         self.waiting.clear();
+        let ahead = good.iter().filter(|one| matches!(one.reason, ReloadReason::FileAhead(_)));
+        self.reloaded.extend(ahead.filter_map(|one| one.backend.clone()));
+        self.lacking.clear();
         self.grows_by_reload = false;
         self.retry.went_well();
         // What was left out for now may have been about something that is there now.
@@ -186,6 +208,16 @@ impl ApiFile {
                 Ok(process) if process.pid != before => return,
                 _ => tokio::time::sleep(PAUSE).await,
             }
+        }
+    }
+
+    /// Nothing wants a reload: what was told of one that failed is over.
+    fn nothing_to_do(&mut self, agenda: &Agenda, raw: &RawConfig) {
+        let file = FileView::read(&raw.text);
+        let mut routes = agenda.items.values().flat_map(|item| &item.exposure.routes);
+        let has_all = routes.all(|route| file.frontend(route.frontend.as_str()).is_some());
+        if self.left_out.is_empty() && self.conflicts.is_empty() && self.reloaded.is_empty() && has_all {
+            self.retry.went_well();
         }
     }
 
@@ -231,11 +263,24 @@ impl ApiFile {
         }
     }
 
+    /// A change was not made. Told once, whatever the version that it was to be made on.
+    fn not_made(&self, error: &ClientError) {
+        if self.retry.is_news(&error.why.to_string()) {
+            ReloadRefused { target: &self.name, why: &chain(error) }.emit(&self.reporter);
+        }
+    }
+
     pub(super) fn refused(&self, why: &str) {
         if self.retry.is_news(why) {
             ReloadRefused { target: &self.name, why }.emit(&self.reporter);
         }
     }
+}
+
+/// What of a file is not about its servers or its version.
+fn rest(text: &str) -> Vec<&str> {
+    let is_other = |line: &&str| !line.starts_with("# _") && !line.trim_start().starts_with("server ");
+    text.lines().filter(is_other).collect()
 }
 
 /// The text with these changes.

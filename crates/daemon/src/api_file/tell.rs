@@ -37,6 +37,7 @@ impl ApiFile {
     /// What a pass would do besides: why HAProxy would be reloaded.
     pub(crate) async fn preview(mut self, agenda: &Agenda, passed: &mut Passed) -> Preview {
         let now = clock::now();
+        self.lacks(passed, now);
         self.ran(std::mem::take(&mut passed.lines), now);
         self.hear(agenda, agenda, true, now);
         passed.missing.retain(|backend| self.leaves_alone(backend));

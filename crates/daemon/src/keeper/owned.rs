@@ -97,7 +97,7 @@ where
             if let Some(process) = passed.process {
                 own.seen(process, now);
             }
-            own.ran(std::mem::take(&mut passed.lines), now);
+            own.ran(passed, now);
             own.look(&self.agenda, now);
         }
     }

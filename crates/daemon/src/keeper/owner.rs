@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
 use roster_core::applied::ProcessId;
-use roster_core::layout::Lines;
 use roster_core::name::BackendName;
 
+use super::Passed;
 use crate::api_file::ApiFile;
 use crate::own::{Book, Changed, Own, OwnStatus, Preview};
 
@@ -88,10 +88,14 @@ impl Owner {
     }
 
     /// Takes in what the servers of these backends are now.
-    pub(super) fn ran(&mut self, lines: Lines, now: Timestamp) {
+    pub(super) fn ran(&mut self, passed: &mut Passed, now: Timestamp) {
+        let lines = std::mem::take(&mut passed.lines);
         match self {
             Self::Managed(own) => own.ran(lines, now),
-            Self::Api(file) => file.ran(lines, now),
+            Self::Api(file) => {
+                file.lacks(passed, now);
+                file.ran(lines, now);
+            }
         }
     }
 

@@ -58,6 +58,8 @@ pub(crate) struct Passed {
     pub missing: BTreeSet<BackendName>,
     /// The servers of each backend that came to rest, as they stand in HAProxy's file; only where Roster writes that.
     pub lines: Lines,
+    /// Those among them that do not run, since HAProxy does not take them live.
+    pub lacking: Lines,
     /// What was carried out.
     pub done: Vec<Operation>,
     /// What was refused, the last time it was.
@@ -193,6 +195,7 @@ impl Passed {
         self.plans.extend(other.plans);
         self.missing.extend(other.missing);
         self.lines.extend(other.lines);
+        self.lacking.extend(other.lacking);
         self.done.extend(other.done);
         self.refused.extend(other.refused);
         self.settled &= other.settled;

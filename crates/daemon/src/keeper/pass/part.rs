@@ -184,33 +184,42 @@ where
         });
         let plans: BTreeMap<BackendName, BackendPlan> = plans.collect();
         let settled = plans.values().all(|plan| plan.operations.is_empty());
-        let lines = if self.scene.owned { self.lines(reading, &plans, now) } else { Lines::new() };
+        let (lines, lacking) =
+            if self.scene.owned { self.lines(reading, &plans, now) } else { <(Lines, Lines)>::default() };
         Passed {
             process: Some(reading.process),
             version: Some(reading.version),
             plans,
             missing: reading.observed.missing.clone(),
             lines,
+            lacking,
             done: Vec::new(),
             refused: Vec::new(),
             settled,
         }
     }
 
-    /// The servers of backends that came to rest, and those that only a reload can give them.
-    fn lines(&self, reading: &Reading, plans: &BTreeMap<BackendName, BackendPlan>, now: Timestamp) -> Lines {
-        let resting = plans.iter().filter(|(_, plan)| plan.operations.is_empty());
-        let lines = resting.filter_map(|(backend, plan)| {
-            let (item, seen) =
-                (self.scene.agenda.items.get(backend)?, reading.observed.backends.get(backend)?);
+    /// The servers of backends that came to rest, with those that only a reload can give them; and these alone.
+    fn lines(
+        &self,
+        reading: &Reading,
+        plans: &BTreeMap<BackendName, BackendPlan>,
+        now: Timestamp,
+    ) -> (Lines, Lines) {
+        let (mut all, mut lacking) = (Lines::new(), Lines::new());
+        for (backend, plan) in plans.iter().filter(|(_, plan)| plan.operations.is_empty()) {
+            let (item, seen) = (self.scene.agenda.items.get(backend), reading.observed.backends.get(backend));
+            let (Some(item), Some(seen)) = (item, seen) else { continue };
             let mut lines = layout::lines(&item.exposure, seen, Some(&plan.applied));
             let short = plan.notes.iter().any(|note| matches!(note, Note::Unplaced(_)));
             if short && !seen.limits.grows {
-                lines.extend(layout::missing(item, reading.version, Some(seen), now));
+                let missing = layout::missing(item, reading.version, Some(seen), now);
+                lines.extend(missing.iter().cloned());
+                lacking.insert(backend.clone(), missing);
             }
-            Some((backend.clone(), lines))
-        });
-        lines.collect()
+            all.insert(backend.clone(), lines);
+        }
+        (all, lacking)
     }
 
     async fn write(

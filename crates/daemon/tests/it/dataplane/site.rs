@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 
+use roster_targets::dataplane::client::{Client, OpenTransaction, Settings, Tls, VersionChoice};
 use roster_testkit::{
     DataplaneApi, DataplaneBuilder, DataplaneVersion, Haproxy, HaproxyBin, HaproxyVersion, HttpBackend,
     OrFail, Poll, http_get, wait_until_or_fail,
@@ -15,7 +16,7 @@ pub(super) const PAIRS: [(DataplaneVersion, HaproxyVersion); 2] =
     [(DataplaneVersion::V2, HaproxyVersion::V2_6), (DataplaneVersion::V3, HaproxyVersion::V3_0)];
 
 /// A frontend in front of `web` with three slots, and a backend that is nobody's business.
-const CONFIG: &str = "\
+pub(super) const CONFIG: &str = "\
 # The operator's own words.
 global
   maxconn 500
@@ -61,6 +62,20 @@ pub(super) struct Site {
     first: u32,
 }
 
+/// Waits for what a client does.
+pub(super) fn wait_for<T>(what: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_fail();
+    runtime.block_on(what)
+}
+
+/// Each pair by the API alone, never with the real program.
+pub(super) fn alone(test: impl Fn(Site)) {
+    for (api, haproxy) in PAIRS {
+        eprintln!("on {haproxy:?} behind {}", api.word());
+        test(Site::stand_in(api, haproxy, false));
+    }
+}
+
 /// Each pair, by the API alone and with the socket too.
 pub(super) fn on_each(test: impl Fn(Site)) {
     each(Site::start, test);
@@ -82,23 +97,38 @@ fn each(start: fn(DataplaneVersion, HaproxyVersion, bool) -> Site, test: impl Fn
 
 impl Site {
     pub(super) fn start(version: DataplaneVersion, haproxy: HaproxyVersion, socket: bool) -> Self {
-        Self::start_with(version, haproxy, socket, |builder| builder)
+        Self::start_with(version, haproxy, socket, CONFIG, |_, api| api)
     }
 
     /// Never with the real program: for what only the stand-in lets go wrong.
     pub(super) fn stand_in(version: DataplaneVersion, haproxy: HaproxyVersion, socket: bool) -> Self {
-        Self::start_with(version, haproxy, socket, DataplaneBuilder::stand_in_only)
+        Self::with(version, haproxy, socket, CONFIG, |_, api| api)
+    }
+
+    /// The stand-in with another file before it, or set up otherwise.
+    pub(super) fn with(
+        version: DataplaneVersion,
+        haproxy: HaproxyVersion,
+        socket: bool,
+        config: &str,
+        change: impl FnOnce(&Haproxy, DataplaneBuilder) -> DataplaneBuilder,
+    ) -> Self {
+        Self::start_with(version, haproxy, socket, config, |haproxy, api| {
+            change(haproxy, api).stand_in_only()
+        })
     }
 
     fn start_with(
         version: DataplaneVersion,
         haproxy: HaproxyVersion,
         socket: bool,
-        change: impl FnOnce(DataplaneBuilder) -> DataplaneBuilder,
+        config: &str,
+        change: impl FnOnce(&Haproxy, DataplaneBuilder) -> DataplaneBuilder,
     ) -> Self {
         let bin = HaproxyBin::find(haproxy).or_fail();
-        let haproxy = Haproxy::builder(&bin).whole_config(CONFIG).master_worker().start().or_fail();
-        let api = change(DataplaneApi::builder(version).haproxy(&haproxy)).start().or_fail();
+        let haproxy = Haproxy::builder(&bin).whole_config(config).master_worker().start().or_fail();
+        let api = DataplaneApi::builder(version).haproxy(&haproxy);
+        let api = change(&haproxy, api).start().or_fail();
         let keys = if socket { format!(", socket: {}", haproxy.socket().display()) } else { String::new() };
         let servers = ["a", "b", "c", "d"].map(|name| HttpBackend::start(name).or_fail()).into();
         let expose =
@@ -119,6 +149,12 @@ impl Site {
             self.expose
         );
         fs::write(self.rig.config(), text).or_fail();
+    }
+
+    /// From now on a service gets a backend of its own if there is none.
+    pub(super) fn with_backends(&mut self) {
+        self.expose = self.expose.replace("guard: off", "guard: off, backend: { balance: roundrobin }");
+        self.configure();
     }
 
     pub(super) fn ports(&self) -> Vec<u16> {
@@ -173,6 +209,20 @@ impl Site {
         });
     }
 
+    /// Waits until the file says of each server that is ready where it is.
+    #[track_caller]
+    pub(super) fn until_file_follows(&self, backend: &str) {
+        wait_until_or_fail(CAP, "the file to say what runs", || {
+            let (ready, text) = (self.rig.ready(backend), self.text());
+            let is_said = |(name, port): &(String, u16)| {
+                let line = format!("server {name} 127.0.0.1:{port} ");
+                text.lines()
+                    .any(|one| format!("{} ", one.trim()).starts_with(&line) && !one.contains("disabled"))
+            };
+            (!ready.is_empty() && ready.iter().all(is_said)).then_some(())
+        });
+    }
+
     /// How often HAProxy was reloaded. The real program counts nothing: there it is whether the process is another one.
     pub(super) fn reloads(&self) -> u64 {
         if self.api.is_real() {
@@ -191,6 +241,24 @@ impl Site {
 
     pub(super) fn get(&self) -> Option<String> {
         http_get(self.address(), "/").ok().and_then(|reply| reply.backend)
+    }
+
+    /// A client of the API, as somebody else has one.
+    pub(super) fn client(&self) -> Client {
+        let settings = Settings {
+            url: self.api.url().parse().or_fail(),
+            version: VersionChoice::Auto,
+            username: "admin".to_owned(),
+            password: "test-password".into(),
+            tls: Tls::default(),
+            timeout: CAP,
+        };
+        Client::new(settings).or_fail()
+    }
+
+    /// The transactions that the API holds, as it says it.
+    pub(super) fn transactions(&self) -> Vec<OpenTransaction> {
+        wait_for(self.client().transactions(None)).or_fail()
     }
 
     /// What is not of Roster's in the file, as far as the API leaves it alone.
