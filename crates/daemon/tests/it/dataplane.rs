@@ -1,7 +1,10 @@
 //! End to end: a HAProxy that is kept through its Data Plane API, by the API alone and with HAProxy's own socket too.
 
 mod keeps;
+mod many;
+mod proxy;
 mod reloads;
 mod restarts;
 mod site;
+mod swallowed;
 mod trouble;

@@ -140,13 +140,16 @@ impl Site {
     }
 
     pub(super) fn configure(&self) {
+        self.configure_at(self.api.url());
+    }
+
+    /// The same for an API that is reached elsewhere.
+    pub(super) fn configure_at(&self, url: &str) {
         let text = format!(
             "sources: {{ fleet: {{ file: {{ path: services.yaml }} }} }}\n\
              targets: {{ edge: {{ dataplane: {{ url: \"{}\", username: admin, password: test-password, poll: 200ms{} }} }} }}\n\
              admin: off\n{}",
-            self.api.url(),
-            self.keys,
-            self.expose
+            url, self.keys, self.expose
         );
         fs::write(self.rig.config(), text).or_fail();
     }

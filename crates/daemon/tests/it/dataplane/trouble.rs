@@ -114,6 +114,26 @@ fn a_file_that_somebody_put_back_is_seen_and_repaired() {
 }
 
 #[test]
+fn a_version_that_goes_backwards_is_seen_and_repaired() {
+    on_each_stand_in(|site| {
+        let (ports, original) = (site.ports(), site.text());
+        let _daemon = site.rig.run();
+        for web in [&ports[..2], &ports[1..3], &ports[..1], &ports[2..4]] {
+            site.services(&[("web", web)]);
+            site.until_ready("web", web);
+            site.until_file_follows("web");
+        }
+        let (before, writes) = (site.version(), site.api.counters().writes);
+        site.api.edit_by_hand(&site.rig.haproxy.config_path(), &original).or_fail();
+        // The API takes it up, and Roster writes.
+        wait_until_or_fail(CAP, "a write that puts it right", || site.api.counters().writes > writes + 1);
+        site.until_ready("web", &ports[2..4]);
+        site.until_file_follows("web");
+        assert!(site.version() < before, "{} is not before {before}", site.version());
+    });
+}
+
+#[test]
 fn an_api_that_answers_late_is_waited_for() {
     let site = alone(DataplaneVersion::V3);
     let ports = site.ports();

@@ -1,0 +1,94 @@
+//! Many servers and many backends: few calls.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::site::{CONFIG, PAIRS, Site};
+
+/// What was asked between two counts.
+fn asked(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+    let more = after.iter().map(|(kind, n)| (kind.clone(), n - before.get(kind).copied().unwrap_or(0)));
+    more.filter(|(_, n)| *n > 0).collect()
+}
+
+fn writes(asked: &BTreeMap<String, u64>) -> u64 {
+    asked.iter().filter(|(kind, _)| !kind.starts_with("GET")).map(|(_, n)| n).sum()
+}
+
+#[test]
+fn a_thousand_servers_are_one_write_and_one_read() {
+    for (api, haproxy) in PAIRS {
+        let mut config = CONFIG.to_owned();
+        config.push_str("\nbackend big\n  balance roundrobin\n");
+        for n in 1..=1000 {
+            writeln!(config, "  server srv{n} 127.0.0.1:1 disabled").unwrap();
+        }
+        let site = Site::with(api, haproxy, false, &config, |_, api| api);
+        let ports: Vec<u16> = (20_001..=21_000).collect();
+        site.services(&[("big", &ports)]);
+        let before = site.api.counters().requests;
+        let once = site.rig.roster(&["once"]);
+        assert_eq!(once.code, Some(0), "{}", once.err.lines().last().unwrap_or_default());
+        assert_eq!(site.rig.ready("big").len(), 1000);
+        let first = asked(&before, &site.api.counters().requests);
+        // From 2.9 on a new address is seen before its server is ready.
+        assert!(writes(&first) <= 2, "{first:?}");
+
+        let before = site.api.counters().requests;
+        assert_eq!(site.rig.roster(&["once"]).code, Some(0));
+        let again = asked(&before, &site.api.counters().requests);
+        assert_eq!(writes(&again), 0, "{again:?}");
+        assert!(again.values().sum::<u64>() <= 20, "{again:?}");
+        assert_eq!(site.api.counters().reloads_asked, 0);
+    }
+}
+
+#[test]
+fn a_hundred_backends_are_one_write_and_a_read_each() {
+    for (api, haproxy) in PAIRS {
+        let mut config = CONFIG.to_owned();
+        for n in 0..100 {
+            write!(config, "\nbackend b{n}\n  balance roundrobin\n  server srv1 127.0.0.1:1 disabled\n")
+                .unwrap();
+        }
+        let site = Site::with(api, haproxy, false, &config, |_, api| api);
+        let ports: Vec<u16> = (20_000..20_100).collect();
+        let names: Vec<String> = (0..100).map(|n| format!("b{n}")).collect();
+        let services: Vec<(&str, &[u16])> =
+            names.iter().zip(ports.chunks(1)).map(|(name, ports)| (name.as_str(), ports)).collect();
+        site.services(&services);
+        let before = site.api.counters().requests;
+        let once = site.rig.roster(&["once"]);
+        assert_eq!(once.code, Some(0), "{}", once.err.lines().last().unwrap_or_default());
+        let first = asked(&before, &site.api.counters().requests);
+        assert!(writes(&first) <= 2, "{first:?}");
+        assert!(names.iter().all(|name| site.rig.ready(name).len() == 1));
+
+        let before = site.api.counters().requests;
+        assert_eq!(site.rig.roster(&["once"]).code, Some(0));
+        let again = asked(&before, &site.api.counters().requests);
+        assert_eq!(writes(&again), 0, "{again:?}");
+        assert!(again.values().sum::<u64>() <= 120, "{again:?}");
+
+        // One that changes is one write, and its own backend's reads.
+        let daemon = site.rig.run();
+        // The first look is over, and so is what is read ahead.
+        daemon.until_log("HAProxy answers");
+        daemon.until_log("read ahead");
+        let before = site.api.counters().requests;
+        let other = [20_500];
+        let mut services = services.clone();
+        services[7] = ("b7", &other);
+        site.services(&services);
+        site.until_ready("b7", &other);
+        daemon.until_log("backends=1");
+        let one = asked(&before, &site.api.counters().requests);
+        assert!((1..=3).contains(&writes(&one)), "{one:?}");
+        let reads: u64 = one
+            .iter()
+            .filter(|(kind, _)| kind.contains("runtime") && kind.contains("servers"))
+            .map(|(_, n)| n)
+            .sum();
+        assert!((1..=12).contains(&reads), "{one:?}");
+    }
+}
