@@ -69,6 +69,8 @@ pub(crate) struct ApiFile {
     looks: u32,
     /// Why the API cannot be read, while it cannot.
     unread: Option<String>,
+    /// Why the servers are not in the file, while they are not.
+    unwritten: Option<String>,
     /// The version that serves, once it was asked for.
     serving: Option<Version>,
     /// Whether what was added live has to come by a reload all the same.
@@ -109,6 +111,7 @@ impl ApiFile {
             look_due: clock::now(),
             looks: 0,
             unread: None,
+            unwritten: None,
             serving: None,
             grows_by_reload: false,
             waiting: BTreeSet::new(),

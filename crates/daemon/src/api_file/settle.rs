@@ -7,7 +7,7 @@ use roster_core::agenda::Agenda;
 use roster_core::dataplane::{Edit, FileView, ReloadReason, apply};
 use roster_core::haproxy::Version;
 use roster_core::name::BackendName;
-use roster_targets::dataplane::client::{ClientError, RawConfig, Why};
+use roster_targets::dataplane::client::{ClientError, RawConfig, Why, Written};
 
 use super::judge::Structural;
 use super::{ApiFile, Due, TRIES};
@@ -20,6 +20,10 @@ const WHOLE: u32 = 5;
 /// How often, and how long after one another, the API is asked for the process that took over.
 const FOLLOW: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(20);
+/// How often a change that was found good is written anew because somebody else was faster.
+const RACES: u32 = 20;
+/// How long the keeper listens to everybody else at least before the API is looked at again.
+const LISTEN: Duration = Duration::from_millis(10);
 /// The longest pause before that.
 const JITTER: Duration = Duration::from_millis(80);
 
@@ -38,6 +42,8 @@ impl ApiFile {
             self.file_due = None;
             self.persist(now).await;
         }
+        // However long this took: the keeper listens before it comes to this again.
+        self.look_due = self.look_due.max(clock::after(clock::now(), LISTEN));
         changed
     }
 
@@ -176,12 +182,12 @@ impl ApiFile {
             self.refused(&format!("{} is left out: {why}", structural.reason));
             structural.backend.iter().for_each(|backend| self.leave_out(backend));
         }
-        let Ok(text) = with(&base, &servers, &good, version) else { return Ok(Changed::Nothing) };
         if good.is_empty() {
             return Ok(Changed::Nothing);
         }
         let before = self.client.process().await?.pid;
-        let written = self.client.write_reload(text, raw.version, true).await?;
+        let made = base.get(raw.text.len()..).unwrap_or_default();
+        let Some(written) = self.put(raw, made, &good, version).await? else { return Ok(Changed::Nothing) };
         self.until_another_serves(before).await;
         self.budget.made(now);
         let word = good.first().map_or("asked", |structural| structural.reason.word());
@@ -209,6 +215,31 @@ impl ApiFile {
                 _ => tokio::time::sleep(PAUSE).await,
             }
         }
+    }
+
+    /// Writes what was found good, and writes it anew where somebody else changed servers meanwhile.
+    async fn put(
+        &self,
+        raw: &RawConfig,
+        made: &str,
+        good: &[Structural],
+        version: Version,
+    ) -> Result<Option<Written>, ClientError> {
+        let (mut current, mut stale) = (raw.clone(), None);
+        for _ in 0..RACES {
+            let servers = self.server_edits(&FileView::read(&current.text));
+            let Ok(text) = with(&(current.text + made), &servers, good, version) else { break };
+            match self.client.write_reload(text, current.version, true).await {
+                Err(error) if error.is_stale() => stale = Some(error),
+                written => return written.map(Some),
+            }
+            current = self.client.raw().await?;
+            if rest(&current.text) != rest(&raw.text) {
+                // What was found good may be so no more.
+                break;
+            }
+        }
+        stale.map_or(Ok(None), Err)
     }
 
     /// Nothing wants a reload: what was told of one that failed is over.

@@ -16,7 +16,7 @@ impl ApiFile {
     /// How it is doing.
     pub(crate) fn status(&self) -> OwnStatus {
         let mut troubles = self.retry.told();
-        troubles.extend(self.unread.clone());
+        troubles.extend([&self.unread, &self.unwritten].into_iter().flatten().cloned());
         if self.reach.socket.is_none() {
             troubles.push(UNSEEN.to_owned());
         }

@@ -15,8 +15,8 @@ use roster_core::weight::Weight;
 use roster_targets::dataplane::client::Why;
 
 use super::{ApiFile, FILE_AFTER, TRIES};
-use crate::clock::after;
-use crate::events::chain;
+use crate::clock::{self, after};
+use crate::events::{Event, OwnTrouble, chain};
 
 impl ApiFile {
     /// Where the servers are now, as changes of the file.
@@ -57,40 +57,47 @@ impl ApiFile {
         for _ in 0..TRIES {
             let raw = match self.client.raw().await {
                 Ok(raw) => raw,
-                Err(error) => return self.persist_later(&chain(&error), now),
+                Err(error) => return self.persist_later(&chain(&error)),
             };
             let edits = self.server_edits(&FileView::read(&raw.text));
             let version = self.serving.unwrap_or(Version::OLDEST);
             let write = match LiveWrite::new(&raw.text, &edits, Vec::new(), &self.process(), version) {
                 Ok(write) if write.is_empty() => {
                     self.raw = Some(raw);
+                    self.unwritten = None;
                     return;
                 }
                 Ok(write) => write,
                 Err(NotLive::NeedsReload(_)) => {
                     self.grows_by_reload = true;
+                    self.unwritten = None;
                     return self.look_soon(now);
                 }
-                Err(error @ NotLive::Edit(_)) => return self.persist_later(&chain(&error), now),
+                Err(error @ NotLive::Edit(_)) => return self.persist_later(&chain(&error)),
             };
             match self.client.write_live(write.text().to_owned(), raw.version, "").await {
                 Ok(written) => {
                     self.raw = Some(written.config);
+                    self.unwritten = None;
                     return;
                 }
                 Err(error) if matches!(error.why, Why::StaleVersion { .. }) => super::settle::pause().await,
-                Err(error) => return self.persist_later(&chain(&error), now),
+                Err(error) => return self.persist_later(&chain(&error)),
             }
         }
         self.persist_later(
             "somebody else changes HAProxy's file all the time; the servers are not in it yet",
-            now,
         );
+        self.file_due = Some(after(clock::now(), FILE_AFTER));
     }
 
-    fn persist_later(&mut self, why: &str, now: Timestamp) {
-        self.trouble(why);
-        self.file_due = Some(after(now, FILE_AFTER * 10));
+    /// It is told once, until the servers are in the file.
+    fn persist_later(&mut self, why: &str) {
+        if self.unwritten.as_deref() != Some(why) {
+            OwnTrouble { target: &self.name, what: why }.emit(&self.reporter);
+            self.unwritten = Some(why.to_owned());
+        }
+        self.file_due = Some(after(clock::now(), FILE_AFTER * 10));
     }
 
     /// The servers as they run.

@@ -4,6 +4,7 @@ use roster_core::applied::ProcessId;
 use roster_targets::Target;
 
 use super::owner::Owner;
+use super::schedule::Step;
 use super::{Keeper, Passed, Takeover};
 use crate::clock;
 use crate::own::Changed;
@@ -22,6 +23,9 @@ where
         let now = clock::now();
         let Some(own) = &mut self.own else { return false };
         if own.wake().is_none_or(|at| at > now) {
+            return false;
+        }
+        if own.goes_after_servers() && own.is_up() && matches!(self.schedule.step(now), Step::Pass(_)) {
             return false;
         }
         let before = self.applied.process;

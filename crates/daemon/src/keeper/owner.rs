@@ -35,6 +35,11 @@ impl Owner {
         }
     }
 
+    /// Whether servers do not wait for the file: an API can take seconds where somebody else writes too.
+    pub(super) fn goes_after_servers(&self) -> bool {
+        matches!(self, Self::Api(_))
+    }
+
     /// The backends that are not to be touched.
     pub(super) fn left_alone(&self) -> BTreeSet<BackendName> {
         match self {

@@ -8,3 +8,4 @@ mod restarts;
 mod site;
 mod swallowed;
 mod trouble;
+mod writers;
