@@ -81,6 +81,17 @@ pub(crate) struct ApiFile {
     lacking: BTreeMap<BackendName, BTreeSet<ServerName>>,
     /// Those among them for which HAProxy was reloaded though the file had them already.
     reloaded: BTreeSet<BackendName>,
+    follows: Follows,
+}
+
+/// What is to come by itself, before it is known what else there is to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Follows {
+    Nothing,
+    /// A look at what a pass found.
+    Look,
+    /// A pass over what a reload brought.
+    Pass,
 }
 
 /// A look that waits for more to come.
@@ -117,6 +128,7 @@ impl ApiFile {
             waiting: BTreeSet::new(),
             lacking: BTreeMap::new(),
             reloaded: BTreeSet::new(),
+            follows: Follows::Nothing,
         }
     }
 
@@ -204,6 +216,7 @@ impl ApiFile {
 
     /// Takes in what HAProxy has not of what is wanted, as a pass found it.
     pub(crate) fn lacks(&mut self, passed: &Passed, now: Timestamp) {
+        self.follows = Follows::Look;
         let named = passed.lacking.iter().filter(|(_, lines)| !lines.is_empty());
         let named = named.map(|(backend, lines)| {
             (backend.clone(), lines.iter().map(|line| line.name.clone()).collect::<BTreeSet<ServerName>>())

@@ -10,7 +10,7 @@ use roster_core::name::BackendName;
 use roster_targets::dataplane::client::{ClientError, RawConfig, Why, Written};
 
 use super::judge::Structural;
-use super::{ApiFile, Due, TRIES};
+use super::{ApiFile, Due, Follows, TRIES};
 use crate::clock;
 use crate::events::{Event, ReloadRefused, Reloaded, ReloadsSpent, chain};
 use crate::own::Changed;
@@ -41,6 +41,11 @@ impl ApiFile {
         if self.file_due.is_some_and(|at| at <= now) {
             self.file_due = None;
             self.persist(now).await;
+        }
+        match self.follows {
+            _ if changed == Changed::Started && !agenda.items.is_empty() => self.follows = Follows::Pass,
+            Follows::Look => self.follows = Follows::Nothing,
+            Follows::Nothing | Follows::Pass => {}
         }
         // However long this took: the keeper listens before it comes to this again.
         self.look_due = self.look_due.max(clock::after(clock::now(), LISTEN));

@@ -3,7 +3,7 @@
 use roster_core::agenda::Agenda;
 use roster_core::dataplane::FileView;
 
-use super::ApiFile;
+use super::{ApiFile, Follows};
 use crate::clock;
 use crate::keeper::Passed;
 use crate::own::{OwnStatus, Preview};
@@ -24,9 +24,15 @@ impl ApiFile {
             api: Some(self.client.endpoint().to_string()),
             waiting: self.waiting.iter().cloned().collect(),
             due: self.due.map(|due| due.at).filter(|_| !self.waiting.is_empty()),
+            settles: self.follows != Follows::Nothing || self.is_about_to_look(),
             troubles,
             ..OwnStatus::default()
         }
+    }
+
+    /// Whether it is looked what wants a reload, without a pause that keeps it from that.
+    fn is_about_to_look(&self) -> bool {
+        self.due.is_some() && self.retry.not_before.is_none() && !self.budget.told
     }
 
     /// What waits for a reload.

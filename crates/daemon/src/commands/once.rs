@@ -58,7 +58,9 @@ pub(crate) async fn once(args: &OnceArgs) -> Result<Exit, Failure> {
 /// Whether nothing more will change by itself. Where Roster owns HAProxy, what is missing comes by a reload.
 fn is_over(status: &TargetStatus, owned: bool) -> bool {
     let moves = |backend: &BackendStatus| is_moving(backend) || (owned && backend.missing);
-    status.trouble.is_some() || status.stuck || (status.synced && !status.backends.values().any(moves))
+    let settles = status.own.as_ref().is_some_and(|own| own.settles);
+    let moves = settles || status.backends.values().any(moves);
+    status.trouble.is_some() || (status.stuck && !settles) || (status.synced && !moves)
 }
 
 fn is_moving(backend: &BackendStatus) -> bool {

@@ -104,6 +104,7 @@ where
             own.ran(passed, now);
             own.look(&self.agenda, now);
         }
+        self.show_own();
     }
 }
 

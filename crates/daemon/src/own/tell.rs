@@ -26,6 +26,9 @@ pub(crate) struct OwnStatus {
     pub waiting: Vec<String>,
     /// When that is due.
     pub due: Option<Timestamp>,
+    /// Whether it is about to be found out what else there is to do.
+    #[serde(skip)]
+    pub settles: bool,
     /// What is wrong, since something last went well.
     pub troubles: Vec<String>,
 }
@@ -116,6 +119,7 @@ impl Own {
             old_workers: running.old_workers,
             waiting,
             due: self.due.map(|due| due.at),
+            settles: false,
             troubles: self.retry.told(),
         }
     }

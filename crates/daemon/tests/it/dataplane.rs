@@ -1,5 +1,6 @@
 //! End to end: a HAProxy that is kept through its Data Plane API, by the API alone and with HAProxy's own socket too.
 
+mod commands;
 mod keeps;
 mod many;
 mod proxy;

@@ -1,0 +1,173 @@
+//! The commands as an operator uses them on a target behind an API.
+
+use roster_testkit::{OrFail, Poll, wait_until_or_fail};
+
+use super::site::{Site, on_each_stand_in};
+use crate::rig::{CAP, Daemon};
+
+/// All that HAProxy and its file say, and what the API was asked to change.
+#[derive(Debug, PartialEq)]
+struct State {
+    text: String,
+    servers: String,
+    changes: u64,
+    reloads: u64,
+}
+
+fn state(site: &Site) -> State {
+    let counters = site.api.counters();
+    let changes = counters.requests.iter().filter(|(kind, _)| !kind.starts_with("GET"));
+    State {
+        text: site.text(),
+        servers: ["web", "foreign"]
+            .map(|backend| format!("{:?}", site.rig.haproxy.servers(backend)))
+            .concat(),
+        changes: changes.map(|(_, count)| count).sum(),
+        reloads: counters.reloads_asked,
+    }
+}
+
+fn plan_and_once(mut site: Site) {
+    site.with_backends();
+    let ports = site.ports();
+    site.services(&[("web", &ports[..2]), ("api", &ports[2..3])]);
+    let before = state(&site);
+    for words in [&["plan"][..], &["plan", "-v"], &["plan", "--json"]] {
+        let plan = site.rig.roster(words);
+        assert_eq!(plan.code, Some(2), "{plan:?}");
+        assert!(plan.out.contains("srv1") && plan.out.contains(&ports[0].to_string()), "{plan:?}");
+        assert!(plan.out.contains("backend api is new"), "the reload is not told: {plan:?}");
+        assert!(!plan.out.contains("test-password") && !plan.err.contains("test-password"));
+    }
+    assert_eq!(state(&site), before, "a plan changed something");
+    let verbose = site.rig.roster(&["plan", "-v"]);
+    let line =
+        if site.keys.contains("socket") { "set server web/srv1 addr" } else { "SetServerAddr web srv1" };
+    assert!(verbose.out.contains(line), "{verbose:?}");
+
+    let once = site.rig.roster(&["once"]);
+    assert_eq!(once.code, Some(0), "{once:?}");
+    site.until_ready("web", &ports[..2]);
+    site.until_ready("api", &ports[2..3]);
+    assert!(site.text().contains(&format!("127.0.0.1:{}", ports[2])), "{}", site.text());
+    assert_eq!(site.api.counters().reloads_asked, 1, "{once:?}");
+
+    let (before, plan) = (state(&site), site.rig.roster(&["plan"]));
+    assert_eq!(
+        (plan.code, plan.out.as_str()),
+        (Some(0), "Nothing to do: HAProxy shows what the sources say.\n")
+    );
+    let again = site.rig.roster(&["once"]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert_eq!(state(&site), before, "nothing was to be done, and something was: {again:?}");
+}
+
+#[test]
+fn plan_says_what_once_does_and_changes_nothing() {
+    on_each_stand_in(plan_and_once);
+}
+
+fn once_waits_for_growth(site: &Site) {
+    let ports = site.ports();
+    site.services(&[("web", &ports)]);
+    let once = site.rig.roster(&["once"]);
+    assert_eq!(once.code, Some(0), "{once:?}");
+    site.until_ready("web", &ports);
+    let text = site.text();
+    for port in ports {
+        assert!(text.contains(&format!("127.0.0.1:{port}")), "{port} is not in the file:\n{text}");
+    }
+}
+
+#[test]
+fn once_ends_when_a_server_past_the_slots_serves() {
+    on_each_stand_in(|site| once_waits_for_growth(&site));
+}
+
+fn status_and_detach(site: &Site) {
+    let ports = site.ports();
+    site.services(&[("web", &ports[..2])]);
+    let daemon = site.rig.run();
+    site.until_ready("web", &ports[..2]);
+    site.until_written(&format!("server srv2 127.0.0.1:{} weight 10", ports[1]));
+    let status = site.rig.roster(&["status"]);
+    assert_eq!(status.code, Some(0), "{status:?}");
+    assert!(
+        status.out.contains(&format!("kept through the Data Plane API at {}", site.api.url())),
+        "{status:?}"
+    );
+    assert!(status.out.contains("2 active"), "{status:?}");
+    assert_eq!(daemon.stop(), Some(0));
+
+    let before = state(site);
+    let detached = site.rig.roster(&["detach", "--target", "edge"]);
+    assert_eq!(detached.code, Some(0), "{detached:?}");
+    assert_eq!(state(site), before, "{detached:?}");
+    assert_eq!(site.rig.roster(&["detach", "--target", "edge"]).code, Some(1));
+    // What it left is found as it is.
+    let once = site.rig.roster(&["once"]);
+    assert_eq!(once.code, Some(0), "{once:?}");
+    assert_eq!(state(site), before, "{once:?}");
+}
+
+#[test]
+fn status_tells_of_the_api_and_detach_leaves_all_as_it_is() {
+    on_each_stand_in(|site| status_and_detach(&site));
+}
+
+/// Has the configuration read again, and waits until it counts.
+fn hang_up(daemon: &Daemon) {
+    let count = || daemon.log().matches("the configuration was read again").count();
+    let before = count();
+    daemon.signal("HUP");
+    wait_until_or_fail(CAP, "the configuration to be read again", || {
+        Poll::when(count(), |now| *now > before)
+    });
+}
+
+fn keys_change(mut site: Site) {
+    let ports = site.ports();
+    site.services(&[("web", &ports[..1])]);
+    let daemon = site.rig.run();
+    site.until_ready("web", &ports[..1]);
+    let pid = site.pid();
+    // From the API alone to the socket, or back.
+    let socket = format!(", socket: {}", site.rig.haproxy.socket().display());
+    site.keys = if site.keys.is_empty() { socket } else { String::new() };
+    site.configure();
+    hang_up(&daemon);
+    site.services(&[("web", &ports[..2])]);
+    site.until_ready("web", &ports[..2]);
+    let shows = if site.keys.is_empty() { "does not show weights" } else { "kept through" };
+    wait_until_or_fail(CAP, "the status of the new keys", || {
+        Poll::when(site.rig.roster(&["status"]).out, |out| out.contains(shows))
+    });
+    // A wrong password is told, and the right one mends it.
+    let right = std::fs::read_to_string(site.rig.config()).or_fail();
+    std::fs::write(site.rig.config(), right.replace("test-password", "pa55-w0rd")).or_fail();
+    hang_up(&daemon);
+    daemon.until_log("does not accept this user with this password");
+    std::fs::write(site.rig.config(), right).or_fail();
+    hang_up(&daemon);
+    site.services(&[("web", &ports[1..3])]);
+    site.until_ready("web", &ports[1..3]);
+    wait_until_or_fail(CAP, "the trouble to be over in the status", || {
+        Poll::when(site.rig.roster(&["status"]).out, |out| !out.contains("this password"))
+    });
+    // To transactions.
+    ", apply: transaction".clone_into(&mut site.keys);
+    site.configure();
+    hang_up(&daemon);
+    site.services(&[("web", &ports[..1])]);
+    site.until_ready("web", &ports[..1]);
+    let log = daemon.log();
+    assert!(!log.contains("pa55-w0rd") && !log.contains("test-password"), "{log}");
+    wait_until_or_fail(CAP, "a transaction's reload", || {
+        Poll::when(site.pid(), |now| *now != 0 && *now != pid)
+    });
+}
+
+#[test]
+fn changed_keys_count_from_the_next_hangup_on() {
+    on_each_stand_in(keys_change);
+}
