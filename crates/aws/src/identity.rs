@@ -117,7 +117,7 @@ impl Identity {
     async fn load(&self, now: SystemTime) -> Result<Credentials, Why> {
         let found = tokio::time::timeout(self.settings.timeout, async {
             let provider = self.provider().await?;
-            provider.provide_credentials().await.map_err(|error| failed(&error))
+            provider.provide_credentials().await.map_err(|error| failed(&error, &self.settings.credentials))
         });
         let late =
             |_| Why::CredentialsFailed(format!("none within {} s", self.settings.timeout.as_secs_f64()));
@@ -144,9 +144,13 @@ impl Identity {
     }
 }
 
-fn failed(error: &CredentialsError) -> Why {
+fn failed(error: &CredentialsError, from: &settings::Credentials) -> Why {
     let causes = std::iter::successors(error.source(), |&error| error.source());
     let told = causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"));
+    let told = match from {
+        settings::Credentials::Profile(name) => format!("profile {name:?}: {told}"),
+        settings::Credentials::Chain | settings::Credentials::Keys { .. } => told,
+    };
     match error {
         CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_) => {
             Why::NoCredentials(shown(&told))

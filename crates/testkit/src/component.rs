@@ -149,6 +149,22 @@ impl fmt::Display for HaproxyBin {
     }
 }
 
+/// The `moto_server` that `MOTO_SERVER` names, or the one that `make setup` put into the cache.
+pub(crate) fn moto_server() -> Result<PathBuf, MissingComponent> {
+    let missing = |found| MissingComponent {
+        what: "moto, which stands for AWS".to_owned(),
+        found,
+        variable: "MOTO_SERVER",
+    };
+    let path = match env("MOTO_SERVER") {
+        Some(given) => PathBuf::from(given),
+        None => cache()
+            .ok_or_else(|| missing("neither ROSTER_CACHE nor HOME is set".to_owned()))?
+            .join("moto/bin/moto_server"),
+    };
+    if path.is_file() { Ok(path) } else { Err(missing(format!("{} is no file", path.display()))) }
+}
+
 /// The Python that `AZURE_PYTHON` names, or the one with Azure's clients that `make setup` put into the cache.
 pub(crate) fn azure_python() -> Result<PathBuf, MissingComponent> {
     let missing = |found| MissingComponent {

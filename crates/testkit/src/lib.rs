@@ -12,6 +12,7 @@ mod component;
 mod dataplane;
 mod haproxy;
 mod http;
+mod moto;
 mod or_fail;
 mod ports;
 mod tls;
@@ -30,6 +31,7 @@ pub use dataplane::{
 };
 pub use haproxy::{CliError, Haproxy, HaproxyBuilder, HaproxyError, ServerRow, cli_at, parse_servers_state};
 pub use http::{HttpError, HttpReply, http_get};
+pub use moto::{GroupTag, Moto, MotoError, MotoKey};
 pub use or_fail::OrFail;
 pub use ports::{NoFreePort, dead_port, free_port};
 pub use tls::{MadeCertificate, served_certificate};
