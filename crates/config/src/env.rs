@@ -1,6 +1,7 @@
 //! The environment, as a value. This is the only file that looks at the process's own.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 
 /// Where `${NAME}` gets its value.
 pub trait Env {
@@ -11,6 +12,13 @@ pub trait Env {
 /// The environment this process was started with.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProcessEnv;
+
+impl ProcessEnv {
+    /// The value of a variable as it is, also one that is not UTF-8, such as a path.
+    pub fn get_raw(&self, name: &str) -> Option<OsString> {
+        std::env::var_os(name)
+    }
+}
 
 impl Env for ProcessEnv {
     #[allow(clippy::disallowed_methods, reason = "this is the border at which the environment is read")]

@@ -15,7 +15,7 @@ pub(crate) use own::{
     Reloaded, ReloadsSpent, StartFailed,
 };
 pub(crate) use reporter::Reporter;
-pub(crate) use source::{AnswerTooOld, Answered, Rejected, SourceLost, StateTrouble};
+pub(crate) use source::{AnswerTooOld, Answered, Rejected, RejectedMore, SourceLost, StateTrouble};
 pub(crate) use target::{
     BackendMissing, ChangeRefused, Changed, ChangesHeld, Converged, HoldEnded, LeftOut, NotConverged, Noted,
     Ordered, ProcessReplaced, TargetBack, TargetLost, VersionLimit, VersionSeen,

@@ -1,11 +1,11 @@
 //! Where the sources' answers come together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use roster_core::catalog::Catalog;
-use roster_core::instance::{Snapshot, SourceEvent};
+use roster_core::instance::{Reject, Snapshot, SourceEvent};
 use roster_core::name::SourceName;
 use roster_sources::{AnySource, Source};
 use tokio::sync::{mpsc, watch};
@@ -13,12 +13,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock;
-use crate::events::{Answered, Event, Rejected, Reporter, SourceLost};
+use crate::events::{Answered, Event, Rejected, RejectedMore, Reporter, SourceLost};
 use crate::store::Store;
 use crate::wiring;
 
 /// How many answers of one source may wait.
 const WAITING: usize = 16;
+/// How many new rejects of one answer are told one by one; `roster status` has them all.
+const TOLD: usize = 20;
 /// How long after an answer it is kept on disk, so that a burst of them is written once.
 const SAVE_AFTER: Duration = Duration::from_millis(500);
 
@@ -71,18 +73,36 @@ async fn gather(
     while let Some(Some((source, event))) = stop.run_until_cancelled(answers.recv()).await {
         let mut next = Catalog::clone(&catalog.borrow());
         let known = next.snapshot(&source).is_some();
+        let before = heard(&next, &source);
         next.accept(&source, event.clone(), clock::now());
         // The targets come first; telling can wait.
         catalog.send_replace(Arc::new(next));
         match &event {
             SourceEvent::Full(snapshot) => {
                 Answered { source: &source, snapshot }.emit(&reporter);
-                for reject in &snapshot.rejects {
-                    Rejected { source: &source, reject }.emit(&reporter);
-                }
+                tell_rejects(&source, before.as_deref(), snapshot, &reporter);
             }
             SourceEvent::Lost(error) => SourceLost { source: &source, error, known }.emit(&reporter),
         }
+    }
+}
+
+/// What the source said last since Roster runs: what a Roster before this one told of is news again.
+fn heard(catalog: &Catalog, source: &SourceName) -> Option<Arc<Snapshot>> {
+    let (_, state) = catalog.sources().find(|(name, _)| *name == source)?;
+    state.last_good.clone().filter(|_| !state.from_disk)
+}
+
+/// Tells what is wrong in this answer and was not in the one before; of many, the first ones.
+fn tell_rejects(source: &SourceName, before: Option<&Snapshot>, now: &Snapshot, to: &Reporter) {
+    let old: BTreeSet<&Reject> = before.iter().flat_map(|before| &before.rejects).collect();
+    let mut new = now.rejects.iter().filter(|reject| !old.contains(reject));
+    for reject in new.by_ref().take(TOLD) {
+        Rejected { source, reject }.emit(to);
+    }
+    let more = new.count();
+    if more > 0 {
+        RejectedMore { source, more }.emit(to);
     }
 }
 
@@ -113,5 +133,32 @@ async fn save(
                 Err(error) => wiring::told(&error, &reporter),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(rejects: std::ops::Range<usize>) -> Snapshot {
+        let reject = |n| Reject { place: format!("i-{n:03}"), reason: "no port".to_owned() };
+        Snapshot { rejects: rejects.map(reject).collect(), ..Snapshot::default() }
+    }
+
+    /// How many lines are told of an answer.
+    fn lines(before: Option<&Snapshot>, now: &Snapshot) -> usize {
+        let reporter = Reporter::default();
+        let mut heard = reporter.listen();
+        tell_rejects(&"fleet".parse().unwrap(), before, now, &reporter);
+        std::iter::from_fn(|| heard.try_recv().ok()).count()
+    }
+
+    #[test]
+    fn a_reject_is_told_when_it_is_new_and_many_of_them_fill_no_log() {
+        assert_eq!(lines(None, &answer(0..3)), 3);
+        assert_eq!(lines(Some(&answer(0..3)), &answer(1..3)), 0);
+        assert_eq!(lines(Some(&answer(0..3)), &answer(0..4)), 1);
+        assert_eq!(lines(None, &answer(0..20)), 20);
+        assert_eq!(lines(None, &answer(0..500)), 21, "and one that says how many more");
     }
 }

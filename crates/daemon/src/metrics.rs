@@ -37,6 +37,13 @@ struct OfSource {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct OfCall {
+    source: String,
+    api: &'static str,
+    code: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct OfTarget {
     target: String,
 }
@@ -87,6 +94,7 @@ pub(crate) enum PassResult {
 pub(crate) struct Metrics {
     registry: Registry,
     source_errors: Series<OfSource, Counter>,
+    source_calls: Series<OfCall, Counter>,
     commands: Series<OfCommand, Counter>,
     passes: Series<OfPass, Counter>,
     reloads: Series<OfReload, Counter>,
@@ -108,6 +116,7 @@ impl Default for Metrics {
         registry.register("build_info", "Always 1; the version is a label", build);
         let metrics = Self {
             source_errors: Series::new(Counter::default),
+            source_calls: Series::new(Counter::default),
             commands: Series::new(Counter::default),
             passes: Series::new(Counter::default),
             reloads: Series::new(Counter::default),
@@ -129,6 +138,7 @@ impl Metrics {
     fn registered(mut self) -> Self {
         let to = &mut self.registry;
         self.source_errors.register(to, "source_errors", "Times that a source had no complete answer");
+        self.source_calls.register(to, "source_api_calls", "Calls to a source's API, by how they ended");
         self.commands.register(to, "commands", "Operations on servers, by what HAProxy said to them");
         self.passes.register(to, "passes", "Passes over a target, by how they ended");
         self.reloads.register(to, "reloads", "Reloads of HAProxy that Roster asked for");
@@ -169,6 +179,7 @@ impl Metrics {
         let sources: BTreeSet<&str> = sources.into_iter().map(SourceName::as_str).collect();
         let targets: BTreeSet<&str> = targets.into_iter().map(TargetName::as_str).collect();
         self.source_errors.retain(|labels| sources.contains(labels.source.as_str()));
+        self.source_calls.retain(|labels| sources.contains(labels.source.as_str()));
         self.commands.retain(|labels| targets.contains(labels.target.as_str()));
         self.passes.retain(|labels| targets.contains(labels.target.as_str()));
         self.reloads.retain(|labels| targets.contains(labels.target.as_str()));
@@ -199,6 +210,11 @@ impl Metrics {
 
     pub(crate) fn source_error(&self, source: &SourceName) {
         self.source_errors.of(OfSource { source: source.to_string() }).inc();
+    }
+
+    /// `code` is an HTTP status, or a word for what went wrong.
+    pub(crate) fn source_call(&self, source: &SourceName, api: &'static str, code: &str) {
+        self.source_calls.of(OfCall { source: source.to_string(), api, code: code.to_owned() }).inc();
     }
 
     pub(crate) fn commands(&self, target: &TargetName, op: &'static str, result: &'static str, count: u64) {

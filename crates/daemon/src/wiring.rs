@@ -16,6 +16,7 @@ use roster_core::instance::{Snapshot, SourceError, SourceEvent};
 use roster_core::layout::profiles;
 use roster_core::name::{SourceName, TargetName};
 use roster_core::render::Profile;
+use roster_sources::cloud::Calls;
 use roster_sources::{AnySource, Source};
 use roster_targets::any::AnyTarget;
 use roster_targets::dataplane::client::{Client, Settings, Tls, VersionChoice};
@@ -87,9 +88,16 @@ pub(crate) fn store(folder: Option<&Path>) -> Result<Store, Failure> {
 }
 
 /// Every source of the configuration.
-pub(crate) fn sources(config: &Config) -> Vec<(SourceName, AnySource)> {
+pub(crate) fn sources(config: &Config, to: &Reporter) -> Vec<(SourceName, AnySource)> {
+    let calls: Arc<dyn Calls> = Arc::new(to.clone());
     let sources = config.sources.iter();
-    sources.map(|(name, source)| (name.clone(), roster_sources::build(name, source))).collect()
+    sources.map(|(name, source)| (name.clone(), roster_sources::build(name, source, &calls))).collect()
+}
+
+impl Calls for Reporter {
+    fn ended(&self, source: &SourceName, api: &'static str, code: &str, _took: Duration) {
+        self.metrics().source_call(source, api, code);
+    }
 }
 
 /// Every target of the configuration, ready to be kept.
@@ -204,7 +212,7 @@ pub(crate) async fn ask_all(
 ) -> (Catalog, Vec<(SourceName, SourceError)>) {
     let mut catalog = Catalog::new(config.sources.keys().cloned());
     let mut lost = Vec::new();
-    for (name, source) in sources(config) {
+    for (name, source) in sources(config, to) {
         restore(&mut catalog, store, &name, config.last_good, to);
         let known = catalog.snapshot(&name).cloned();
         let mut source = match &known {

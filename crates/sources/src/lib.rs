@@ -4,6 +4,11 @@
 //! folder decides in pure code (`format`, `watch`) and acts in thin code (`reader`, `source`).
 
 mod absent;
+#[cfg(feature = "aws")]
+pub mod aws;
+#[cfg(feature = "azure")]
+pub mod azure;
+pub mod cloud;
 pub mod file;
 pub mod poll;
 mod source;

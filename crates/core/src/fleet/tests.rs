@@ -41,7 +41,7 @@ fn with(rules: &TagRules, machines: Vec<Machine>) -> Snapshot {
 }
 
 fn keys(snapshot: &Snapshot) -> Vec<&str> {
-    snapshot.services.keys().map(|key| key.as_str()).collect()
+    snapshot.services.keys().map(crate::name::ServiceName::as_str).collect()
 }
 
 fn ids(snapshot: &Snapshot, service: &str) -> Vec<String> {

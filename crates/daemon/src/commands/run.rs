@@ -161,7 +161,7 @@ impl Generation {
         reporter.metrics().config_taken(clock::now());
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let known = known(&config, store, carry, reporter);
-        let catalog = hub::start(wiring::sources(&config), known, store, reporter, &tasks, &stop);
+        let catalog = hub::start(wiring::sources(&config, reporter), known, store, reporter, &tasks, &stop);
         let mut keepers = BTreeMap::new();
         let mut live = Live { catalog: catalog.clone(), targets: BTreeMap::new() };
         for (name, Reached { target, poll, file }) in targets {

@@ -21,6 +21,12 @@ pub(crate) struct Rejected<'a> {
     pub reject: &'a Reject,
 }
 
+/// More in an answer cannot be used than is told one by one.
+pub(crate) struct RejectedMore<'a> {
+    pub source: &'a SourceName,
+    pub more: usize,
+}
+
 /// A source has no complete answer.
 pub(crate) struct SourceLost<'a> {
     pub source: &'a SourceName,
@@ -65,6 +71,18 @@ impl Event for Rejected<'_> {
     fn fact(&self) -> (&'static str, String, About) {
         let about = About { source: Some(self.source.to_string()), ..About::default() };
         ("rejected", format!("left out: {}", self.reject), about)
+    }
+}
+
+impl Event for RejectedMore<'_> {
+    fn level(&self) -> Level {
+        Level::Warn
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let about = About { source: Some(self.source.to_string()), ..About::default() };
+        let message = format!("left out: {} more; `roster status` tells all of them", self.more);
+        ("rejected_more", message, about)
     }
 }
 

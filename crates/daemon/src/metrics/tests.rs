@@ -60,6 +60,8 @@ fn a_scrape_tells_what_is_and_what_was_counted() {
     let metrics = Metrics::default();
     metrics.keep([&fleet()], [&local()]);
     metrics.commands(&local(), "ready", "done", 1);
+    metrics.source_call(&fleet(), "DescribeInstances", "200");
+    metrics.source_call(&fleet(), "DescribeInstances", "200");
     metrics.pass(&local(), PassResult::Settled);
     metrics.converged(&local(), Duration::from_millis(3));
     metrics.config_taken(Timestamp::from_second(7).unwrap());
@@ -71,6 +73,7 @@ fn a_scrape_tells_what_is_and_what_was_counted() {
         r#"roster_source_instances{source="fleet"} 2"#,
         r#"roster_source_rejects{source="fleet"} 1"#,
         r#"roster_source_errors_total{source="fleet"} 0"#,
+        r#"roster_source_api_calls_total{source="fleet",api="DescribeInstances",code="200"} 2"#,
         r#"roster_target_up{target="local"} 0"#,
         r#"roster_pending_operations{target="local"} 5"#,
         r#"roster_guard_active{target="local"} 1"#,
@@ -120,6 +123,7 @@ fn the_page_of_metrics_is_that_of_the_registry() {
     let metrics = Metrics::default();
     metrics.keep([&fleet()], [&local()]);
     metrics.commands(&local(), "ready", "done", 1);
+    metrics.source_call(&fleet(), "DescribeInstances", "200");
     let text = scrape(&metrics, &overview());
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     let registered: BTreeSet<String> = types

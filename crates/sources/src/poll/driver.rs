@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::watch::{Answer, Effect, Event, Watch};
-use super::{Lister, Schedule};
+use super::{Failure, Lister, Schedule};
 use crate::source::Source;
 
 /// A source that is listed again and again.
@@ -75,7 +75,7 @@ impl<L: Lister> Poller<L> {
 
 impl<L: Lister> Source for Poller<L> {
     async fn fetch(&mut self) -> Result<Arc<Snapshot>, SourceError> {
-        Self::list(&mut self.lister, &mut self.known).await
+        Self::list(&mut self.lister, &mut self.known).await.map_err(|Failure { error, .. }| error)
     }
 
     async fn run(mut self, out: mpsc::Sender<SourceEvent>, stop: CancellationToken) {

@@ -27,7 +27,33 @@ pub trait Lister: Send {
         &mut self,
         known: Option<Arc<Snapshot>>,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Snapshot, SourceError>> + Send;
+    ) -> impl Future<Output = Result<Snapshot, Failure>> + Send;
+}
+
+/// Why there is no complete answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Failure {
+    /// What is told.
+    pub error: SourceError,
+    /// What makes two failures the same one, where the error also has what differs each time, such as a request's number.
+    pub cause: Option<String>,
+    /// How long the registry wants to be left alone.
+    pub wait: Option<Duration>,
+}
+
+impl Failure {
+    /// One that says all by its message.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { error: SourceError { message: message.into() }, cause: None, wait: None }
+    }
+
+    /// Whether this is the other one again.
+    fn is_again(&self, other: &Self) -> bool {
+        match (&self.cause, &other.cause) {
+            (Some(one), Some(two)) => one == two,
+            _ => self.error == other.error,
+        }
+    }
 }
 
 /// How often is listed.

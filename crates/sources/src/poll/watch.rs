@@ -7,12 +7,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use roster_core::instance::{Snapshot, SourceError, SourceEvent};
+use roster_core::instance::{Snapshot, SourceEvent};
 
-use super::{SHORTEST, Schedule};
+use super::{Failure, SHORTEST, Schedule};
 
 /// What a listing comes to.
-pub(super) type Answer = Result<Arc<Snapshot>, SourceError>;
+pub(super) type Answer = Result<Arc<Snapshot>, Failure>;
 
 /// What is known and what is waited for.
 #[derive(Clone, Debug)]
@@ -77,7 +77,8 @@ impl Watch {
             }
             (Phase::Listing { begun, again }, Event::Listed(answer)) => {
                 self.failures = if answer.is_ok() { 0 } else { self.failures.saturating_add(1) };
-                let until = if again { soon(begun, now) } else { self.next(begun, now, chance) };
+                let wait = answer.as_ref().err().and_then(|failure| failure.wait);
+                let until = if again { soon(begun, now) } else { self.next(begun, now, wait, chance) };
                 self.phase = Phase::Waiting { begun, until };
                 self.tell(answer).into_iter().collect()
             }
@@ -93,12 +94,16 @@ impl Watch {
         }
     }
 
-    /// When to list again after a listing that began then and has ended now.
-    fn next(&self, begun: Instant, now: Instant, chance: f64) -> Instant {
+    /// When to list again after a listing that began then and has ended now. `wait` is what the registry wants after a
+    /// failure; it gets no more than the longest pause, for it may be wrong.
+    fn next(&self, begun: Instant, now: Instant, wait: Option<Duration>, chance: f64) -> Instant {
         let jitter = self.schedule.jitter.mul_f64(chance.clamp(0.0, 1.0));
         let planned = match self.failures.checked_sub(1) {
             None => begun + self.schedule.every.max(SHORTEST) + jitter,
-            Some(before) => now + self.pause(before) + jitter,
+            Some(before) => {
+                let wait = wait.unwrap_or_default().min(self.schedule.longest);
+                now + self.pause(before).max(wait) + jitter
+            }
         };
         planned.max(soon(begun, now))
     }
@@ -115,7 +120,7 @@ impl Watch {
         }
         let event = match answer.clone() {
             Ok(snapshot) => SourceEvent::Full(snapshot),
-            Err(error) => SourceEvent::Lost(error),
+            Err(failure) => SourceEvent::Lost(failure.error),
         };
         self.told = Some(answer);
         Some(Effect::Tell(event))
@@ -131,7 +136,7 @@ fn soon(begun: Instant, now: Instant) -> Instant {
 fn same(one: &Answer, two: &Answer) -> bool {
     match (one, two) {
         (Ok(one), Ok(two)) => Arc::ptr_eq(one, two) || one.says_what(two),
-        (Err(one), Err(two)) => one == two,
+        (Err(one), Err(two)) => one.is_again(two),
         _ => false,
     }
 }

@@ -14,14 +14,14 @@ struct Gated {
 }
 
 impl Lister for Gated {
-    async fn list(&mut self, known: Option<Arc<Snapshot>>, now: Timestamp) -> Result<Snapshot, SourceError> {
+    async fn list(&mut self, known: Option<Arc<Snapshot>>, now: Timestamp) -> Result<Snapshot, Failure> {
         assert_eq!(self.under_way.fetch_add(1, Ordering::SeqCst), 0, "two at once");
         let number = self.begun.fetch_add(1, Ordering::SeqCst);
         self.seen.send(known.is_some()).unwrap();
         self.gate.acquire().await.unwrap().forget();
         self.under_way.fetch_sub(1, Ordering::SeqCst);
         if number == 1 {
-            return Err(SourceError { message: "down".to_owned() });
+            return Err(Failure::new("down"));
         }
         Ok(Snapshot { taken: now, ..Snapshot::default() })
     }

@@ -16,7 +16,7 @@ fn answer(services: &[&str]) -> Answer {
 }
 
 fn error(message: &str) -> Answer {
-    Err(SourceError { message: message.to_owned() })
+    Err(Failure::new(message))
 }
 
 /// A watch with a clock that goes when told.
@@ -133,6 +133,30 @@ fn what_was_told_is_not_told_again_but_an_answer_after_a_loss_is() {
     })
     .collect();
     assert_eq!(told, [Some("full"), None, Some("lost"), None, Some("lost"), Some("full"), Some("full")]);
+}
+
+#[test]
+fn a_failure_is_the_same_one_by_its_cause_and_not_by_a_number_in_its_words() {
+    let mut clock = Clocked::new(SCHEDULE);
+    let failure = |number: u32, cause: &str| {
+        Err(Failure { cause: Some(cause.to_owned()), ..Failure::new(format!("{cause}, request {number}")) })
+    };
+    let told = [failure(1, "throttled"), failure(2, "throttled"), failure(3, "refused")].map(|answer| {
+        let told = clock.listed(answer, 0.0);
+        clock.go();
+        told
+    });
+    assert_eq!(told, [Some("lost"), None, Some("lost")]);
+}
+
+#[test]
+fn a_registry_that_wants_to_be_left_alone_is_up_to_the_longest_pause() {
+    for (wait, wanted) in [(3, 5_000), (60, 60_000), (4_000, 300_000)] {
+        let mut clock = Clocked::new(SCHEDULE);
+        let failure = Failure { wait: Some(Duration::from_secs(wait)), ..Failure::new("throttled") };
+        clock.listed(Err(failure), 0.0);
+        assert_eq!(clock.next(), wanted);
+    }
 }
 
 #[test]

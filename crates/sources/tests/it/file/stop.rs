@@ -1,9 +1,11 @@
 //! The source ends when it is told to, whatever it is at.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use roster_config::native;
 use roster_core::instance::SourceEvent;
+use roster_sources::cloud::{Calls, Uncounted};
 use roster_sources::{AnySource, Source, build};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -56,7 +58,8 @@ async fn a_source_of_any_kind_is_made_of_its_configuration() {
     folder.write("a.yaml", &service("one"));
     let text = serde_json::json!({ "file": { "path": folder.path("a.yaml") } });
     let config: native::Source = serde_json::from_value(text).unwrap();
-    let mut source: AnySource = build(&"fleet".parse().unwrap(), &config);
+    let calls: Arc<dyn Calls> = Arc::new(Uncounted);
+    let mut source: AnySource = build(&"fleet".parse().unwrap(), &config, &calls);
     assert_eq!(source.fetch().await.unwrap().services.len(), 1);
     let (out, mut events) = mpsc::channel(1);
     let stop = CancellationToken::new();

@@ -1,0 +1,91 @@
+//! Machines of AWS: from the configuration to a client, and from its list to machines.
+
+use std::sync::Arc;
+
+use roster_aws::{Call, Client, Credentials, Error, Listing, Observer, Query, Region, Retry, Settings};
+use roster_config::native;
+use roster_core::fleet::Reported;
+use roster_core::name::SourceName;
+
+use crate::cloud::{Calls, Fleet, Listed, Machines};
+use crate::poll::{Failure, Poller};
+
+/// The source.
+pub type AwsSource = Poller<Fleet<Aws>>;
+
+/// One region of one account.
+#[derive(Debug)]
+pub struct Aws {
+    config: native::AwsSource,
+    query: Query,
+    counter: Counter,
+    /// None until it is asked for the first time.
+    client: Option<Client>,
+}
+
+#[derive(Clone)]
+struct Counter {
+    source: SourceName,
+    calls: Arc<dyn Calls>,
+}
+
+/// Opens nothing yet.
+pub fn source(name: &SourceName, config: &native::AwsSource, calls: &Arc<dyn Calls>) -> AwsSource {
+    let rules = config.rules();
+    let query = Query { name_tag: rules.name.clone(), allow: rules.allow.clone() };
+    let counter = Counter { source: name.clone(), calls: Arc::clone(calls) };
+    let aws = Aws { config: config.clone(), query, counter, client: None };
+    Poller::new(Fleet::new(name.clone(), config.account.clone(), aws, rules), config.poll.into())
+}
+
+impl Aws {
+    fn settings(&self) -> Result<Settings, Failure> {
+        let wrong = |why: String| Failure::new(format!("{why}; correct this source in the configuration"));
+        let region = Region::new(&self.config.region).map_err(|error| wrong(error.to_string()))?;
+        let mut settings = Settings::new(region);
+        if let Some(profile) = &self.config.profile {
+            settings.credentials = Credentials::Profile(profile.clone());
+        }
+        if let Some(endpoint) = &self.config.endpoint {
+            settings.endpoint =
+                Some(endpoint.parse().map_err(|error| wrong(format!("{endpoint}: {error}")))?);
+        }
+        settings.timeout = self.config.timeout.get();
+        Ok(settings)
+    }
+}
+
+impl Machines for Aws {
+    async fn list(&mut self) -> Result<Listed, Failure> {
+        let client = if let Some(client) = &self.client {
+            client
+        } else {
+            let made = Box::pin(Client::new(self.settings()?, self.counter.clone())).await;
+            self.client.insert(made.map_err(|error| Failure::new(error.to_string()))?)
+        };
+        let Listing { machines, rejects, warnings } =
+            Box::pin(client.list(&self.query)).await.map_err(|error| failure(&error))?;
+        let reported = Reported { machines, rejects, unknown: Vec::new() };
+        Ok(Listed { reported, warnings: warnings.iter().map(ToString::to_string).collect() })
+    }
+}
+
+fn failure(error: &Error) -> Failure {
+    let wait = match error.retry() {
+        Retry::Later { after } => after,
+        Retry::WhenChanged => None,
+    };
+    Failure { wait, ..Failure::new(error.to_string()) }
+}
+
+impl Observer for Counter {
+    fn on_call(&self, call: Call) {
+        self.calls.ended(&self.source, call.api, &call.end.to_string(), call.took);
+    }
+}
+
+impl std::fmt::Debug for Counter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Counter").field("source", &self.source).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,138 @@
+//! Machines of Azure: from the configuration to a client, and from its list to machines.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use roster_azure::{
+    Client, Cloud, CloudError, CredentialKind, Environment, Error, Listing, Observe, ResourceGroup, Settings,
+    Subscription,
+};
+use roster_config::env::ProcessEnv;
+use roster_config::native::{self, AzureCloud, AzureCredential};
+use roster_config::value::OneOrMany;
+use roster_core::fleet::{Machine, Reported};
+use roster_core::name::SourceName;
+
+use crate::cloud::{Calls, Fleet, Listed, Machines};
+use crate::poll::{Failure, Poller};
+
+/// The source.
+pub type AzureSource = Poller<Fleet<Azure>>;
+
+/// One subscription.
+pub struct Azure {
+    config: native::AzureSource,
+    counter: Arc<Counter>,
+    /// None until it is asked for the first time.
+    client: Option<Client>,
+    /// What was listed last: a machine of which Azure says too little stays as it was.
+    last: Vec<Machine>,
+}
+
+struct Counter {
+    source: SourceName,
+    calls: Arc<dyn Calls>,
+}
+
+/// Opens nothing yet.
+pub fn source(name: &SourceName, config: &native::AzureSource, calls: &Arc<dyn Calls>) -> AzureSource {
+    let counter = Arc::new(Counter { source: name.clone(), calls: Arc::clone(calls) });
+    let azure = Azure { config: config.clone(), counter, client: None, last: Vec::new() };
+    let account = Some(config.subscription.clone());
+    Poller::new(Fleet::new(name.clone(), account, azure, config.rules()), config.poll.into())
+}
+
+impl Azure {
+    fn settings(&self) -> Result<Settings, Failure> {
+        let wrong = |why: String| Failure::new(format!("{why}; correct this source in the configuration"));
+        let subscription =
+            Subscription::new(&self.config.subscription).map_err(|error| wrong(error.to_string()))?;
+        let authority = ProcessEnv.get_raw("AZURE_AUTHORITY_HOST").filter(|host| !host.is_empty());
+        let cloud = cloud(&self.config, authority.as_deref()).map_err(|error| wrong(error.to_string()))?;
+        let groups = self.config.resource_groups.iter().flat_map(OneOrMany::values);
+        let groups = groups.map(String::as_str).map(ResourceGroup::new).collect::<Result<Vec<_>, _>>();
+        let observer: Arc<dyn Observe> = self.counter.clone();
+        let mut settings = Settings::new(subscription, cloud, observer);
+        settings.resource_groups = groups.map_err(|error| wrong(error.to_string()))?;
+        settings.credential = match self.config.credential {
+            AzureCredential::Default => CredentialKind::Default,
+            AzureCredential::Environment => CredentialKind::Environment,
+            AzureCredential::WorkloadIdentity => CredentialKind::WorkloadIdentity,
+            AzureCredential::ManagedIdentity => CredentialKind::ManagedIdentity,
+            AzureCredential::Cli => CredentialKind::Cli,
+        };
+        settings.client_id.clone_from(&self.config.client_id);
+        settings.environment = Environment::read(|name| ProcessEnv.get_raw(name));
+        settings.timeout = self.config.timeout.get();
+        Ok(settings)
+    }
+}
+
+fn cloud(config: &native::AzureSource, authority: Option<&OsStr>) -> Result<Cloud, CloudError> {
+    let (name, audience, usual) = match config.cloud {
+        AzureCloud::Public => {
+            ("AzureCloud", "https://management.azure.com", "https://login.microsoftonline.com")
+        }
+        AzureCloud::China => {
+            ("AzureChinaCloud", "https://management.chinacloudapi.cn", "https://login.chinacloudapi.cn")
+        }
+        AzureCloud::UsGovernment => (
+            "AzureUSGovernment",
+            "https://management.core.usgovcloudapi.net",
+            "https://login.microsoftonline.us",
+        ),
+    };
+    let (cloud, is_elsewhere) = match &config.endpoint {
+        // Tokens are for the cloud, wherever it is reached.
+        Some(endpoint) => (Cloud::at(endpoint, Some(audience))?, true),
+        None => (Cloud::named(name)?, false),
+    };
+    match &config.authority {
+        Some(authority) => cloud.with_authority(authority),
+        None if is_elsewhere && authority.is_none() => cloud.with_authority(usual),
+        None => Ok(cloud),
+    }
+}
+
+impl Machines for Azure {
+    async fn list(&mut self) -> Result<Listed, Failure> {
+        let client = if let Some(client) = &self.client {
+            client
+        } else {
+            let made = Client::new(self.settings()?);
+            self.client.insert(made.map_err(|error| Failure::new(error.to_string()))?)
+        };
+        let listing = Box::pin(client.list(&self.last)).await.map_err(|error| failure(&error))?;
+        let Listing { machines, rejects, unknown, warnings } = listing;
+        self.last.clone_from(&machines);
+        let told = unknown.iter().map(|one| {
+            let becomes =
+                if one.kept { "it stays as it was" } else { "it counts as it did before, or not at all" };
+            format!("{}: {}; {becomes}", one.resource, one.reason)
+        });
+        let warnings = warnings.into_iter().chain(told).collect();
+        let unknown = unknown.into_iter().map(|one| one.id).collect();
+        Ok(Listed { reported: Reported { machines, rejects, unknown }, warnings })
+    }
+}
+
+fn failure(error: &Error) -> Failure {
+    let message = error.to_string();
+    // Azure numbers its answers; what stands before that tells one trouble from another.
+    let cause = message.split(", request ").next().map(str::to_owned);
+    Failure { cause, wait: error.retry_after(), ..Failure::new(message) }
+}
+
+impl Observe for Counter {
+    fn on_call(&self, api: &'static str, code: &str, took: Duration) {
+        self.calls.ended(&self.source, api, code, took);
+    }
+}
+
+impl fmt::Debug for Azure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Azure").field("config", &self.config).finish_non_exhaustive()
+    }
+}
