@@ -97,10 +97,7 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
             legacy::cloud_discovery::run(&args, &runtime)
         }
         Command::Convert(args) => commands::convert::convert(&args),
-        Command::Schema => text(
-            &(serde_json::to_string_pretty(&roster_config::native::schema()).map_err(anyhow::Error::from)?
-                + "\n"),
-        ),
+        Command::Schema => schema(),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "roster", &mut script);
@@ -113,6 +110,11 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
         }
         Command::Version => text(&format!("roster {}\n", env!("CARGO_PKG_VERSION"))),
     }
+}
+
+fn schema() -> Result<Exit, Failure> {
+    let schema = serde_json::to_string_pretty(&roster_config::native::schema());
+    text(&(schema.map_err(anyhow::Error::from)? + "\n"))
 }
 
 fn text(text: &str) -> Result<Exit, Failure> {
