@@ -184,8 +184,8 @@ fn a_transaction_that_failed_is_deleted_and_made_anew() {
                     Poll::when(site.transactions(), Vec::is_empty)
                 });
                 assert!(proxy.is_over() || how != How::Unsent, "{}", daemon.log());
-                let line = format!("server srv1 127.0.0.1:{}", ports[0]);
-                assert!(site.text().contains(&line), "{}", site.text());
+                // A reload that came too soon after another fails, and the API copies a file over this one.
+                site.until_file_follows("web");
             }
         }
     }
