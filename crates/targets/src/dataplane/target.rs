@@ -55,6 +55,14 @@ pub struct DataplaneTarget {
     known: Mutex<Known>,
 }
 
+/// What the API says of the servers that run, backend by backend; none where it knows none.
+type Running = Vec<(BackendName, Option<Versioned<Vec<RuntimeServer>>>)>;
+
+/// Whether all of it was said while this was the file.
+fn are_of(file: &RawConfig, running: &Running) -> bool {
+    running.iter().flat_map(|(_, shown)| shown).all(|shown| shown.version == file.version)
+}
+
 impl DataplaneTarget {
     /// A target that nothing was read from yet.
     pub fn new(client: Client, way: Way) -> Self {
@@ -79,9 +87,8 @@ impl DataplaneTarget {
         Ok((self.known().identify(&info), info.version))
     }
 
-    async fn process_and_file(&self) -> Result<((ProcessId, Version), RawConfig), DataplaneError> {
-        let file = async { Ok(self.client.raw().await?) };
-        future::try_join(self.process(), file).await
+    async fn file(&self) -> Result<RawConfig, DataplaneError> {
+        Ok(self.client.raw().await?)
     }
 
     async fn running(
@@ -129,9 +136,24 @@ impl DataplaneTarget {
     /// What the last write came to, if nobody wrote after it: its answer was the file.
     async fn read_back(&self, look: &Look) -> Result<Option<Reading>, DataplaneError> {
         let Some(file) = self.known().just_written() else { return Ok(None) };
-        let of_process = self.process().await?;
-        let (observed, is_of_file) = self.read(&file, of_process.1, look).await?;
-        Ok(is_of_file.then(|| self.found(of_process, file, observed)))
+        let (of_process, running) = future::try_join(self.process(), self.all_running(look)).await?;
+        if !are_of(&file, &running) {
+            return Ok(None);
+        }
+        let observed = self.read(&file, of_process.1, look, running).await?;
+        Ok(Some(self.found(of_process, file, observed)))
+    }
+
+    /// What runs of all these backends, whether they are in the file or not.
+    async fn all_running(&self, look: &Look) -> Result<Running, DataplaneError> {
+        stream::iter(look.backends.iter().cloned())
+            .map(|backend| async move {
+                let shown = self.running(&backend).await?;
+                Ok((backend, shown))
+            })
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await
     }
 
     fn found(&self, (process, version): (ProcessId, Version), raw: RawConfig, observed: Observed) -> Reading {
@@ -142,32 +164,20 @@ impl DataplaneTarget {
         Reading { process, version, observed }
     }
 
-    /// The file's backends as they run, those that are not there, and whether the file stayed the same meanwhile.
+    /// The file's backends as they run, and those that are not there.
     async fn read(
         &self,
         raw: &RawConfig,
         version: Version,
         look: &Look,
-    ) -> Result<(Observed, bool), DataplaneError> {
+        running: Running,
+    ) -> Result<Observed, DataplaneError> {
         let file = FileView::read(&raw.text);
         let adds = self.adds(version).await?;
-        let in_file = |backend: &&BackendName| file.backend(backend.as_str()).is_some();
-        let (there, missing): (Vec<_>, Vec<_>) = look.backends.iter().partition(in_file);
-        let running: Vec<(BackendName, Option<Versioned<Vec<RuntimeServer>>>)> =
-            stream::iter(there.into_iter().cloned().collect::<Vec<_>>())
-                .map(|backend| async move {
-                    let shown = self.running(&backend).await?;
-                    Ok::<_, DataplaneError>((backend, shown))
-                })
-                .buffer_unordered(AT_ONCE)
-                .try_collect()
-                .await?;
-        let is_of_file =
-            running.iter().flat_map(|(_, shown)| shown).all(|shown| shown.version == raw.version);
+        let missing = look.backends.iter().filter(|backend| file.backend(backend.as_str()).is_none());
         let is_there =
             |backend: &BackendView<'_>| !(backend.servers.is_empty() && backend.templates.is_empty());
-        let mut observed =
-            Observed { missing: missing.into_iter().cloned().collect(), ..Observed::default() };
+        let mut observed = Observed { missing: missing.cloned().collect(), ..Observed::default() };
         let mut unseen = None;
         for (backend, shown) in running {
             let Some(view) = file.backend(backend.as_str()) else { continue };
@@ -192,7 +202,7 @@ impl DataplaneTarget {
         {
             return Err(DataplaneError::Blind { at: self.at(), backend, count });
         }
-        Ok((observed, is_of_file))
+        Ok(observed)
     }
 
     /// Writes, and writes anew on what somebody else made of the file meanwhile, if none of it is about these backends.
@@ -281,9 +291,14 @@ impl Target for DataplaneTarget {
         if let Some(reading) = self.read_back(look).await? {
             return Ok(reading);
         }
-        let (of_process, raw) = self.process_and_file().await?;
+        let (of_process, raw, mut running) =
+            future::try_join3(self.process(), self.file(), self.all_running(look)).await?;
+        if !are_of(&raw, &running) {
+            // Somebody wrote meanwhile.
+            running = self.all_running(look).await?;
+        }
         let raw = self.without_doubt(raw, of_process.1).await?;
-        let (observed, _) = self.read(&raw, of_process.1, look).await?;
+        let observed = self.read(&raw, of_process.1, look, running).await?;
         Ok(self.found(of_process, raw, observed))
     }
 
