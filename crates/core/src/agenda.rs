@@ -15,7 +15,7 @@ use crate::guard::Evidence;
 use crate::instance::{Instance, Snapshot};
 use crate::name::{BackendName, ServiceKey, TargetName};
 use crate::observed::ObservedBackend;
-use crate::plan::{BackendPlan, Inputs, ProbeResults, plan_backend};
+use crate::plan::{BackendPlan, Compaction, Inputs, ProbeResults, compact, plan_backend};
 use crate::select::{ServiceView, Unexposed, expose};
 
 /// Everything that is to be done on one target.
@@ -136,8 +136,17 @@ impl Item {
 
     /// Plans the backend.
     pub fn plan(&self, moment: &Moment<'_>) -> BackendPlan {
+        self.with(moment, plan_backend)
+    }
+
+    /// Finds the slots that an operator may have removed. `plan` is the one of the same moment.
+    pub fn compact(&self, moment: &Moment<'_>, plan: &BackendPlan) -> Compaction {
+        self.with(moment, |inputs| compact(inputs, plan))
+    }
+
+    fn with<T>(&self, moment: &Moment<'_>, make: impl FnOnce(&Inputs<'_>) -> T) -> T {
         let instances: Vec<&Instance> = self.instances().iter().collect();
-        plan_backend(&Inputs {
+        make(&Inputs {
             exposure: &self.exposure,
             instances: &instances,
             evidence: Evidence { answer: self.taken, removed: self.is_farewell(), reported: &instances },

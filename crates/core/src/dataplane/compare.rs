@@ -19,6 +19,8 @@ pub(super) struct Comparison<'v> {
     pub(super) servers: Vec<Difference<'v>>,
     /// Servers that are new.
     pub(super) added: Vec<(&'v BackendView<'v>, &'v ServerView<'v>)>,
+    /// Servers that are gone, by the names of their backends and their own.
+    pub(super) removed: Vec<(String, String)>,
 }
 
 /// A server that points elsewhere, or has another weight, maintenance or port of checks. The rest of its line is the same.
@@ -39,6 +41,19 @@ pub(super) fn growth(added: &[(&BackendView<'_>, &ServerView<'_>)]) -> Vec<Reloa
     }
     let reason =
         |(backend, added): (&str, usize)| ReloadReason::SlotsFull { backend: backend.to_owned(), added };
+    counts.into_iter().map(reason).collect()
+}
+
+/// Why servers that are gone want a reload, one reason for each backend.
+pub(super) fn loss(removed: &[(String, String)]) -> Vec<ReloadReason> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (backend, _) in removed {
+        *counts.entry(backend).or_default() += 1;
+    }
+    let reason = |(backend, removed): (&str, usize)| ReloadReason::ServersRemoved {
+        backend: backend.to_owned(),
+        removed,
+    };
     counts.into_iter().map(reason).collect()
 }
 
@@ -166,16 +181,18 @@ impl<'v> Comparison<'v> {
             lines.into_iter().partition(|(_, line)| part.is_server(line))
         };
         let ((old_servers, old), (new_servers, new)) = (split(before, old), split(after, new));
-        let names = |servers: Vec<(String, &Line<'_>)>| -> BTreeSet<String> {
+        let names = |servers: Vec<(String, &Line<'_>)>| -> Vec<String> {
             servers.into_iter().map(|(name, _)| name).collect()
         };
-        let (had, has) = (names(old_servers), names(new_servers));
-        let (added, removed) = (has.difference(&had).count(), had.difference(&has).count());
-        let backend = after.section.name.to_string();
-        if removed > 0 {
-            self.reasons.push(ReloadReason::ServersRemoved { backend, removed });
-        }
-        if texts(&old) != texts(&new) || (added == 0 && removed == 0) {
+        let (old_names, new_names) = (names(old_servers), names(new_servers));
+        let had: BTreeSet<&String> = old_names.iter().collect();
+        let has: BTreeSet<&String> = new_names.iter().collect();
+        let stayed = old_names.iter().filter(|name| has.contains(name));
+        let is_sorted_anew = !stayed.eq(new_names.iter().filter(|name| had.contains(name)));
+        let backend = after.section.name.as_ref();
+        let gone = had.difference(&has).filter_map(|name| name.strip_prefix(SERVER));
+        self.removed.extend(gone.map(|server| (backend.to_owned(), server.to_owned())));
+        if texts(&old) != texts(&new) || had == has || is_sorted_anew {
             self.reasons.push(head_reason(after.section, &old, &new));
         }
     }
@@ -232,9 +249,12 @@ fn raw(line: &Line<'_>, text: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
+/// What stands before its name where a line is about a server.
+const SERVER: &str = "server ";
+
 /// Which server a line is about.
 fn named(line: &Line<'_>) -> String {
-    format!("server {}", line.word(1).unwrap_or_default())
+    format!("{SERVER}{}", line.word(1).unwrap_or_default())
 }
 
 fn differ(one: &ServerView<'_>, other: &ServerView<'_>) -> bool {

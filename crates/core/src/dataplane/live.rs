@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use thiserror::Error;
 
 use super::action::{Action, Actions, LiveWeight, MAX_ACTIONS};
-use super::compare::{Difference, Read, compare, growth};
+use super::compare::{Difference, Read, compare, growth, loss};
 use super::edit::{Edit, EditError, apply};
 use super::reason::ReloadReason;
 use super::view::{BackendView, FileView, ServerView};
@@ -111,6 +111,7 @@ impl LiveWrite {
         let mut proof = Proof { told: told(&actions), process, reasons: comparison.reasons };
         comparison.servers.iter().for_each(|difference| proof.is_brought(difference));
         proof.is_there(&comparison.added, version);
+        proof.is_gone(comparison.removed);
         proof.is_said(&new);
         let bytes = Actions(&actions).to_string().len();
         if bytes > MAX_ACTIONS {
@@ -161,6 +162,7 @@ impl ReloadWrite {
         let more: Vec<_> = comparison
             .reasons
             .into_iter()
+            .chain(loss(&comparison.removed))
             .chain(growth(&comparison.added))
             .filter(|reason| !reasons.contains(reason))
             .collect();
@@ -297,6 +299,14 @@ impl Proof<'_> {
         };
         let missing: Vec<_> = added.iter().filter(is_missing).copied().collect();
         self.reasons.extend(growth(&missing));
+    }
+
+    /// Whether the process shows the backends of servers that are gone from the text, and these no more.
+    fn is_gone(&mut self, mut removed: Vec<(String, String)>) {
+        removed.retain(|(backend, server)| {
+            self.process.get(backend.as_str()).is_none_or(|shown| shown.contains_key(server.as_str()))
+        });
+        self.reasons.extend(loss(&removed));
     }
 
     /// Whether what the process is told is what the text says.

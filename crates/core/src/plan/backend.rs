@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::Timestamp;
 
 use super::beside::beside;
-use super::derive::{derive, ours, records};
+use super::derive::{Ours, derive, ours, records};
 use super::numbers::Numbers;
 use super::places::{Place, Serving, places};
 use super::server::{Goal, Scene, Steps, rise, steps};
@@ -85,17 +85,35 @@ struct Desk<'a> {
     plan: BackendPlan,
 }
 
-/// Plans one backend.
-pub fn plan_backend(inputs: &Inputs<'_>) -> BackendPlan {
+/// Who is to be there, and in which slots.
+pub(super) struct Seating<'a> {
+    /// The servers that are ours.
+    pub ours: Vec<Ours<'a>>,
+    /// What the guards made of the answer.
+    pub judged: Judged<'a>,
+    /// The slots as they are to be.
+    pub assignment: Assignment,
+}
+
+/// Gives everybody who is to be there a slot.
+pub(super) fn seat<'a>(inputs: &Inputs<'a>) -> Seating<'a> {
     let exposure = inputs.exposure;
     let all = wishes(exposure, inputs.instances);
     let ours = ours(inputs);
     let before = derive(inputs, &ours, &all);
     let known = inputs.applied.map_or_else(GuardRecord::default, |applied| applied.guard.clone());
     let judged = judge(&before, all, &inputs.evidence, &known, &exposure.policy.guard, inputs.now);
+    let wanted = wanted(&judged.wishes, &before);
+    let assignment = assign(before, &wanted, &limits(inputs), inputs.now);
+    Seating { ours, judged, assignment }
+}
+
+/// Plans one backend.
+pub fn plan_backend(inputs: &Inputs<'_>) -> BackendPlan {
+    let exposure = inputs.exposure;
+    let Seating { ours, judged, assignment } = seat(inputs);
     let Judged { wishes, record: guard, wake, flapping } = judged;
-    let wanted = wanted(&wishes, &before);
-    let Assignment { table, unplaced } = assign(before, &wanted, &limits(inputs), inputs.now);
+    let Assignment { table, unplaced, .. } = assignment;
     let (places, nameless) = places(inputs, &table, &ours, &wishes);
     let mut desk = Desk {
         inputs,
@@ -134,7 +152,7 @@ fn wanted<'a>(wishes: &'a [Wish<'_>], before: &SlotTable) -> Vec<Wanted<'a>> {
     wanted.map(|wish| Wanted { instance: &wish.instance, shape: wish.shape }).collect()
 }
 
-fn limits(inputs: &Inputs<'_>) -> Limits {
+pub(super) fn limits(inputs: &Inputs<'_>) -> Limits {
     let scheme = &inputs.exposure.slots;
     Limits {
         base: scheme.base,

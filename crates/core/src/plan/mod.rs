@@ -5,6 +5,7 @@
 
 mod backend;
 mod beside;
+mod compact;
 mod derive;
 mod numbers;
 mod places;
@@ -18,4 +19,5 @@ mod tests;
 pub(crate) use server::later;
 
 pub use backend::{BackendPlan, Inputs, plan_backend};
+pub use compact::{Compaction, Kept, Stays, compact};
 pub use types::{Change, Note, Operation, ProbeOrder, ProbeResults, Reason, Standing, Status};

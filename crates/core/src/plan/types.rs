@@ -93,6 +93,11 @@ pub enum Reason {
     Spare,
     /// More slots are wanted ahead of need.
     Growth,
+    /// An operator asks that there be no more slots than are wanted.
+    Compacted {
+        /// How many are.
+        wanted: usize,
+    },
     /// Roster reached the instance itself.
     ProbePassed,
     /// HAProxy's check passed.
@@ -228,6 +233,7 @@ impl Operation {
             | Reason::Unhealthy(_)
             | Reason::ConnectionsEnded
             | Reason::DrainCap { .. }
+            | Reason::Compacted { .. }
             | Reason::Spare => true,
             Reason::Appeared(_)
             | Reason::Moved { .. }
@@ -297,6 +303,7 @@ impl fmt::Display for Reason {
             Reason::DrainCap { connections: None } => f.write_str("the drain cap is over"),
             Reason::Spare => f.write_str("no instance is there"),
             Reason::Growth => f.write_str("slots ahead of need"),
+            Reason::Compacted { wanted } => write!(f, "no more than {wanted} slots are wanted"),
             Reason::ProbePassed => f.write_str("it was reached"),
             Reason::CheckPassed => f.write_str("its check passed"),
             Reason::FirstServer => f.write_str("the backend has no other server"),

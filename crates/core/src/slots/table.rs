@@ -90,6 +90,8 @@ pub struct Limits {
 pub struct Assignment {
     /// The new table.
     pub table: SlotTable,
+    /// How many instances want a slot, each address once.
+    pub live: u32,
     /// The instances for which there is no slot.
     pub unplaced: Vec<Unplaced>,
 }
@@ -193,7 +195,7 @@ pub fn assign(table: SlotTable, wanted: &[Wanted<'_>], limits: &Limits, now: Tim
             table.rows.insert(gap, Row::Free { shape: Shape::default(), since: None });
         }
     }
-    Assignment { table, unplaced }
+    Assignment { table, live: live_count, unplaced }
 }
 
 fn held(wanted: &Wanted<'_>) -> Row {

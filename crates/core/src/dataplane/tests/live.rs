@@ -161,6 +161,22 @@ fn whatever_else_changes_is_a_reload_with_its_reason() {
 }
 
 #[test]
+fn a_server_that_the_process_has_no_more_leaves_the_file_without_a_reload() {
+    let edits = [Edit::RemoveServer { backend: backend("app"), server: server("s2") }];
+    let shown = |names: &[&str]| {
+        let one = ProcessServer { endpoint: None, state: State::Maint, weight: None, start_weight: None };
+        Process::from([(backend("app"), names.iter().map(|name| (server(name), one)).collect())])
+    };
+    let write = |process: &Process| LiveWrite::new(BY_API, &edits, Vec::new(), process, V3_0);
+    let live = write(&shown(&["s1"])).unwrap();
+    assert!(difference(BY_API, live.text()).starts_with("-  server s2 "), "{}", difference(BY_API, live.text()));
+    assert_eq!(live.header(), None);
+    // One that is still there, and a backend of which nothing was read.
+    assert_eq!(reasons(write(&shown(&["s1", "s2"]))), ["servers_removed"]);
+    assert_eq!(reasons(write(&Process::new())), ["servers_removed"]);
+}
+
+#[test]
 fn more_actions_than_a_header_holds_need_a_reload() {
     let name = "s".repeat(100);
     let mut text = "backend x\n".to_owned();

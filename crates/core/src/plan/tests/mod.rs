@@ -1,6 +1,7 @@
 //! Planning against a small HAProxy made of values.
 
 mod authors;
+mod compact;
 mod life;
 mod properties;
 mod sim;

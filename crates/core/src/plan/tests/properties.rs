@@ -15,7 +15,7 @@ use crate::slots::{Limits, SlotTable, Wanted, assign};
 use crate::weight::Weight;
 
 /// A backend in any state: some slots were used by whoever was there before.
-fn backend() -> impl Strategy<Value = Sim> {
+pub(super) fn backend() -> impl Strategy<Value = Sim> {
     let server =
         (0..30u32, prop_oneof![Just(State::Ready), Just(State::Drain), Just(State::Maint)], 0..=256u32);
     vec(proptest::option::of(server), 0..12).prop_map(|slots| {
@@ -32,7 +32,7 @@ fn backend() -> impl Strategy<Value = Sim> {
     })
 }
 
-fn fleet() -> impl Strategy<Value = Vec<Instance>> {
+pub(super) fn fleet() -> impl Strategy<Value = Vec<Instance>> {
     let some = btree_set(0..30u32, 0..15);
     some.prop_map(instances)
 }
