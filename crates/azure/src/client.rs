@@ -23,9 +23,11 @@ pub struct Client {
     credentials: Credentials,
     subscription: Subscription,
     groups: Vec<ResourceGroup>,
+    tag: Option<String>,
 }
 
-/// Everything that was found. It is complete: a machine that is neither here nor among `unknown` does not run.
+/// Everything that was found. It is complete: a machine that is neither here nor among `unknown` does not run, or lacks the
+/// tag.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
     /// The machines that run, by their id. The id is Azure's `vmId`: a machine that is deleted and made again under its
@@ -51,7 +53,8 @@ impl Client {
             timeout,
             patience,
             observer,
-            ..
+            resource_groups,
+            tag,
         } = settings;
         let authority = cloud.authority(environment.authority.as_deref())?;
         // Other addresses (metadata, App Service) are without TLS.
@@ -60,12 +63,12 @@ impl Client {
         let credentials = Credentials::new(http.clone(), credential, client_id, environment, &cloud)?;
         let arm = Arm::new(http, &cloud, subscription.clone());
         let mut groups: Vec<ResourceGroup> = Vec::new();
-        for group in settings.resource_groups {
+        for group in resource_groups {
             if !groups.contains(&group) {
                 groups.push(group);
             }
         }
-        Ok(Self { arm, credentials, subscription, groups })
+        Ok(Self { arm, credentials, subscription, groups, tag })
     }
 
     /// The way to tokens that was found, once there was one.
@@ -91,8 +94,8 @@ impl Client {
             }
             outcome => outcome?,
         };
-        let joined =
-            fleet::join(answers, self.subscription.as_str()).map_err(|why| self.odd(&List::Vms, why))?;
+        let joined = fleet::join(answers, self.subscription.as_str(), self.tag.as_deref())
+            .map_err(|why| self.odd(&List::Vms, why))?;
         let settled = fleet::settle(joined.found, last);
         let mut rejects = joined.rejects;
         rejects.extend(settled.rejects);

@@ -27,7 +27,7 @@ pub enum CloudError {
     Address {
         /// Which one.
         what: &'static str,
-        /// As it was given.
+        /// As it was given, without a user and a query.
         given: String,
         /// What is wrong.
         why: String,
@@ -39,7 +39,7 @@ pub enum CloudError {
     Clear {
         /// Which one.
         what: &'static str,
-        /// As it was given.
+        /// As it was given, without a user and a query.
         given: String,
     },
 }
@@ -118,7 +118,7 @@ impl Cloud {
 
 /// A server's address that a secret may be sent to.
 pub(crate) fn address(what: &'static str, given: &str) -> Result<Url, CloudError> {
-    let wrong = |why: &str| CloudError::Address { what, given: given.to_owned(), why: why.to_owned() };
+    let wrong = |why: &str| CloudError::Address { what, given: shown(given), why: why.to_owned() };
     let url = Url::parse(given).map_err(|error| wrong(&error.to_string()))?;
     let Some(host) = url.host_str() else { return Err(wrong("it names no host")) };
     if url.username() != "" || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
@@ -129,9 +129,17 @@ pub(crate) fn address(what: &'static str, given: &str) -> Result<Url, CloudError
     match url.scheme() {
         "https" => Ok(url),
         "http" if local => Ok(url),
-        "http" => Err(CloudError::Clear { what, given: given.to_owned() }),
+        "http" => Err(CloudError::Clear { what, given: shown(given) }),
         _ => Err(wrong("its scheme is another")),
     }
+}
+
+/// An address as it may stand in a log: without a user, a password and a query.
+fn shown(given: &str) -> String {
+    let (user, rest) = given.rsplit_once('@').map_or(("", given), |(_, rest)| ("…@", rest));
+    let address = rest.split(['?', '#']).next().unwrap_or_default();
+    let query = if address.len() < rest.len() { "?…" } else { "" };
+    format!("{user}{address}{query}")
 }
 
 #[cfg(test)]
@@ -168,6 +176,21 @@ mod tests {
             ["arm.example", "ftp://arm.example", "https://u:p@arm.example", "https://arm.example/?a=b"]
         {
             assert!(matches!(Cloud::at(wrong, None), Err(CloudError::Address { .. })), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_secret_in_a_wrong_address_is_not_told() {
+        for wrong in [
+            "https://user:hush@arm.example/",
+            "ftp://user:hush@arm.example/",
+            "http://arm.example/?sig=hush",
+            "https://arm.example/#hush",
+            "user:hush@arm example",
+        ] {
+            let error = Cloud::at(wrong, None).unwrap_err();
+            assert!(error.to_string().contains("arm"), "{error}");
+            assert!(!format!("{error} {error:?}").contains("hush"), "{error:?}");
         }
     }
 }

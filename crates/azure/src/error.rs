@@ -9,6 +9,9 @@ use crate::cloud::CloudError;
 use crate::credential::CredentialError;
 use crate::http::Broken;
 
+/// What stands before the number of an answer.
+const REQUEST: &str = ", request ";
+
 /// Settings that no client can be made of.
 #[derive(Debug, Error)]
 pub enum SettingsError {
@@ -159,6 +162,17 @@ impl Error {
         }
     }
 
+    /// What makes two failures the same one for somebody who reads the log. Which of the lists it hit, how long to wait
+    /// and the number of the answer differ each time, and are no part of it where they say nothing.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Arm { why: Why::Throttled { .. }, .. } => "throttled".to_owned(),
+            Self::Arm { why: Why::Server { .. }, .. } => "the server fails".to_owned(),
+            Self::Arm { why: Why::Broken(broken), .. } => broken.to_string(),
+            Self::Arm { .. } | Self::Credential(_) => numberless(&self.to_string()),
+        }
+    }
+
     pub(crate) fn is_unauthorized(&self) -> bool {
         matches!(self, Self::Arm { why: Why::Unauthorized(_), .. })
     }
@@ -179,19 +193,75 @@ impl fmt::Display for Refusal {
             }
         }
         match &self.request_id {
-            Some(id) => write!(f, ", request {id}"),
+            Some(id) => write!(f, "{REQUEST}{id}"),
             None => Ok(()),
         }
     }
+}
+
+/// The text without the numbers of answers: see how a [`Refusal`] is shown.
+fn numberless(text: &str) -> String {
+    let mut parts = text.split(REQUEST);
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        kept.push_str(part.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '-'));
+    }
+    kept
 }
 
 fn wait(asked: Option<Duration>) -> String {
     asked.map(|asked| format!(" and asks to wait {} s", asked.as_secs())).unwrap_or_default()
 }
 
-/// A server's words, fit for a log: one line, not too long.
+/// A server's words, fit for a log: one line without control characters, not too long.
 pub(crate) fn one_line(text: &str) -> String {
     const LONGEST: usize = 300;
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let blank = |c: char| c.is_whitespace() || c.is_control();
+    let line = text.split(blank).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     if line.chars().count() <= LONGEST { line } else { line.chars().take(LONGEST).chain(['…']).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arm(what: &'static str, why: Why) -> Error {
+        Error::Arm { at: Call { api: "vm_list", what, scope: "/subscriptions/s".to_owned() }, why }
+    }
+
+    fn refusal(status: u16, request: &str) -> Refusal {
+        let (code, message) = ("Code".to_owned(), "Some words.".to_owned());
+        Refusal { status, code, message, request_id: Some(request.to_owned()) }
+    }
+
+    #[test]
+    fn throttling_is_one_trouble_however_long_and_wherever_it_is() {
+        let of = |what, seconds, request| {
+            let retry_after = Some(Duration::from_secs(seconds));
+            arm(what, Why::Throttled { retry_after, refusal: refusal(429, request) })
+        };
+        assert_eq!(of("list", 17, "a-1").cause(), of("other list", 3, "b-2").cause());
+        let server = |status, request| {
+            arm("list", Why::Server { retry_after: None, refusal: refusal(status, request) }).cause()
+        };
+        assert_eq!(server(500, "a-1"), server(503, "b-2"));
+        assert_ne!(server(500, "a-1"), of("list", 17, "a-1").cause());
+    }
+
+    #[test]
+    fn a_refusal_is_the_same_trouble_whatever_its_answers_number_is() {
+        let of = |scope: &str, request| {
+            let (action, scope) = ("read", scope.to_owned());
+            arm("list", Why::Forbidden { action, scope, refusal: refusal(403, request) }).cause()
+        };
+        assert_eq!(of("g", "6bd4-1"), of("g", "77-x"));
+        assert_ne!(of("g", "6bd4-1"), of("h", "6bd4-1"));
+        assert!(of("g", "6bd4-1").ends_with("which is enough"), "{}", of("g", "6bd4-1"));
+    }
+
+    #[test]
+    fn a_servers_words_are_one_line_without_control_characters() {
+        assert_eq!(one_line("a\r\nb \u{1b}[31m\0 c\t"), "a b [31m c");
+        assert_eq!(one_line(&"x".repeat(500)).chars().count(), 301);
+    }
 }

@@ -26,6 +26,8 @@ pub struct Settings {
     pub subscription: Subscription,
     /// The groups to look into; none for all of the subscription.
     pub resource_groups: Vec<ResourceGroup>,
+    /// The tag that a machine, or its scale set, must have to be anybody's business; none for all machines.
+    pub tag: Option<String>,
     /// How to get tokens.
     pub credential: CredentialKind,
     /// The user-assigned managed identity's client id; none for `AZURE_CLIENT_ID`, and without that the system's.
@@ -94,6 +96,7 @@ impl Settings {
         Self {
             subscription,
             resource_groups: Vec::new(),
+            tag: None,
             credential: CredentialKind::Default,
             client_id: None,
             environment: Environment::default(),
@@ -110,6 +113,7 @@ impl fmt::Debug for Settings {
         f.debug_struct("Settings")
             .field("subscription", &self.subscription)
             .field("resource_groups", &self.resource_groups)
+            .field("tag", &self.tag)
             .field("credential", &self.credential)
             .field("cloud", &self.cloud)
             .finish_non_exhaustive()

@@ -127,26 +127,26 @@ impl Credentials {
         self.with(|kept| kept.way.as_ref().map(Way::chosen))
     }
 
-    /// The token that is kept, or a new one.
+    /// The token that is kept, or a new one some time before that one ends. While no new one is to be had, the one that
+    /// is kept serves to its end.
     pub(crate) async fn token(&self, waited: &Waited) -> Result<SecretString, CredentialError> {
-        let now = Instant::now();
-        let (way, kept) = self.with(|kept| {
-            let token = kept.token.as_ref().filter(|token| token.is_fresh(now));
-            (kept.way.clone(), token.map(|token| token.secret.clone()))
-        });
-        if let Some(token) = kept {
-            return Ok(token);
+        let (way, kept) = self.with(|kept| (kept.way.clone(), kept.token.clone()));
+        if let Some(token) = kept.as_ref().filter(|token| token.is_fresh(Instant::now())) {
+            return Ok(token.secret.clone());
         }
-        let (way, token) = match way {
-            Some(way) => {
-                let token = self.ask(&way, waited).await.map_err(Absent::into_error)?;
-                (way, token)
-            }
-            None => self.first(waited).await?,
+        let outcome = match way {
+            Some(way) => self.ask(&way, waited).await.map(|token| (way, token)).map_err(Absent::into_error),
+            None => self.first(waited).await,
         };
-        let secret = token.secret.clone();
-        self.with(|kept| *kept = Kept { way: Some(way), token: Some(token) });
-        Ok(secret)
+        match (outcome, kept) {
+            (Ok((way, token)), _) => {
+                let secret = token.secret.clone();
+                self.with(|kept| *kept = Kept { way: Some(way), token: Some(token) });
+                Ok(secret)
+            }
+            (Err(_), Some(token)) if token.is_alive(Instant::now()) => Ok(token.secret),
+            (Err(error), _) => Err(error),
+        }
     }
 
     /// The server did not accept this token: the next call asks for another.
@@ -246,5 +246,50 @@ impl fmt::Display for Chosen {
             }
             Self::Cli => f.write_str("cli"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use roster_testkit::{OrFail, dead_port};
+    use serde_json::json;
+
+    use super::token::Granted;
+    use super::*;
+    use crate::observe::Silent;
+    use crate::retry::Patience;
+
+    /// Credentials that were given a token of an hour so many seconds ago, and get no other.
+    fn after(seconds: u64) -> Credentials {
+        let patience = Patience { attempts: 1, ..Patience::default() };
+        let http = Http::new(Duration::from_secs(5), patience, Arc::new(Silent), false).unwrap();
+        let metadata = Some(format!("http://127.0.0.1:{}", dead_port().or_fail()));
+        let environment = Environment { metadata, ..Environment::default() };
+        let cloud = Cloud::at("http://127.0.0.1:1", None).unwrap();
+        let kind = CredentialKind::ManagedIdentity;
+        let credentials = Credentials::new(http, kind, None, environment.clone(), &cloud).unwrap();
+        let asked = Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+        let granted = json!({"access_token": "t", "expires_in": 3600});
+        let granted: Granted = serde_json::from_value(granted).unwrap();
+        let token = Some(granted.token(asked, jiff::Timestamp::now()));
+        let way = Some(Way::Metadata { base: environment.metadata, client: None });
+        credentials.with(|kept| *kept = Kept { way, token });
+        credentials
+    }
+
+    #[tokio::test]
+    async fn a_token_serves_to_its_end_while_no_other_is_to_be_had() {
+        let waited = Waited::default();
+        for seconds in [0, 3299, 3400] {
+            let token = after(seconds).token(&waited).await.unwrap();
+            assert_eq!(token.expose_secret(), "t", "{seconds}");
+        }
+        after(3601).token(&waited).await.unwrap_err();
+        let forgotten = after(3400);
+        forgotten.forget(&SecretString::from("t"));
+        forgotten.token(&waited).await.unwrap_err();
     }
 }

@@ -13,12 +13,15 @@ const EARLY: Duration = Duration::from_secs(300);
 /// For answers that do not say when their token ends, as those of `az` before 2.54 in a form without a time zone. No
 /// token is handed out with less than five minutes left.
 const UNSAID: Duration = Duration::from_secs(240);
+/// A day is longer than any token lives; an absurd number must not overflow the clock.
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// A token that was handed out.
 #[derive(Clone, Debug)]
 pub(super) struct Token {
     pub(super) secret: SecretString,
     fresh_until: Instant,
+    ends: Instant,
 }
 
 /// The answers of all token endpoints. Numbers come as numbers or as text, differently from each.
@@ -46,15 +49,23 @@ impl Granted {
         let life = number(self.expires_in.as_ref())
             .or_else(|| number(self.expires_on.as_ref()).map(|end| end - now.as_second()))
             .map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
-        let fresh = life.map_or(UNSAID, |life| life.saturating_sub(EARLY.min(life / 2)));
-        // A day is longer than any token lives; an absurd number must not overflow the clock.
-        Token { secret: self.access_token.0, fresh_until: asked + fresh.min(Duration::from_hours(24)) }
+        let (fresh, life) = life.map_or((UNSAID, EARLY), |life| {
+            let life = life.min(LONGEST);
+            (life.saturating_sub(EARLY.min(life / 2)), life)
+        });
+        Token { secret: self.access_token.0, fresh_until: asked + fresh, ends: asked + life }
     }
 }
 
 impl Token {
+    /// Whether there is no need for another one yet.
     pub(super) fn is_fresh(&self, now: Instant) -> bool {
         now < self.fresh_until
+    }
+
+    /// Whether it is still good, if there is no other.
+    pub(super) fn is_alive(&self, now: Instant) -> bool {
+        now < self.ends
     }
 }
 
@@ -93,7 +104,17 @@ mod tests {
         assert_eq!(fresh_for(json!({"access_token": "t", "expires_in": 100})), 50);
         assert_eq!(fresh_for(json!({"access_token": "t", "expires_on": 5})), 0, "it has ended");
         assert_eq!(fresh_for(json!({"accessToken": "t", "expiresOn": "2026-11-21 05:00:00.000000"})), 240);
-        assert_eq!(fresh_for(json!({"access_token": "t", "expires_in": i64::MAX})), 86400);
+        assert_eq!(fresh_for(json!({"access_token": "t", "expires_in": i64::MAX})), 86_100);
+    }
+
+    #[test]
+    fn a_token_lives_on_for_a_while_after_it_should_have_been_replaced() {
+        let (asked, now) = (Instant::now(), Timestamp::from_second(0).unwrap());
+        let granted = json!({"access_token": "t", "expires_in": 3600});
+        let token = serde_json::from_value::<Granted>(granted).unwrap().token(asked, now);
+        let after = |seconds| asked + Duration::from_secs(seconds);
+        assert!(token.is_fresh(after(3299)) && !token.is_fresh(after(3300)));
+        assert!(token.is_alive(after(3599)) && !token.is_alive(after(3600)));
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(super) struct Interfaces {
 /// Why a machine has no address.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum NoAddress {
-    /// None of its interfaces is in the lists.
+    /// Its interfaces, or the first of them, are in no list.
     NotListed(Vec<ResourceId>),
     /// There is none, or they have no private address.
     None,
@@ -40,7 +40,8 @@ impl Interfaces {
         Self { by_id, by_machine }
     }
 
-    /// The primary interface's primary configuration, IPv4 before IPv6; then the next interface.
+    /// The primary interface's primary configuration, IPv4 before IPv6; then the next interface. None while one is missing that
+    /// would come first.
     pub(super) fn address(&self, id: &ResourceId, vm: &Vm) -> Result<IpAddr, NoAddress> {
         let references = &vm.properties.network_profile.network_interfaces;
         let mut named: Vec<(ResourceId, bool)> = references
@@ -51,19 +52,21 @@ impl Interfaces {
             let attached = self.by_machine.get(id).into_iter().flatten();
             named.extend(attached.map(|interface| (interface.clone(), false)));
         }
-        let mut found: Vec<(bool, &Interface)> = named
-            .iter()
-            .filter_map(|(id, primary)| self.by_id.get(id).map(|interface| (*primary, interface)))
-            .map(|(primary, interface)| (primary || interface.properties.primary == Some(true), interface))
-            .collect();
-        found.sort_by_key(|(primary, _)| !primary);
-        match found.iter().find_map(|(_, interface)| best(interface)) {
-            Some(address) => Ok(address),
-            None if found.is_empty() && !named.is_empty() => {
-                Err(NoAddress::NotListed(named.into_iter().map(|(id, _)| id).collect()))
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for (id, primary) in named {
+            match self.by_id.get(&id) {
+                Some(interface) => {
+                    found.push((primary || interface.properties.primary == Some(true), interface));
+                }
+                None => missing.push(id),
             }
-            None => Err(NoAddress::None),
         }
+        found.sort_by_key(|(primary, _)| !primary);
+        let has_primary = found.first().is_some_and(|(primary, _)| *primary);
+        if !missing.is_empty() && !has_primary {
+            return Err(NoAddress::NotListed(missing));
+        }
+        found.iter().find_map(|(_, interface)| best(interface)).ok_or(NoAddress::None)
     }
 }
 

@@ -30,6 +30,9 @@ pub(crate) struct Settled {
 }
 
 /// Goes by the last machines where this answer says nothing. One that is not found any more is gone, whatever was known.
+///
+/// A machine whose interface is missing, and that was not among the last ones, is both rejected and unknown: whoever knows it
+/// from before a restart need not lose it.
 pub(crate) fn settle(found: Vec<Found>, last: &[Machine]) -> Settled {
     let last: HashMap<&str, &Machine> = last.iter().map(|machine| (machine.id.as_str(), machine)).collect();
     let mut settled = Settled::default();
@@ -46,12 +49,22 @@ pub(crate) fn settle(found: Vec<Found>, last: &[Machine]) -> Settled {
             settled.machines.extend(machine);
         };
         match (state.power, machine) {
+            // What ran is made: Azure left something out.
+            (Power::BeingMade, machine) if before.is_some() => {
+                unknown("its instance view has no power state".to_owned(), machine.ok());
+            }
             (Power::Off | Power::BeingMade, _) => {}
             (Power::Running, Ok(machine)) => settled.machines.push(machine),
             // What is known of it now counts; only that it runs is from before.
             (Power::Unknown(reason), machine) => unknown(reason, machine.ok()),
-            (Power::Running, Err(Gap::Missing(reason))) if before.is_some() => unknown(reason, None),
-            (Power::Running, Err(Gap::Missing(reason) | Gap::Unusable(reason))) => {
+            (Power::Running, Err(Gap::Missing(reason))) => {
+                if before.is_none() {
+                    let place = resource.to_string();
+                    settled.rejects.push(Reject { place, reason: reason.clone() });
+                }
+                unknown(reason, None);
+            }
+            (Power::Running, Err(Gap::Unusable(reason))) => {
                 settled.rejects.push(Reject { place: resource.to_string(), reason });
             }
         }

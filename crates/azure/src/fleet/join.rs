@@ -56,24 +56,34 @@ pub(crate) struct Joined {
 
 struct Joiner<'a> {
     account: &'a str,
+    tag: Option<&'a str>,
     sets: HashMap<ResourceId, ScaleSet>,
     interfaces: Interfaces,
     joined: Joined,
 }
 
-/// The ids, as they came, of scale sets whose machines have a list of their own. One that cannot be read would hide its machines, so it fails all.
+/// What a machine has from its scale set and of its own.
+struct Belongings {
+    group: Option<String>,
+    tags: BTreeMap<String, String>,
+}
+
+/// The ids, as they came, of scale sets whose machines have a list of their own. One that cannot be read would hide its
+/// machines, so it fails all.
 pub(crate) fn uniform(sets: &[Value]) -> Result<Vec<String>, String> {
     let sets = sets.iter().map(read_set).collect::<Result<Vec<_>, String>>()?;
     Ok(sets.into_iter().filter(ScaleSet::is_uniform).map(|set| set.id).collect())
 }
 
-/// The machines that these lists tell of. A machine without an id could be any, so it fails all.
-pub(crate) fn join(answers: Answers, account: &str) -> Result<Joined, String> {
+/// The machines that these lists tell of; where a tag is given, only those that have it, of themselves or of their scale
+/// set. A machine without an id could be any, so it fails all.
+pub(crate) fn join(answers: Answers, account: &str, tag: Option<&str>) -> Result<Joined, String> {
     let mut joined = Joined::default();
     let sets = answers.sets.iter().map(read_set).collect::<Result<Vec<_>, String>>()?;
     let interfaces = joined.interfaces(&answers.interfaces);
     let mut joiner = Joiner {
         account,
+        tag,
         sets: sets.into_iter().map(|set| (ResourceId::new(&set.id), set)).collect(),
         interfaces: Interfaces::new(interfaces),
         joined,
@@ -108,6 +118,10 @@ impl Joiner<'_> {
             Err(error) => return self.broken(value, &error.to_string()),
         };
         let resource = ResourceId::new(&vm.id);
+        let belongings = self.belongings(set, &vm);
+        if self.tag.is_some_and(|tag| !belongings.tags.contains_key(tag)) {
+            return Ok(());
+        }
         let state = match states {
             None => State::read(vm.properties.instance_view.as_ref()),
             Some(states) => match states.get(&resource) {
@@ -117,7 +131,7 @@ impl Joiner<'_> {
         };
         let id = vm.properties.vm_id.clone().filter(|id| !id.is_empty());
         let id = id.map_or_else(|| resource.short(), |id| id.to_ascii_lowercase());
-        let machine = self.machine(&id, &resource, &vm, set, &state);
+        let machine = self.machine(&id, &resource, &vm, belongings, &state);
         self.joined.found.push(Found { id, resource, state, machine });
         Ok(())
     }
@@ -138,18 +152,13 @@ impl Joiner<'_> {
     }
 
     fn machine(
-        &mut self,
+        &self,
         id: &str,
         resource: &ResourceId,
         vm: &Vm,
-        set: Option<&ResourceId>,
+        Belongings { group, tags }: Belongings,
         state: &State,
     ) -> Result<Machine, Gap> {
-        let flexible =
-            || vm.properties.virtual_machine_scale_set.as_ref().map(|set| ResourceId::new(&set.id));
-        let set = set.cloned().or_else(flexible);
-        let (group, mut tags) = self.of_set(set.as_ref(), vm);
-        tags.extend(vm.tags.clone());
         let address = self.interfaces.address(resource, vm).map_err(|none| gap(&none))?;
         let leaving = vm
             .properties
@@ -177,9 +186,18 @@ impl Joiner<'_> {
         })
     }
 
+    /// The machine's own tags lie over those of its scale set.
+    fn belongings(&mut self, set: Option<&ResourceId>, vm: &Vm) -> Belongings {
+        let flexible =
+            || vm.properties.virtual_machine_scale_set.as_ref().map(|set| ResourceId::new(&set.id));
+        let set = set.cloned().or_else(flexible);
+        let (group, mut tags) = set.map_or_else(Default::default, |set| self.of_set(&set, vm));
+        tags.extend(vm.tags.clone());
+        Belongings { group, tags }
+    }
+
     /// The name and the tags that a machine has from its scale set.
-    fn of_set(&mut self, set: Option<&ResourceId>, vm: &Vm) -> (Option<String>, BTreeMap<String, String>) {
-        let Some(id) = set else { return (None, BTreeMap::new()) };
+    fn of_set(&mut self, id: &ResourceId, vm: &Vm) -> (Option<String>, BTreeMap<String, String>) {
         match self.sets.get(id) {
             Some(set) if !set.name.is_empty() => (Some(set.name.clone()), set.tags.clone()),
             Some(set) => (Some(id.last().to_owned()), set.tags.clone()),

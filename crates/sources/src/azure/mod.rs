@@ -1,5 +1,6 @@
 //! Machines of Azure: from the configuration to a client, and from its list to machines.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt;
 use std::sync::Arc;
@@ -7,12 +8,13 @@ use std::time::Duration;
 
 use roster_azure::{
     Client, Cloud, CloudError, CredentialKind, Environment, Error, Listing, Observe, ResourceGroup, Settings,
-    Subscription,
+    Subscription, Unknown,
 };
 use roster_config::env::ProcessEnv;
 use roster_config::native::{self, AzureCloud, AzureCredential};
 use roster_config::value::OneOrMany;
 use roster_core::fleet::{Machine, Reported};
+use roster_core::instance::Reject;
 use roster_core::name::SourceName;
 
 use crate::cloud::{Calls, Fleet, Listed, Machines};
@@ -63,6 +65,7 @@ impl Azure {
             AzureCredential::ManagedIdentity => CredentialKind::ManagedIdentity,
             AzureCredential::Cli => CredentialKind::Cli,
         };
+        settings.tag = Some(self.config.rules().name);
         settings.client_id.clone_from(&self.config.client_id);
         settings.environment = Environment::read(|name| ProcessEnv.get_raw(name));
         settings.timeout = self.config.timeout.get();
@@ -107,22 +110,25 @@ impl Machines for Azure {
         let listing = Box::pin(client.list(&self.last)).await.map_err(|error| failure(&error))?;
         let Listing { machines, rejects, unknown, warnings } = listing;
         self.last.clone_from(&machines);
-        let told = unknown.iter().map(|one| {
-            let becomes =
-                if one.kept { "it stays as it was" } else { "it counts as it did before, or not at all" };
-            format!("{}: {}; {becomes}", one.resource, one.reason)
-        });
-        let warnings = warnings.into_iter().chain(told).collect();
+        let warnings = warnings.into_iter().chain(told(&unknown, &rejects)).collect();
         let unknown = unknown.into_iter().map(|one| one.id).collect();
         Ok(Listed { reported: Reported { machines, rejects, unknown }, warnings })
     }
 }
 
+/// What is to be known of machines that Azure says too little about. One that is rejected too is told of as such.
+fn told(unknown: &[Unknown], rejects: &[Reject]) -> Vec<String> {
+    let rejected: BTreeSet<&str> = rejects.iter().map(|reject| reject.place.as_str()).collect();
+    let told = unknown.iter().filter(|one| !rejected.contains(one.resource.as_str())).map(|one| {
+        let becomes =
+            if one.kept { "it stays as it was" } else { "it counts as it did before, or not at all" };
+        format!("{}: {}; {becomes}", one.resource, one.reason)
+    });
+    told.collect()
+}
+
 fn failure(error: &Error) -> Failure {
-    let message = error.to_string();
-    // Azure numbers its answers; what stands before that tells one trouble from another.
-    let cause = message.split(", request ").next().map(str::to_owned);
-    Failure { cause, wait: error.retry_after(), ..Failure::new(message) }
+    Failure { cause: Some(error.cause()), wait: error.retry_after(), ..Failure::new(error.to_string()) }
 }
 
 impl Observe for Counter {
@@ -134,5 +140,60 @@ impl Observe for Counter {
 impl fmt::Debug for Azure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Azure").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unknown(resource: &str, kept: bool) -> Unknown {
+        Unknown {
+            id: resource.to_owned(),
+            resource: resource.to_owned(),
+            reason: "no state".to_owned(),
+            kept,
+        }
+    }
+
+    #[test]
+    fn a_machine_of_which_too_little_is_known_is_told_of_once_however_it_is_reported() {
+        let rejects = [Reject { place: "/c".to_owned(), reason: "no interface".to_owned() }];
+        let told = told(&[unknown("/a", true), unknown("/b", false), unknown("/c", false)], &rejects);
+        assert_eq!(
+            told,
+            ["/a: no state; it stays as it was", "/b: no state; it counts as it did before, or not at all"]
+        );
+    }
+
+    fn config(keys: &serde_json::Value) -> native::AzureSource {
+        let mut all = serde_json::json!({ "subscription": "00000000-1111-2222-3333-444444444444" });
+        let object = all.as_object_mut().unwrap();
+        object.extend(keys.as_object().unwrap().clone());
+        serde_json::from_value(all).unwrap()
+    }
+
+    #[test]
+    fn another_endpoint_is_asked_with_tokens_for_the_cloud_from_where_the_cloud_has_them() {
+        let at = "https://arm.example";
+        let us = config(&serde_json::json!({ "cloud": "us_government", "endpoint": at }));
+        let plain = Cloud::at(at, Some("https://management.core.usgovcloudapi.net")).unwrap();
+        let wanted = plain.clone().with_authority("https://login.microsoftonline.us").unwrap();
+        assert_eq!(cloud(&us, None).unwrap(), wanted);
+        // What the environment says is looked at later.
+        assert_eq!(cloud(&us, Some(OsStr::new("https://login.example"))).unwrap(), plain);
+        let own = config(&serde_json::json!({ "authority": "https://login.here" }));
+        let wanted = Cloud::public().unwrap().with_authority("https://login.here").unwrap();
+        assert_eq!(cloud(&own, Some(OsStr::new("https://login.example"))).unwrap(), wanted);
+    }
+
+    #[test]
+    fn a_machine_without_the_services_tag_is_not_even_listed() {
+        let rules = serde_json::json!({ "discover": { "tags": { "name": "svc" } } });
+        let source = config(&rules);
+        let calls: Arc<dyn Calls> = Arc::new(crate::cloud::Uncounted);
+        let counter = Arc::new(Counter { source: "fleet".parse().unwrap(), calls });
+        let azure = Azure { config: source, counter, client: None, last: Vec::new() };
+        assert_eq!(azure.settings().unwrap().tag.as_deref(), Some("svc"));
     }
 }
