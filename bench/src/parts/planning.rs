@@ -10,7 +10,7 @@ use roster_core::address::Endpoint;
 use roster_core::agenda::{Agenda, Moment};
 use roster_core::applied::Applied;
 use roster_core::catalog::Catalog;
-use roster_core::exposure::{BringUp, Own, Policy, Rule, Selector, Services};
+use roster_core::exposure::{BringUp, Claim, Own, Policy, Rule, Selector, Services};
 use roster_core::haproxy::{AdminState, OpState};
 use roster_core::instance::{Instance, Snapshot, SourceEvent};
 use roster_core::name::{BackendName, ServerName, ServiceName, SourceName, TargetName};
@@ -21,12 +21,12 @@ use roster_core::weight::{ServerId, Weight};
 
 use crate::Bench;
 use crate::fleet::{address, service};
-use crate::parts::rendering;
+use crate::parts::{machines, rendering};
 use crate::report::Row;
 use crate::sample::Sample;
 
 /// What the planner is given.
-struct World {
+pub(super) struct World {
     source: SourceName,
     target: TargetName,
     rules: Vec<Rule>,
@@ -60,6 +60,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         rows.push(row("agenda and plans, nothing to do", times.verify));
         rows.push(row("agenda and one changed backend's plan", times.change));
     }
+    rows.extend(machines::measure(bench)?);
     rows.push(rendering::measure(bench.scale.runs)?);
     Ok(rows)
 }
@@ -95,12 +96,24 @@ impl Times {
 impl World {
     /// Free slots for everybody and one to spare in each backend.
     fn new(services: usize, instances: usize) -> anyhow::Result<Self> {
+        let mut world = Self::empty("{service}", (0..services).map(service), instances)?;
+        world.answer(services, instances, false)?;
+        Ok(world)
+    }
+
+    /// The same with these backends, before any source has spoken.
+    pub(super) fn empty(
+        pattern: &str,
+        backends: impl Iterator<Item = String>,
+        instances: usize,
+    ) -> anyhow::Result<Self> {
         let (source, target): (SourceName, TargetName) = ("fleet".parse()?, "local".parse()?);
         let rule = Rule {
             services: Services::All,
             targets: [target.clone()].into(),
-            backend: "{service}".parse()?,
+            backend: pattern.parse()?,
             own: Own::Servers,
+            claim: Claim::default(),
             slots: SlotScheme::default(),
             select: Selector::default(),
             fallback: None,
@@ -109,15 +122,13 @@ impl World {
         };
         let catalog = Catalog::new([source.clone()]);
         let mut seen = BTreeMap::new();
-        for number in 0..services {
+        for backend in backends {
             let free = (1..=instances + 1).map(free_slot);
             let servers = free.collect::<anyhow::Result<_>>()?;
-            seen.insert(service(number).parse()?, ObservedBackend { servers, ..ObservedBackend::default() });
+            seen.insert(backend.parse()?, ObservedBackend { servers, ..ObservedBackend::default() });
         }
         let applied = Applied::default();
-        let mut world = Self { source, target, rules: vec![rule], catalog, applied, seen };
-        world.answer(services, instances, false)?;
-        Ok(world)
+        Ok(Self { source, target, rules: vec![rule], catalog, applied, seen })
     }
 
     /// The source answers anew; the first service may have one instance more.
@@ -129,13 +140,17 @@ impl World {
             let name: ServiceName = service(number).parse()?;
             all.insert(name, members.collect::<anyhow::Result<Vec<Instance>>>()?);
         }
-        let snapshot = Snapshot { services: all, ..Snapshot::default() };
-        self.catalog.accept(&self.source, SourceEvent::Full(Arc::new(snapshot)), Timestamp::UNIX_EPOCH);
+        self.hear(Arc::new(Snapshot { services: all, ..Snapshot::default() }));
         Ok(())
     }
 
-    fn agenda(&self) -> Agenda {
-        Agenda::new(&self.catalog, &self.rules, &self.target, &self.applied, Timestamp::UNIX_EPOCH)
+    /// Takes in an answer of the source.
+    pub(super) fn hear(&mut self, answer: Arc<Snapshot>) {
+        self.catalog.accept(&self.source, SourceEvent::Full(answer), Timestamp::UNIX_EPOCH);
+    }
+
+    pub(super) fn agenda(&self) -> Agenda {
+        Agenda::new(&self.catalog, &self.rules, &self.target, &self.applied, &[], Timestamp::UNIX_EPOCH)
     }
 
     fn plan(&self, agenda: &Agenda, backend: &BackendName) -> Option<BackendPlan> {
@@ -149,13 +164,13 @@ impl World {
         Some(agenda.items.get(backend)?.plan(&moment))
     }
 
-    fn plan_all(&self, agenda: &Agenda) -> BTreeMap<BackendName, BackendPlan> {
+    pub(super) fn plan_all(&self, agenda: &Agenda) -> BTreeMap<BackendName, BackendPlan> {
         let backends = agenda.items.keys();
         backends.filter_map(|backend| Some((backend.clone(), self.plan(agenda, backend)?))).collect()
     }
 
     /// As a HAProxy would that does what it is told.
-    fn carry_out(&mut self, plans: BTreeMap<BackendName, BackendPlan>) {
+    pub(super) fn carry_out(&mut self, plans: BTreeMap<BackendName, BackendPlan>) {
         for (backend, plan) in plans {
             let Some(seen) = self.seen.get_mut(&backend) else { continue };
             for operation in &plan.operations {

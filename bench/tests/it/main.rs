@@ -18,6 +18,7 @@ fn the_quick_run_measures_every_part_and_judges_each_target() {
         "cold start",
         "under load",
         "API, ",
+        "machines of a cloud, from tags to plans",
     ] {
         assert!(out.contains(row), "no row {row:?} in\n{out}");
     }

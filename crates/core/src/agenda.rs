@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use crate::applied::{Applied, AppliedBackend};
 use crate::catalog::Catalog;
 use crate::exposure::{Exposure, Rule};
+use crate::found::{Found, vanished};
 use crate::guard::Evidence;
 use crate::instance::{Instance, Snapshot};
 use crate::name::{BackendName, ServiceKey, TargetName};
@@ -54,12 +55,13 @@ pub struct Moment<'a> {
 }
 
 impl Agenda {
-    /// Draws up the agenda.
+    /// Draws up the agenda. `found` is what HAProxy's file has, where it can be read.
     pub fn new(
         catalog: &Catalog,
         rules: &[Rule],
         target: &TargetName,
         applied: &Applied,
+        found: &[Found],
         now: Timestamp,
     ) -> Self {
         let services: Vec<(ServiceKey, &[Instance])> = catalog.services().collect();
@@ -85,6 +87,9 @@ impl Agenda {
                 let item = Item { exposure: record.farewell(backend), answer: None, taken: now };
                 items.insert(backend.clone(), item);
             }
+        }
+        for exposure in vanished(found, catalog, rules, target) {
+            items.entry(exposure.backend.clone()).or_insert_with(|| item(exposure));
         }
         Self { items, unexposed: exposed.unexposed }
     }
@@ -163,7 +168,7 @@ impl Item {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exposure::{Own, Policy, Selector, Services};
+    use crate::exposure::{Claim, Own, Policy, Selector, Services};
     use crate::instance::SourceEvent;
     use crate::name::SourceName;
     use crate::slots::SlotScheme;
@@ -178,6 +183,7 @@ mod tests {
             targets: [target()].into(),
             backend: backend.parse().unwrap(),
             own: Own::Servers,
+            claim: Claim::default(),
             slots: SlotScheme::default(),
             select: Selector::default(),
             fallback: None,
@@ -200,7 +206,7 @@ mod tests {
     }
 
     fn agenda(answer: Option<&[(&str, u32)]>, backend: &str, applied: &Applied) -> Agenda {
-        Agenda::new(&catalog(answer), &[rule(backend)], &target(), applied, Timestamp::UNIX_EPOCH)
+        Agenda::new(&catalog(answer), &[rule(backend)], &target(), applied, &[], Timestamp::UNIX_EPOCH)
     }
 
     fn record_of(agenda: &Agenda) -> Applied {
@@ -231,7 +237,7 @@ mod tests {
     fn nothing_changes_while_no_source_speaks_but_another_rule_does() {
         let known = catalog(Some(&[("web", 2), ("api", 1)]));
         let agenda = |rules: &[Rule]| {
-            Agenda::new(&known, rules, &target(), &Applied::default(), Timestamp::UNIX_EPOCH)
+            Agenda::new(&known, rules, &target(), &Applied::default(), &[], Timestamp::UNIX_EPOCH)
         };
         let before = agenda(&[rule("{service}")]);
         assert_eq!(agenda(&[rule("{service}")]).changed(&before).count(), 0);

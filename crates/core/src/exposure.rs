@@ -28,6 +28,8 @@ pub struct Rule {
     pub backend: Pattern,
     /// What of the backend is Roster's.
     pub own: Own,
+    /// Which backends are Roster's though no source tells of their service.
+    pub claim: Claim,
     /// The slots' names and number.
     pub slots: SlotScheme,
     /// Which instances.
@@ -105,6 +107,17 @@ pub enum Own {
     Servers,
     /// The whole backend.
     Whole,
+}
+
+/// Which backends of HAProxy's file count as Roster's own though no source tells of their service. Their servers are taken
+/// out; the backends stay.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Claim {
+    /// Those that Roster has made.
+    #[default]
+    Marked,
+    /// Also those whose names, and whose servers' names, the rule could have made.
+    Named,
 }
 
 /// Which instances of a service an exposure takes. Empty sets take all.

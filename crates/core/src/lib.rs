@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod dataplane;
 pub mod exposure;
 pub mod fleet;
+pub mod found;
 pub mod guard;
 pub mod haproxy;
 pub mod instance;

@@ -4,10 +4,13 @@
 //! from the configuration. What it makes is checked like any other name and never mangled into one: two services
 //! must never meet in one backend because a character of theirs was dropped.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
+
+use crate::address::Port;
 
 /// How many filters one placeholder may carry.
 const MAX_FILTERS: usize = 3;
@@ -202,6 +205,17 @@ impl Pattern {
         }
     }
 
+    /// What its placeholders may have stood for in a name: one way of several, or none. What a filter made cannot be read.
+    pub fn read(&self, name: &str) -> Option<BTreeMap<Place, String>> {
+        let mut read = BTreeMap::new();
+        read_parts(&self.parts, name, &mut read).then_some(read)
+    }
+
+    /// Whether a text stands before its first placeholder.
+    pub fn begins_with_text(&self) -> bool {
+        matches!(self.parts.first(), Some(Part::Text(_)))
+    }
+
     /// How often the placeholder stands in it.
     pub fn count(&self, place: Place) -> usize {
         self.parts.iter().filter(|part| matches!(part, Part::Place(p, _) if *p == place)).count()
@@ -237,6 +251,27 @@ impl Pattern {
     }
 }
 
+fn read_parts(parts: &[Part], name: &str, read: &mut BTreeMap<Place, String>) -> bool {
+    match parts {
+        [] => name.is_empty(),
+        [Part::Text(text), rest @ ..] => {
+            name.strip_prefix(text.as_str()).is_some_and(|name| read_parts(rest, name, read))
+        }
+        [Part::Place(place, filters), rest @ ..] if filters.is_empty() && !read.contains_key(place) => {
+            let mut ends = name.char_indices().map(|(at, char)| at + char.len_utf8());
+            ends.any(|end| {
+                let Some((value, name)) = name.split_at_checked(end) else { return false };
+                if *place == Place::Port && value.parse::<Port>().is_err() {
+                    return false;
+                }
+                read.insert(*place, value.to_owned());
+                read_parts(rest, name, read) || read.remove(place).is_none()
+            })
+        }
+        [Part::Place(..), ..] => false,
+    }
+}
+
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -254,6 +289,29 @@ mod tests {
             Place::Slot => Some("3".into()),
             _ => None,
         })
+    }
+
+    #[test]
+    fn what_it_made_can_be_read_back() {
+        let pattern: Pattern = "aws-{service}-{port}-{region}".parse().unwrap();
+        let read = |name: &str| {
+            let read = pattern.read(name)?;
+            let made = pattern.fill(|place| read.get(&place).cloned()).unwrap();
+            assert_eq!(made, name);
+            Some([Place::Service, Place::Port, Place::Region].map(|place| read[&place].clone()))
+        };
+        assert_eq!(read("aws-my-app-8080-us-east-2").unwrap(), ["my-app", "8080", "us-east-2"]);
+        assert_eq!(
+            read("aws-v2-9-8080-eu"),
+            Some(["v2", "9", "8080-eu"].map(str::to_owned)),
+            "one way of several"
+        );
+        for other in
+            ["aws-web-us-east-2", "azure-web-80-eu", "aws--80-eu", "aws-web-0-eu", "aws-web-80-", "web"]
+        {
+            assert_eq!(read(other), None, "{other}");
+        }
+        assert!("{service|lower}".parse::<Pattern>().unwrap().read("web").is_none());
     }
 
     #[test]

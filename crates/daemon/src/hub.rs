@@ -23,6 +23,8 @@ const WAITING: usize = 16;
 const TOLD: usize = 20;
 /// How long after an answer it is kept on disk, so that a burst of them is written once.
 const SAVE_AFTER: Duration = Duration::from_millis(500);
+/// How much newer an answer that says the same must be to be kept on disk: `last_good.max_age` counts from when it was taken.
+const SAVE_AGAIN: Duration = Duration::from_mins(5);
 
 /// Starts the sources and whoever listens to them. The catalog they fill is seen through the receiver.
 pub(crate) fn start(
@@ -78,6 +80,9 @@ async fn gather(
         // The targets come first; telling can wait.
         catalog.send_replace(Arc::new(next));
         match &event {
+            // A source that is polled says the same again and again, which only guards care for.
+            SourceEvent::Full(snapshot)
+                if before.as_ref().is_some_and(|before| snapshot.says_what(before)) => {}
             SourceEvent::Full(snapshot) => {
                 Answered { source: &source, snapshot }.emit(&reporter);
                 tell_rejects(&source, before.as_deref(), snapshot, &reporter);
@@ -123,7 +128,7 @@ async fn save(
         let now = catalog.borrow_and_update().clone();
         for (name, state) in now.sources() {
             let Some(answer) = state.last_good.as_ref().filter(|_| !state.from_disk) else { continue };
-            if saved.get(name).is_some_and(|before| Arc::ptr_eq(before, answer)) {
+            if saved.get(name).is_some_and(|before| is_kept_as(answer, before)) {
                 continue;
             }
             match store.keep_last_good(name, answer) {
@@ -134,6 +139,12 @@ async fn save(
             }
         }
     }
+}
+
+/// Whether an answer need not be written, since what is on disk says the same and is nearly as fresh.
+fn is_kept_as(answer: &Snapshot, saved: &Snapshot) -> bool {
+    let age = answer.taken.duration_since(saved.taken).unsigned_abs();
+    age < SAVE_AGAIN && answer.says_what(saved)
 }
 
 #[cfg(test)]
@@ -151,6 +162,14 @@ mod tests {
         let mut heard = reporter.listen();
         tell_rejects(&"fleet".parse().unwrap(), before, now, &reporter);
         std::iter::from_fn(|| heard.try_recv().ok()).count()
+    }
+
+    #[test]
+    fn what_a_source_says_again_and_again_is_written_now_and_then() {
+        let at = |second| Snapshot { taken: jiff::Timestamp::from_second(second).unwrap(), ..answer(0..1) };
+        assert!(is_kept_as(&at(30), &at(0)));
+        assert!(!is_kept_as(&at(301), &at(0)), "how fresh it is counts after a restart");
+        assert!(!is_kept_as(&Snapshot { taken: at(30).taken, ..answer(0..2) }, &at(0)));
     }
 
     #[test]

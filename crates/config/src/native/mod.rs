@@ -21,8 +21,8 @@ use serde_json::Value;
 
 pub use admin::{Admin, AdminServer, Listen};
 pub use expose::{
-    Alpn, Backend, BackendRule, Bind, BindRule, BringUp, CheckMethod, Drain, Expose, Fallback, Growth, Guard,
-    GuardRule, HttpCheck, InitState, InvalidServiceRef, Mode, OtherZones, Own, Probe, Route, Select,
+    Alpn, Backend, BackendRule, Bind, BindRule, BringUp, CheckMethod, Claim, Drain, Expose, Fallback, Growth,
+    Guard, GuardRule, HttpCheck, InitState, InvalidServiceRef, Mode, OtherZones, Own, Probe, Route, Select,
     SendProxy, Server, ServiceRef, Slots, SlowStart, Ssl, TlsVersion, Verify, Zone,
 };
 pub use last_good::LastGood;

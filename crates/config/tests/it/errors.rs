@@ -33,6 +33,8 @@ fn each_wrong_exposure_says_what_to_do() {
         "[{ backend: 'web {service}' }]",
         "[{ backend: 'web-{slot}' }]",
         "[{ backend: { name: '{servce}' } }]",
+        "[{ backend: { name: 'aws-{service}', claim: named } }]",
+        "[{ each: fleet, backend: { name: '{service}', claim: named } }]",
         "[{ slots: { names: 'srv' } }]",
         "[{ slots: { growth: { linear: 0 } } }]",
         "[{ slots: { growth: { exponential: 1 } } }]",

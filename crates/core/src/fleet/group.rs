@@ -120,12 +120,26 @@ fn aside<T>(read: Result<Option<T>, Wrong>, asides: &mut Vec<Wrong>) -> Option<T
 }
 
 /// Neither a name nor a region has a slash, so that no two services have one key.
-fn key(definition: &Definition) -> Result<ServiceName, Wrong> {
+pub(crate) fn key(definition: &Definition) -> Result<ServiceName, Wrong> {
     let Definition { name, port, region } = definition;
     let port = port.map_or(0, Port::get);
     let region = region.as_ref().map_or("", Label::as_str);
     ServiceName::new(&format!("{name}/{port}/{region}"))
         .map_err(|error| format!("{error}; take a shorter name for the service"))
+}
+
+/// What a service's key says of it; none for one that [`snapshot`] has not made.
+pub fn definition(key: &ServiceName) -> Option<Definition> {
+    let mut parts = key.as_str().split('/');
+    let (name, port, region) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        return None;
+    }
+    Some(Definition {
+        name: name.parse().ok()?,
+        port: Some(port.parse().ok()?),
+        region: Some(region.parse().ok()?),
+    })
 }
 
 fn endpoint(machine: &Machine, port: Port) -> Result<Endpoint, Wrong> {

@@ -14,7 +14,8 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-pub use group::snapshot;
+pub(crate) use group::key;
+pub use group::{definition, snapshot};
 pub use tags::TagRules;
 
 use crate::instance::{Health, Lifecycle, Reject};

@@ -1,5 +1,5 @@
 use super::*;
-use crate::exposure::{FallbackRule, Own, ZonePolicy};
+use crate::exposure::{Claim, FallbackRule, Own, ZonePolicy};
 use crate::render::{Bind, BindAddress};
 use crate::slots::SlotScheme;
 use crate::weight::ZoneShare;
@@ -16,6 +16,7 @@ fn exposed(service: &str, layout: Layout) -> Exposed {
         targets: [target.clone()].into(),
         backend: "{service}".parse().unwrap(),
         own: Own::default(),
+        claim: Claim::default(),
         slots: SlotScheme::default(),
         select: Selector::default(),
         fallback: Some(fallback),
@@ -117,6 +118,7 @@ fn expose_one(
         targets: [target.clone()].into(),
         backend: backend.parse().unwrap(),
         own: Own::default(),
+        claim: Claim::default(),
         slots: SlotScheme::default(),
         select: Selector::default(),
         fallback: None,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use roster_core::agenda::{Agenda, Item};
 use roster_core::dataplane::{BackendView, Edit, FileView, Mark, ReloadReason};
 use roster_core::exposure::Layout;
+use roster_core::found::found;
 use roster_core::haproxy::Version;
 use roster_core::layout::{missing, sections};
 use roster_core::name::{BackendName, ServerName};
@@ -27,6 +28,8 @@ impl ApiFile {
     pub(super) fn judge(&mut self, agenda: &Agenda) {
         let Some(raw) = &self.raw else { return };
         let file = FileView::read(&raw.text);
+        let found = found(&file);
+        self.found_anew |= found != self.found;
         let mut conflicts = BTreeMap::new();
         for (backend, item) in agenda.items.iter().filter(|(_, item)| !item.is_farewell()) {
             let wanted = item.exposure.layout.as_ref().map(|layout| &layout.balance);
@@ -35,7 +38,7 @@ impl ApiFile {
                 conflicts.insert(backend.clone(), conflict);
             }
         }
-        self.conflicts = conflicts;
+        (self.found, self.conflicts) = (found, conflicts);
     }
 
     /// What the file lacks that only a reload brings.

@@ -21,9 +21,10 @@ use jiff::Timestamp;
 use roster_config::native::DataplaneReach;
 use roster_core::agenda::Agenda;
 use roster_core::applied::ProcessId;
-use roster_core::dataplane::{Conflict, Strategy};
+use roster_core::dataplane::{Conflict, FileView, Strategy};
 use roster_core::exposure::Layout;
 use roster_core::haproxy::Version;
+use roster_core::found::{Found, found};
 use roster_core::layout::Lines;
 use roster_core::name::{BackendName, ServerName, TargetName};
 use roster_core::plan::Change;
@@ -54,6 +55,11 @@ pub(crate) struct ApiFile {
     /// The servers of each backend as they last ran.
     lines: Lines,
     /// Backends that are somebody else's and not to be used, and why.
+    /// Servers that an operator had removed and that may still stand in the file.
+    retired: BTreeMap<BackendName, BTreeSet<ServerName>>,
+    /// What backends it has, and whether that is news.
+    found: Vec<Found>,
+    found_anew: bool,
     conflicts: BTreeMap<BackendName, Conflict>,
     /// Backends that HAProxy refused, as they were; they are left out until they change.
     left_out: BTreeMap<BackendName, Arc<Layout>>,
@@ -114,6 +120,9 @@ impl ApiFile {
             layouts: BTreeMap::new(),
             lines: Lines::new(),
             conflicts: BTreeMap::new(),
+            retired: BTreeMap::new(),
+            found: Vec::new(),
+            found_anew: false,
             left_out: BTreeMap::new(),
             retry: Retry::default(),
             heard: false,
@@ -140,6 +149,22 @@ impl ApiFile {
     }
 
     /// Whether a backend is left alone, because it is somebody else's.
+    /// Reads which backends the file has; none where it cannot be read, which whoever writes it is told.
+    pub(crate) async fn find(&self) -> Vec<Found> {
+        let raw = self.client.raw().await.ok();
+        raw.map(|raw| found(&FileView::read(&raw.text))).unwrap_or_default()
+    }
+
+    /// What backends the file has.
+    pub(crate) fn found(&self) -> &[Found] {
+        &self.found
+    }
+
+    /// Whether it has others than when this was last asked.
+    pub(crate) fn has_found(&mut self) -> bool {
+        std::mem::take(&mut self.found_anew)
+    }
+
     pub(super) fn leaves_alone(&self, backend: &BackendName) -> bool {
         self.conflicts.contains_key(backend)
     }

@@ -32,7 +32,7 @@ use crate::events::Reporter;
 use crate::keeper::{Bench, Owner, Passed};
 use crate::own::Preview;
 use crate::store::Store;
-use crate::wiring::{self, File, Reached};
+use crate::wiring::{self, Reached};
 
 /// A target as a single look finds it.
 pub(crate) struct Looked {
@@ -69,7 +69,13 @@ pub(crate) async fn look_at(
     let reach = config.targets.get(name).with_context(|| format!("there is no target {name}"))?;
     let Reached { target, file, .. } = wiring::target(config, name, reach).await?;
     let mut applied = recorded(store, name, to);
-    let agenda = Agenda::new(catalog, &config.rules, name, &applied, clock::now());
+    let tasks = TaskTracker::new();
+    let mut owner = file.map(|file| file.owner(name, None, store, to, &tasks));
+    let found = match &mut owner {
+        Some(Owner::Api(file)) => file.find().await,
+        Some(Owner::Managed(_)) | None => Vec::new(),
+    };
+    let agenda = Agenda::new(catalog, &config.rules, name, &applied, &found, clock::now());
     let backends: BTreeSet<BackendName> = agenda.items.keys().cloned().collect();
     let mut bench = Bench {
         name,
@@ -79,19 +85,18 @@ pub(crate) async fn look_at(
         store: &Store::default(),
         probes: &ProbeResults::new(),
         reporter: to,
-        owned: file.is_some(),
+        owned: owner.is_some(),
         left_alone: BTreeSet::new(),
     };
     let looked = bench.look(&backends).await;
     let unreachable = matches!(&looked, Err(error) if error.is_unreachable());
-    let is_down = matches!(file, Some(File::Owned(_))) && unreachable;
+    let is_down = matches!(owner, Some(Owner::Managed(_))) && unreachable;
     let mut passed = if is_down {
         Passed { missing: backends, ..Passed::default() }
     } else {
         looked.map_err(|error| anyhow::Error::new(error).context(format!("target {name}")))?
     };
-    let tasks = TaskTracker::new();
-    let own = match file.map(|file| file.owner(name, None, store, to, &tasks)) {
+    let own = match owner {
         Some(Owner::Managed(own)) => own.preview(&agenda, &mut passed, !is_down),
         Some(Owner::Api(file)) => file.preview(&agenda, &mut passed).await,
         None => Preview::default(),

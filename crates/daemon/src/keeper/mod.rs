@@ -149,6 +149,9 @@ where
         while !ears.stop.is_cancelled() {
             let step = self.schedule.step(clock::now());
             if self.see_to_own().await {
+                if self.own.as_mut().is_some_and(Owner::has_found) {
+                    self.hear(&ears.catalog.borrow_and_update().clone());
+                }
                 continue;
             }
             let wait = match step {
@@ -189,7 +192,8 @@ where
 
     /// Takes in what the sources say.
     pub(crate) fn hear(&mut self, catalog: &Catalog) {
-        let agenda = Agenda::new(catalog, &self.rules, &self.name, &self.applied, clock::now());
+        let found = self.own.as_ref().map(Owner::found).unwrap_or_default();
+        let agenda = Agenda::new(catalog, &self.rules, &self.name, &self.applied, found, clock::now());
         let changed: Vec<BackendName> = agenda.changed(&self.agenda).cloned().collect();
         // A hold is judged by every answer, also by one that says the same again.
         let held = self.applied.backends.iter().filter(|(_, record)| record.guard.hold.is_some());

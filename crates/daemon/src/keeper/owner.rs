@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
 use roster_core::applied::ProcessId;
+use roster_core::found::Found;
 use roster_core::name::BackendName;
 
 use super::Passed;
@@ -38,6 +39,23 @@ impl Owner {
     /// Whether servers do not wait for the file: an API can take seconds where somebody else writes too.
     pub(super) fn goes_after_servers(&self) -> bool {
         matches!(self, Self::Api(_))
+    }
+
+    /// The backends of the file that tell whose they are.
+    pub(super) fn found(&self) -> &[Found] {
+        match self {
+            // A file that Roster writes has what is wanted and nothing else.
+            Self::Managed(_) => &[],
+            Self::Api(file) => file.found(),
+        }
+    }
+
+    /// Whether there are others than when this was last asked.
+    pub(super) fn has_found(&mut self) -> bool {
+        match self {
+            Self::Managed(_) => false,
+            Self::Api(file) => file.has_found(),
+        }
     }
 
     /// The backends that are not to be touched.

@@ -10,3 +10,4 @@ mod site;
 mod swallowed;
 mod trouble;
 mod writers;
+mod vanished;

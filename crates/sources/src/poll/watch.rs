@@ -1,8 +1,8 @@
 //! When to list, and what to tell.
 //!
 //! - Never two listings at once, and never two begins within [`SHORTEST`](super::SHORTEST).
-//! - An answer that says what the one before it said is not told again, and neither is the same error; but an answer after
-//!   an error always is.
+//! - Each answer is told, also one that says what the one before it said: how often a loss was said counts. An error is
+//!   told once.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -115,7 +115,9 @@ impl Watch {
     }
 
     fn tell(&mut self, answer: Answer) -> Option<Effect> {
-        if self.told.as_ref().is_some_and(|told| same(told, &answer)) {
+        if let (Some(Err(told)), Err(failure)) = (&self.told, &answer)
+            && failure.is_again(told)
+        {
             return None;
         }
         let event = match answer.clone() {
@@ -130,15 +132,6 @@ impl Watch {
 /// As soon as may be.
 fn soon(begun: Instant, now: Instant) -> Instant {
     now.max(begun + SHORTEST)
-}
-
-/// Whether two answers say the same; when they were taken is no part of it.
-fn same(one: &Answer, two: &Answer) -> bool {
-    match (one, two) {
-        (Ok(one), Ok(two)) => Arc::ptr_eq(one, two) || one.says_what(two),
-        (Err(one), Err(two)) => one.is_again(two),
-        _ => false,
-    }
 }
 
 #[cfg(test)]

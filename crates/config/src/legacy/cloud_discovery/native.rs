@@ -152,6 +152,10 @@ fn expose(out: &mut String, settings: &Settings) -> fmt::Result {
     let kind = if haproxy.exponential { "exponential" } else { "linear" };
     writeln!(out, "    slots:\n      names: \"srv{{slot}}\"\n      base: {}", amount(&haproxy.base.native))?;
     writeln!(
+    // A name that begins with anything is nobody's own.
+    if !(haproxy.prefix.value().is_empty() && haproxy.separator.value().is_empty()) {
+        writeln!(out, "      claim: named")?;
+    }
         out,
         "      growth: {{ {kind}: {} }}\n      parking: 127.0.0.1:80",
         amount(&haproxy.factor.native)

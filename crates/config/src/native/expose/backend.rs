@@ -31,6 +31,9 @@ pub struct Backend {
     pub name: String,
     /// What of the backend is Roster's. Whatever is not, it leaves alone.
     pub own: Own,
+    /// Dataplane target: which backends are Roster's though no source tells of their service any more, as after a restart
+    /// without what it kept. Their servers are taken out; no backend is removed.
+    pub claim: Claim,
     /// Managed and dataplane target: what the backend understands of its traffic; `http` if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
@@ -80,6 +83,18 @@ pub enum Own {
     Whole,
 }
 
+/// Which backends are Roster's.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Claim {
+    /// Those that Roster has made.
+    #[default]
+    Marked,
+    /// Also those whose names `name` could have made and whose servers are all called as in `slots.names`: another program
+    /// made them for the same service.
+    Named,
+}
+
 /// A second backend, for the instances that `select` leaves.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -101,6 +116,7 @@ impl Default for Backend {
         Self {
             name: "{service}".to_owned(),
             own: Own::default(),
+            claim: Claim::default(),
             mode: None,
             balance: None,
             lines: None,
@@ -130,11 +146,28 @@ impl BackendRule {
             BackendRule::Full(backend) => backend.own,
         }
     }
+
+    /// Which ones are Roster's.
+    pub fn claim(&self) -> Claim {
+        match self {
+            BackendRule::Name(_) => Claim::default(),
+            BackendRule::Full(backend) => backend.claim,
+        }
+    }
 }
 
 impl Default for BackendRule {
     fn default() -> Self {
         BackendRule::Full(Box::default())
+    }
+}
+
+impl From<Claim> for roster_core::exposure::Claim {
+    fn from(claim: Claim) -> Self {
+        match claim {
+            Claim::Marked => Self::Marked,
+            Claim::Named => Self::Named,
+        }
     }
 }
 

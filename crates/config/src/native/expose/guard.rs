@@ -26,7 +26,7 @@ pub struct Guard {
     /// How many instances must stay; 1 keeps the last one, 0 none.
     #[schemars(range(max = 10000))]
     pub min_servers: u32,
-    /// An answer that is the same this many times running is believed; 0 counts no answers.
+    /// How many answers in a row a loss is held back; the next one that says the same is believed. 0 counts no answers.
     #[schemars(range(max = 1000))]
     pub hold_passes: u32,
     /// An answer that lasts this long is believed.

@@ -21,7 +21,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use all_backups::all_backups;
-pub use backend::{Backend, BackendRule, Fallback, Own};
+pub use backend::{Backend, BackendRule, Claim, Fallback, Own};
 pub(crate) use bind::resolve as binds;
 pub use bind::{Bind, BindRule, TlsVersion};
 pub use guard::{Guard, GuardRule};

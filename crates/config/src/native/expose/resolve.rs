@@ -8,7 +8,7 @@ use roster_core::name::{SourceName, TargetName};
 use roster_core::render::FrontendName;
 use roster_core::slots::{NameScheme, SlotScheme};
 
-use super::{Backend, BackendRule, Expose, GuardRule, Mode};
+use super::{Backend, BackendRule, Claim, Expose, GuardRule, Mode};
 use crate::document::Path;
 use crate::native::resolve::{Resolve, item_of};
 use crate::native::{File, Frontend, Target};
@@ -40,12 +40,31 @@ pub(crate) fn rule(cx: &mut Resolve<'_>, at: &Path, file: &File, expose: &Expose
         targets,
         backend: backend?,
         own: backend_rule.own().into(),
+        claim: claim(cx, &at.join("backend"), &backend_rule, expose),
         slots: slots?,
         select: expose.select.as_ref().map(super::Select::selector).unwrap_or_default(),
         fallback,
         layout: layout?.into(),
         policy,
     })
+}
+
+fn claim(
+    cx: &mut Resolve<'_>,
+    at: &Path,
+    backend: &BackendRule,
+    expose: &Expose,
+) -> roster_core::exposure::Claim {
+    if backend.claim() == Claim::Named {
+        let name = backend.name();
+        let is_fit = expose.each.is_some() && !name.starts_with('{') && name.contains("{service}");
+        if !is_fit {
+            let message = "`claim: named` takes every backend of such a name for Roster's own: let `each` name the source, \
+                           and let the backend's name begin with a text and have `{service}`, as in `aws-{service}`";
+            cx.problem(&at.join("claim"), message);
+        }
+    }
+    backend.claim().into()
 }
 
 fn services(cx: &mut Resolve<'_>, at: &Path, file: &File, expose: &Expose) -> Option<Services> {
