@@ -38,6 +38,10 @@ pub(crate) fn run(args: &CloudDiscoveryArgs, runtime: &Runtime) -> Result<Exit, 
         info!("Configuration is valid");
         return Ok(Exit::Done);
     }
+    if let Some(refused) = legacy.refused() {
+        print::err(&format!("Configuration error: {refused}"));
+        return Ok(Exit::Failed);
+    }
     let file = in_memory(&legacy).map_err(anyhow::Error::from)?;
     let common = Common { config: path(&file), state_dir: writable(args), log_format: None };
     let ended = if args.once {

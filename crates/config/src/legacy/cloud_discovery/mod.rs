@@ -4,6 +4,7 @@
 //! run: `roster convert` prints the same text that `roster as haproxy-cloud-discovery` runs. Secrets differ: they are
 //! never printed.
 
+mod azure;
 mod native;
 mod read;
 mod settings;
@@ -18,7 +19,7 @@ use crate::env::Env;
 use crate::native::{Config, LogFormat, LogLevel};
 use crate::problem::{Problem, Problems};
 use read::Reader;
-use settings::Settings;
+use settings::{Provider, Settings};
 
 /// A file that was read, and is right.
 #[derive(Debug)]
@@ -59,9 +60,22 @@ impl Legacy {
         native::write(&self.settings, native::Secrets::Written)
     }
 
-    /// What it comes to. Fails where a value that the original passed on would be refused by the cloud or by HAProxy.
+    /// What the file cannot be run for, though the original calls it valid: a subscription that is none.
+    pub fn refused(&self) -> Option<Problem> {
+        let Provider::Azure(azure) = &self.settings.provider else { return None };
+        let (at, message) = azure.no_subscription()?;
+        Some(Problem { file: self.file.clone(), at, message: message.to_owned() })
+    }
+
+    /// What it comes to. Fails where a value that the original passed on would be refused by the cloud or by HAProxy; for
+    /// what is no subscription see [`Legacy::refused`].
     pub fn config(&self, env: &dyn Env) -> Result<Config, Problems> {
-        Config::parse(&self.file, &self.runnable(), Path::new("/"), env).map_err(|problems| {
+        let mut settings = self.settings.clone();
+        if let Provider::Azure(azure) = &self.settings.provider {
+            settings.provider = Provider::Azure(azure.with_a_subscription());
+        }
+        let text = native::write(&settings, native::Secrets::Written);
+        Config::parse(&self.file, &text, Path::new("/"), env).map_err(|problems| {
             let moved = problems.into_vec().into_iter().map(|problem| Problem {
                 message: format!("{} (as Roster's own configuration has it)", problem.message),
                 at: self.settings.at,

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::native::{LogFormat, LogLevel};
 
+use super::azure::Azure;
 use super::settings::{Haproxy, Polling, Provider, Settings, Tags};
 use super::value::Words;
 
@@ -49,7 +50,7 @@ fn whole(out: &mut String, settings: &Settings, secrets: Secrets) -> fmt::Result
 impl Provider {
     fn name(&self) -> &'static str {
         match self {
-            Self::Azure { .. } => "azure",
+            Self::Azure(_) => "azure",
             Self::Aws { .. } => "aws",
         }
     }
@@ -59,13 +60,7 @@ fn source(out: &mut String, settings: &Settings) -> fmt::Result {
     let name = settings.provider.name();
     writeln!(out, "sources:\n  {name}:\n    {name}:")?;
     match &settings.provider {
-        Provider::Azure { subscription, resource_groups } => {
-            writeln!(out, "      subscription: {}", quoted(subscription))?;
-            if !resource_groups.is_empty() {
-                let groups: Vec<String> = resource_groups.iter().map(quoted).collect();
-                writeln!(out, "      resource_groups: [{}]", groups.join(", "))?;
-            }
-        }
+        Provider::Azure(azure) => self::azure(out, azure)?,
         Provider::Aws { region, account, profile } => {
             writeln!(out, "      region: {}", quoted(region))?;
             for (key, value) in [("account", account), ("profile", profile)] {
@@ -77,6 +72,21 @@ fn source(out: &mut String, settings: &Settings) -> fmt::Result {
     }
     tags(out, &settings.tags, &settings.haproxy.share_tag)?;
     poll(out, &settings.polling)
+}
+
+fn azure(out: &mut String, azure: &Azure) -> fmt::Result {
+    writeln!(out, "      subscription: {}", quoted(&azure.subscription))?;
+    if !azure.resource_groups.is_empty() {
+        let groups: Vec<String> = azure.resource_groups.iter().map(quoted).collect();
+        writeln!(out, "      resource_groups: [{}]", groups.join(", "))?;
+    }
+    if let Some(credential) = azure.credential.native() {
+        writeln!(out, "      credential: {credential}")?;
+    }
+    if let Some(endpoint) = &azure.endpoint {
+        writeln!(out, "      endpoint: {}", quoted(endpoint))?;
+    }
+    Ok(())
 }
 
 fn tags(out: &mut String, tags: &Tags, share: &Words) -> fmt::Result {
@@ -142,6 +152,10 @@ fn expose(out: &mut String, settings: &Settings) -> fmt::Result {
     let (prefix, sep) = (haproxy.prefix.native(), haproxy.separator.native());
     let name = format!("{prefix}{sep}{{service}}{sep}{{port}}{sep}{{region}}");
     writeln!(out, "      name: {}", json(&name))?;
+    // A name that begins with anything is nobody's own.
+    if !(haproxy.prefix.value().is_empty() && haproxy.separator.value().is_empty()) {
+        writeln!(out, "      claim: named")?;
+    }
     writeln!(out, "      mode: {}\n      balance: {}", quoted(&haproxy.mode), quoted(&haproxy.balance))?;
     if !haproxy.options.is_empty() {
         writeln!(out, "      options_of:")?;
@@ -152,10 +166,6 @@ fn expose(out: &mut String, settings: &Settings) -> fmt::Result {
     let kind = if haproxy.exponential { "exponential" } else { "linear" };
     writeln!(out, "    slots:\n      names: \"srv{{slot}}\"\n      base: {}", amount(&haproxy.base.native))?;
     writeln!(
-    // A name that begins with anything is nobody's own.
-    if !(haproxy.prefix.value().is_empty() && haproxy.separator.value().is_empty()) {
-        writeln!(out, "      claim: named")?;
-    }
         out,
         "      growth: {{ {kind}: {} }}\n      parking: 127.0.0.1:80",
         amount(&haproxy.factor.native)

@@ -65,6 +65,12 @@ impl<'e> Reader<'e> {
         }
     }
 
+    /// What a variable holds that the file does not name; an empty one counts as not set.
+    pub(super) fn variable(&self, name: &str) -> Option<Words> {
+        let words = Words::of(&format!("${{{name}}}"), self.env).ok()?;
+        (!words.value().is_empty()).then_some(words)
+    }
+
     fn words(&self, text: &str) -> Words {
         // What is not set has been told of.
         Words::of(text, self.env).unwrap_or_default()

@@ -8,11 +8,12 @@ use serde_json::{Map, Value};
 use crate::document::{Position, View};
 use crate::native::{LogFormat, LogLevel};
 
+use super::azure::Azure;
 use super::read::{Amount, Reader, Section, number};
 use super::value::Words;
 
 /// The whole file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Settings {
     /// Where its first value stands.
     pub(super) at: Position,
@@ -25,13 +26,13 @@ pub(super) struct Settings {
 }
 
 /// The one cloud.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Provider {
-    Azure { subscription: Words, resource_groups: Vec<Words> },
+    Azure(Azure),
     Aws { region: Words, account: Words, profile: Words },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Tags {
     pub(super) name: Words,
     pub(super) port: Words,
@@ -40,7 +41,7 @@ pub(super) struct Tags {
     pub(super) deny: Vec<(String, Words)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Haproxy {
     pub(super) url: Words,
     pub(super) version: Words,
@@ -60,7 +61,7 @@ pub(super) struct Haproxy {
     pub(super) options: BTreeMap<String, Map<String, Value>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Polling {
     pub(super) interval: Amount,
     pub(super) jitter: Amount,
@@ -69,7 +70,6 @@ pub(super) struct Polling {
 }
 
 const TOP: [&str; 6] = ["azure", "aws", "tags", "haproxy", "polling", "logging"];
-const AZURE: [&str; 3] = ["subscription_id", "resource_groups", "credential_type"];
 const AWS: [&str; 3] = ["region", "account_id", "credential_profile"];
 const TAGS: [&str; 5] =
     ["service_name_tag", "service_port_tag", "instance_port_tag", "allowlist", "denylist"];
@@ -125,20 +125,13 @@ fn log_level(cx: &mut Reader<'_>, logging: &Section<'_>) -> LogLevel {
 
 impl Provider {
     fn read(cx: &mut Reader<'_>, root: &Section<'_>) -> Option<Self> {
-        let azure = root.section(cx, "azure", &AZURE);
+        let azure = Azure::read(cx, root);
         let aws = root.section(cx, "aws", &AWS);
-        let subscription = azure.text(cx, "subscription_id", "");
-        let resource_groups = azure.texts(cx, "resource_groups");
-        if azure.text(cx, "credential_type", "default").value() != "default" {
-            let message = "`azure.credential_type` does nothing, here as in haproxy-cloud-discovery; `roster convert` \
-                           makes a configuration in which `credential` chooses";
-            cx.warn(azure.at("credential_type"), message);
-        }
         let region = aws.text(cx, "region", "");
         let account = aws.text(cx, "account_id", "");
         let profile = aws.text(cx, "credential_profile", "");
-        match (subscription.value().is_empty(), region.value().is_empty()) {
-            (false, true) => Some(Self::Azure { subscription, resource_groups }),
+        match (azure.subscription.value().is_empty(), region.value().is_empty()) {
+            (false, true) => Some(Self::Azure(azure)),
             (true, false) => Some(Self::Aws { region, account, profile }),
             (true, true) => {
                 let message = "no cloud provider is configured; give exactly one: `azure` with `subscription_id`, or \

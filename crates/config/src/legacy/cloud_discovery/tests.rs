@@ -4,7 +4,7 @@ use std::path::Path;
 use insta::assert_snapshot;
 
 use super::Legacy;
-use crate::native::{Config, LogFormat, LogLevel, Reach, Source};
+use crate::native::{AzureCredential, Config, LogFormat, LogLevel, Reach, Source};
 
 const SUBSCRIPTION: &str = "00000000-1111-2222-3333-444444444444";
 const AWS: &str = "aws: { region: us-east-2 }\n";
@@ -219,4 +219,91 @@ fn what_the_cloud_would_refuse_is_told_at_the_file() {
     assert!(
         matches!(found.sources.values().next(), Some(Source::Azure(azure)) if azure.resource_groups.is_some())
     );
+}
+
+/// The file's Azure source, as the native configuration has it.
+fn azure(keys: &str, variables: &BTreeMap<String, String>) -> (Box<crate::native::AzureSource>, Vec<String>) {
+    let text = format!(
+        "azure: {{ subscription_id: \"${{AZURE_SUBSCRIPTION_ID}}\"{keys} }}\nhaproxy: {{ password: x }}\n"
+    );
+    let legacy = Legacy::parse("config.yaml", &text, variables).unwrap();
+    let printed = Config::parse(
+        "n",
+        &legacy.printed(),
+        Path::new("/"),
+        &with(variables, "HAPROXY_DATAPLANE_PASSWORD", "x"),
+    );
+    let found = legacy.config(variables).unwrap();
+    assert_eq!(printed.unwrap().sources, found.sources);
+    let Some(Source::Azure(azure)) = found.sources.into_values().next() else { panic!("no Azure in {text}") };
+    (azure, legacy.warnings)
+}
+
+fn with(variables: &BTreeMap<String, String>, name: &str, value: &str) -> BTreeMap<String, String> {
+    let mut variables = variables.clone();
+    variables.insert(name.to_owned(), value.to_owned());
+    variables
+}
+
+#[test]
+fn a_credential_type_is_honoured_by_rosters_name_and_by_azures() {
+    for (given, wanted) in [
+        ("default", AzureCredential::Default),
+        ("DefaultAzureCredential", AzureCredential::Default),
+        ("environment", AzureCredential::Environment),
+        ("EnvironmentCredential", AzureCredential::Environment),
+        ("workload_identity", AzureCredential::WorkloadIdentity),
+        ("WorkloadIdentityCredential", AzureCredential::WorkloadIdentity),
+        ("managed_identity", AzureCredential::ManagedIdentity),
+        ("managed-identity", AzureCredential::ManagedIdentity),
+        ("ManagedIdentityCredential", AzureCredential::ManagedIdentity),
+        ("msi", AzureCredential::ManagedIdentity),
+        ("cli", AzureCredential::Cli),
+        ("azure_cli", AzureCredential::Cli),
+        ("AzureCliCredential", AzureCredential::Cli),
+    ] {
+        let (found, warnings) = azure(&format!(", credential_type: {given}"), &env());
+        assert_eq!((found.credential, warnings), (wanted, vec![]), "{given}");
+    }
+}
+
+#[test]
+fn an_unknown_credential_type_is_warned_of_with_the_choices_and_is_the_default() {
+    let (found, warnings) = azure(", credential_type: certificate", &env());
+    assert_eq!(found.credential, AzureCredential::Default);
+    assert_eq!(
+        warnings,
+        [
+            "config.yaml:1:72: `azure.credential_type`: \"certificate\" is no way to get tokens, so `default` is taken; there are \
+          default, environment, workload_identity, managed_identity and cli"
+        ]
+    );
+    let secret = with(&env(), "TYPE", "hush");
+    let (_, warnings) = azure(", credential_type: \"${TYPE}\"", &secret);
+    assert!(warnings.len() == 1 && !warnings[0].contains("hush"), "{warnings:?}");
+}
+
+#[test]
+fn what_is_no_subscription_is_valid_and_warned_of_and_cannot_be_run() {
+    for given in ["your-subscription-id", "../../tenants?x=y#z"] {
+        let text = format!("azure: {{ subscription_id: \"{given}\" }}\nhaproxy: {{ password: x }}\n");
+        let legacy = read(&text);
+        assert!(
+            legacy.warnings.len() == 1 && legacy.warnings[0].contains("no subscription's id"),
+            "{legacy:?}"
+        );
+        legacy.config(&env()).unwrap();
+        let refused = legacy.refused().unwrap().to_string();
+        assert!(refused.starts_with("config.yaml:1:27: `azure.subscription_id`"), "{refused}");
+    }
+    assert_eq!(read(&format!("azure: {{ subscription_id: {SUBSCRIPTION} }}\n")).refused(), None);
+    assert_eq!(read(AWS).refused(), None);
+}
+
+#[test]
+fn the_address_of_azure_resource_manager_comes_from_a_variable() {
+    let (found, _) = azure("", &with(&env(), "ROSTER_AZURE_ENDPOINT", "http://127.0.0.1:1"));
+    assert_eq!(found.endpoint.as_deref(), Some("http://127.0.0.1:1"));
+    let (found, _) = azure("", &with(&env(), "ROSTER_AZURE_ENDPOINT", ""));
+    assert_eq!(found.endpoint, None);
 }
