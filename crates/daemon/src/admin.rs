@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-pub(crate) use control::{Asked, Said};
+pub(crate) use control::{Asked, AskedToCompact, Said};
 pub(crate) use live::{Kept, Live};
 
 use crate::events::Reporter;
@@ -126,7 +126,7 @@ impl Admin {
                 self.control = Some((path.to_owned(), serve::start(listener, router, &self.stop)));
             }
             Err(error) => {
-                warn!(path = %path.display(), "`roster release` and `roster adopt` cannot reach this roster: {error}; a shorter path for the state folder may help");
+                warn!(path = %path.display(), "`roster release`, `roster adopt` and `roster compact` cannot reach this roster: {error}; a shorter path for the state folder may help");
             }
         }
     }

@@ -37,6 +37,9 @@ pub(crate) enum Command {
     Release(ReleaseArgs),
     /// Take a server back that somebody changed by hand
     Adopt(AdoptArgs),
+    /// Show which spare servers backends can do without, or have them removed. Exit code 2: there are some, and nothing was
+    /// done
+    Compact(CompactArgs),
     /// Forget a target while no roster runs: HAProxy, its file and its servers stay as they are
     Detach(DetachArgs),
     /// See it work: a HAProxy, a few servers and a file to edit, all on this machine
@@ -171,6 +174,29 @@ fn server_path(text: &str) -> Result<(BackendName, ServerName), String> {
     let backend = backend.parse::<BackendName>().map_err(|error| error.to_string())?;
     let server = server.parse::<ServerName>().map_err(|error| error.to_string())?;
     Ok((backend, server))
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CompactArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// The target, or one backend of it; without it every one
+    #[arg(value_name = "TARGET[/BACKEND]", value_parser = target_path)]
+    pub(crate) what: Option<(TargetName, Option<BackendName>)>,
+    /// Have the running roster remove them
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn target_path(text: &str) -> Result<(TargetName, Option<BackendName>), String> {
+    let (target, backend) =
+        text.split_once('/').map_or((text, None), |(target, backend)| (target, Some(backend)));
+    let target = target.parse::<TargetName>().map_err(|error| error.to_string())?;
+    let backend = backend.map(str::parse::<BackendName>).transpose().map_err(|error| error.to_string())?;
+    Ok((target, backend))
 }
 
 #[derive(Args, Debug)]

@@ -5,6 +5,7 @@ mod api_file;
 mod cli;
 mod clock;
 mod commands;
+mod compaction;
 mod demo;
 mod events;
 mod exit;
@@ -91,6 +92,10 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
             telemetry::start(quiet, args.common.log_format);
             runtime.block_on(commands::adopt::adopt(&args))
         }
+        Command::Compact(args) => {
+            telemetry::start(quiet, args.common.log_format);
+            runtime.block_on(commands::compact::compact(&args))
+        }
         Command::Detach(args) => commands::detach::detach(&args),
         Command::Demo(args) => runtime.block_on(demo::demo(&args)),
         Command::As { program: Program::HaproxyCloudDiscovery(args) } => {
@@ -103,11 +108,7 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
             clap_complete::generate(shell, &mut Cli::command(), "roster", &mut script);
             text(&String::from_utf8_lossy(&script))
         }
-        Command::Man => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(anyhow::Error::from)?;
-            text(&String::from_utf8_lossy(&page))
-        }
+        Command::Man => manual(),
         Command::Version => text(&format!("roster {}\n", env!("CARGO_PKG_VERSION"))),
     }
 }
@@ -115,6 +116,12 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
 fn schema() -> Result<Exit, Failure> {
     let schema = serde_json::to_string_pretty(&roster_config::native::schema());
     text(&(schema.map_err(anyhow::Error::from)? + "\n"))
+}
+
+fn manual() -> Result<Exit, Failure> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(anyhow::Error::from)?;
+    text(&String::from_utf8_lossy(&page))
 }
 
 fn text(text: &str) -> Result<Exit, Failure> {

@@ -98,6 +98,13 @@ impl Target for AnyTarget {
         })
     }
 
+    async fn delete(&self, process: ProcessId, operation: &Operation) -> Result<Receipt, AnyError> {
+        Ok(match self {
+            Self::Runtime(target) => target.delete(process, operation).await?,
+            Self::Dataplane(target) => target.delete(process, operation).await?,
+        })
+    }
+
     fn lines(&self, operation: &Operation) -> Vec<String> {
         match self {
             Self::Runtime(target) => target.lines(operation),

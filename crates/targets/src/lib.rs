@@ -52,6 +52,15 @@ pub trait Target: Send + Sync {
         operations: &[Operation],
     ) -> impl Future<Output = Result<Receipt, Self::Error>> + Send;
 
+    /// Has one server that is in maintenance deleted from the running process, and from nowhere else.
+    fn delete(
+        &self,
+        process: ProcessId,
+        operation: &Operation,
+    ) -> impl Future<Output = Result<Receipt, Self::Error>> + Send {
+        self.apply(process, std::slice::from_ref(operation))
+    }
+
     /// Whether everything of a pass is to come in one [`apply`](Self::apply): where each one costs as much as a file that
     /// is written, whatever is in it.
     fn is_one_write(&self) -> bool {

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::live::{Live, Window};
 use super::routes;
+use crate::compaction::{Compacted, CompactedTarget};
 use crate::keeper::Order;
 use crate::orders::{Done, Refused, Want, meant, together};
 
@@ -24,6 +25,21 @@ pub(crate) struct Asked {
     /// For `adopt` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) server: Option<ServerName>,
+}
+
+/// What stands in the body of a question for spare servers, or of the order to remove them.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AskedToCompact {
+    /// All targets where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) target: Option<TargetName>,
+    /// All backends where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) backend: Option<BackendName>,
+    /// Whether they are to be removed; else nothing is changed.
+    #[serde(default)]
+    pub(crate) apply: bool,
 }
 
 /// What stands in the answer.
@@ -48,6 +64,27 @@ pub(super) async fn adopt(State(window): State<Window>, Json(asked): Json<Asked>
     };
     let want = Want::Adopt { backend: asked.backend, server };
     order(&window, asked.target.as_ref(), &want).await
+}
+
+pub(super) async fn compact(State(window): State<Window>, Json(asked): Json<AskedToCompact>) -> Response {
+    let Some(live) = window.live() else { return routes::starting() };
+    let targets = match meant(asked.target.as_ref(), live.targets.keys()) {
+        Ok(targets) => targets,
+        Err(refused) => {
+            return (StatusCode::NOT_FOUND, Json(Compacted::refused(refused.to_string()))).into_response();
+        }
+    };
+    let mut compacted = Compacted::default();
+    for target in targets {
+        let busy = || format!("{target} is busy and did not take the order; ask again");
+        let (reply, answer) = oneshot::channel();
+        let order = Order::Compact { only: asked.backend.clone(), apply: asked.apply, reply };
+        let taken = live.targets.get(&target).is_some_and(|kept| kept.orders.try_send(order).is_ok());
+        let failed = || CompactedTarget::failed(&target, busy());
+        let one = if taken { answer.await.unwrap_or_else(|_| failed()) } else { failed() };
+        compacted.targets.push(one);
+    }
+    Json(compacted).into_response()
 }
 
 async fn order(window: &Window, target: Option<&TargetName>, want: &Want) -> Response {

@@ -35,7 +35,8 @@ pub(super) fn open(window: Window) -> Router {
 pub(super) fn control(window: Window) -> Router {
     let orders = Router::new()
         .route("/api/v1/release", post(control::release))
-        .route("/api/v1/adopt", post(control::adopt));
+        .route("/api/v1/adopt", post(control::adopt))
+        .route("/api/v1/compact", post(control::compact));
     common().merge(bounded(orders)).layer(DefaultBodyLimit::max(BODY)).with_state(window)
 }
 

@@ -7,6 +7,7 @@
 //! - A write differs from what was read only in lines of Roster's own.
 //! - A write that does not reload changes nothing that does not already run.
 
+mod compact;
 mod judge;
 mod options;
 mod settle;
@@ -23,8 +24,8 @@ use roster_core::agenda::Agenda;
 use roster_core::applied::ProcessId;
 use roster_core::dataplane::{Conflict, FileView, Strategy};
 use roster_core::exposure::Layout;
-use roster_core::haproxy::Version;
 use roster_core::found::{Found, found};
+use roster_core::haproxy::Version;
 use roster_core::layout::Lines;
 use roster_core::name::{BackendName, ServerName, TargetName};
 use roster_core::plan::Change;
@@ -54,12 +55,12 @@ pub(crate) struct ApiFile {
     layouts: BTreeMap<BackendName, Arc<Layout>>,
     /// The servers of each backend as they last ran.
     lines: Lines,
-    /// Backends that are somebody else's and not to be used, and why.
     /// Servers that an operator had removed and that may still stand in the file.
     retired: BTreeMap<BackendName, BTreeSet<ServerName>>,
     /// What backends it has, and whether that is news.
     found: Vec<Found>,
     found_anew: bool,
+    /// Backends that are somebody else's and not to be used, and why.
     conflicts: BTreeMap<BackendName, Conflict>,
     /// Backends that HAProxy refused, as they were; they are left out until they change.
     left_out: BTreeMap<BackendName, Arc<Layout>>,
@@ -119,10 +120,10 @@ impl ApiFile {
             raw: None,
             layouts: BTreeMap::new(),
             lines: Lines::new(),
-            conflicts: BTreeMap::new(),
             retired: BTreeMap::new(),
             found: Vec::new(),
             found_anew: false,
+            conflicts: BTreeMap::new(),
             left_out: BTreeMap::new(),
             retry: Retry::default(),
             heard: false,
@@ -148,7 +149,6 @@ impl ApiFile {
         self.raw.is_some() || (is_beside && self.looks > 0)
     }
 
-    /// Whether a backend is left alone, because it is somebody else's.
     /// Reads which backends the file has; none where it cannot be read, which whoever writes it is told.
     pub(crate) async fn find(&self) -> Vec<Found> {
         let raw = self.client.raw().await.ok();
@@ -165,6 +165,7 @@ impl ApiFile {
         std::mem::take(&mut self.found_anew)
     }
 
+    /// Whether a backend is left alone, because it is somebody else's.
     pub(super) fn leaves_alone(&self, backend: &BackendName) -> bool {
         self.conflicts.contains_key(backend)
     }
@@ -233,6 +234,7 @@ impl ApiFile {
             .iter()
             .any(|(backend, lines)| self.lines.get(backend).is_none_or(|known| known.len() != lines.len()));
         self.lines.extend(lines);
+        self.unretire();
         if has_more {
             self.look_soon(now);
         }

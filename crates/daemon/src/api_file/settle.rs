@@ -147,7 +147,7 @@ impl ApiFile {
     }
 
     /// The version of the HAProxy that serves.
-    async fn haproxy(&mut self, now: Timestamp) -> Option<Version> {
+    pub(super) async fn haproxy(&mut self, now: Timestamp) -> Option<Version> {
         match self.client.process().await {
             Ok(process) => {
                 self.serving = Some(process.version);
@@ -161,7 +161,7 @@ impl ApiFile {
         }
     }
 
-    fn may_reload(&mut self, now: Timestamp) -> bool {
+    pub(super) fn may_reload(&mut self, now: Timestamp) -> bool {
         let Err(spent) = self.budget.check(now) else { return true };
         if !std::mem::replace(&mut self.budget.told, true) {
             let again = clock::until(spent.until);
@@ -172,7 +172,7 @@ impl ApiFile {
         false
     }
 
-    async fn change(
+    pub(super) async fn change(
         &mut self,
         raw: &RawConfig,
         mut structural: Vec<Structural>,
@@ -300,7 +300,7 @@ impl ApiFile {
     }
 
     /// A change was not made. Told once, whatever the version that it was to be made on.
-    fn not_made(&self, error: &ClientError) {
+    pub(super) fn not_made(&self, error: &ClientError) {
         if self.retry.is_news(&error.why.to_string()) {
             ReloadRefused { target: &self.name, why: &chain(error) }.emit(&self.reporter);
         }

@@ -37,7 +37,7 @@ impl ApiFile {
 
     /// What waits for a reload.
     pub(crate) fn planned(&self) -> Preview {
-        Preview { reloads: self.waiting.iter().cloned().collect(), added: Vec::new() }
+        Preview { reloads: self.waiting.iter().cloned().collect(), ..Preview::default() }
     }
 
     /// What a pass would do besides: why HAProxy would be reloaded.
@@ -61,6 +61,8 @@ impl ApiFile {
                 "`apply: transaction` reloads for every change, and the API may move comments".to_owned(),
             );
         }
-        Preview { reloads, added: Vec::new() }
+        passed.spare.retain(|backend, _| !self.leaves_alone(backend));
+        let sheds = self.sheds(&passed.spare, process.version);
+        Preview { reloads, sheds, ..Preview::default() }
     }
 }

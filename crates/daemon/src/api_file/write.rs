@@ -21,7 +21,7 @@ use crate::events::{Event, OwnTrouble, chain};
 impl ApiFile {
     /// Where the servers are now, as changes of the file.
     pub(super) fn server_edits(&self, file: &FileView<'_>) -> Vec<Edit> {
-        let mut edits = Vec::new();
+        let mut edits = self.retired_edits(file);
         for (backend, lines) in self.lines.iter().filter(|(backend, _)| !self.leaves_alone(backend)) {
             let Some(there) = file.backend(backend.as_str()) else { continue };
             let (known, new): (Vec<_>, Vec<_>) =
@@ -64,6 +64,7 @@ impl ApiFile {
             let write = match LiveWrite::new(&raw.text, &edits, Vec::new(), &self.process(), version) {
                 Ok(write) if write.is_empty() => {
                     self.raw = Some(raw);
+                    self.forget_retired();
                     self.unwritten = None;
                     return;
                 }
@@ -78,6 +79,7 @@ impl ApiFile {
             match self.client.write_live(write.text().to_owned(), raw.version, "").await {
                 Ok(written) => {
                     self.raw = Some(written.config);
+                    self.forget_retired();
                     self.unwritten = None;
                     return;
                 }

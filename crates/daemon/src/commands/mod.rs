@@ -3,6 +3,7 @@
 pub(crate) mod adopt;
 pub(crate) mod ask;
 pub(crate) mod check;
+pub(crate) mod compact;
 pub(crate) mod convert;
 pub(crate) mod detach;
 pub(crate) mod explain;

@@ -27,7 +27,7 @@ use roster_targets::Target;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use orders::Order;
+pub(crate) use orders::{Order, how_alone, no_backend};
 pub(crate) use owner::Owner;
 pub(crate) use pass::{Bench, Passed};
 pub(crate) use status::{BackendStatus, TargetStatus};

@@ -1,11 +1,15 @@
 //! What a running keeper is asked to do by an operator, between two passes.
 
+mod compact;
+
+pub(crate) use compact::{how_alone, no_backend};
 use roster_core::name::BackendName;
 use roster_targets::Target;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Keeper, Takeover};
 use crate::clock;
+use crate::compaction::CompactedTarget;
 use crate::events::{Event, Ordered, StateTrouble, chain};
 use crate::orders::{Done, Refused, Want};
 use crate::planned::PlannedTarget;
@@ -19,6 +23,8 @@ pub(crate) enum Order {
     Look(mpsc::Sender<()>),
     /// Say what would be done now.
     Plan(oneshot::Sender<PlannedTarget>),
+    /// Say what of a backend's slots, or of all, could go; or have it go.
+    Compact { only: Option<BackendName>, apply: bool, reply: oneshot::Sender<CompactedTarget> },
 }
 
 impl<T: Target> Keeper<T>
@@ -39,11 +45,14 @@ where
             Order::Plan(reply) if !reply.is_closed() => {
                 reply.send(self.planned().await).ok();
             }
+            Order::Compact { only, apply, reply } if !reply.is_closed() => {
+                reply.send(self.compact(only.as_ref(), apply).await).ok();
+            }
             // That it lets go of its end says that it has looked.
             Order::Look(asked) if !asked.is_closed() && !self.schedule.is_troubled() => {
                 self.pass(&self.agenda.items.keys().cloned().collect()).await;
             }
-            Order::Do(..) | Order::Look(_) | Order::Plan(_) => {}
+            Order::Do(..) | Order::Look(_) | Order::Plan(_) | Order::Compact { .. } => {}
         }
     }
 

@@ -51,7 +51,7 @@ where
 
     /// HAProxy reloaded because Roster said so: what was true of the process before is true of the new one, to which the
     /// servers' state went over.
-    async fn follow(&mut self, before: Option<ProcessId>) {
+    pub(super) async fn follow(&mut self, before: Option<ProcessId>) {
         let mut after = before;
         for _ in 0..FOLLOW {
             if let Ok(process) = self.target.identify().await

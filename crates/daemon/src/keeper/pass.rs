@@ -16,7 +16,7 @@ use roster_core::applied::{Applied, ProcessId};
 use roster_core::haproxy::{Refusal, Version};
 use roster_core::layout::Lines;
 use roster_core::name::{BackendName, TargetName};
-use roster_core::plan::{BackendPlan, Operation, ProbeResults};
+use roster_core::plan::{BackendPlan, Compaction, Operation, ProbeResults};
 use roster_targets::Target;
 
 use self::part::{Part, Scene};
@@ -54,6 +54,8 @@ pub(crate) struct Passed {
     pub version: Option<Version>,
     /// Each backend's last plan; without operations where it came to rest.
     pub plans: BTreeMap<BackendName, BackendPlan>,
+    /// What of each backend's slots could go; only by a look that writes nothing.
+    pub spare: BTreeMap<BackendName, Compaction>,
     /// Backends that are wanted and not there.
     pub missing: BTreeSet<BackendName>,
     /// The servers of each backend that came to rest, as they stand in HAProxy's file; only where Roster writes that.
@@ -76,8 +78,10 @@ where
     pub(crate) async fn look(&mut self, backends: &BTreeSet<BackendName>) -> Result<Passed, T::Error> {
         let scene = self.scene();
         let part = Part::new(&scene, backends.clone(), self.applied.backends.clone());
-        let reading = part.read().await?;
-        Ok(part.decide(&reading, clock::now()))
+        let reading = part.read_with_connections().await?;
+        let now = clock::now();
+        let passed = part.decide(&reading, now);
+        Ok(Passed { spare: part.compact(&reading, &passed.plans, now), ..passed })
     }
 
     /// Brings these backends to what is wanted, as far as that is possible now. Where another process serves than
@@ -196,6 +200,7 @@ impl Passed {
         self.missing.extend(other.missing);
         self.lines.extend(other.lines);
         self.lacking.extend(other.lacking);
+        self.spare.extend(other.spare);
         self.done.extend(other.done);
         self.refused.extend(other.refused);
         self.settled &= other.settled;

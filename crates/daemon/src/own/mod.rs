@@ -11,6 +11,7 @@ mod book;
 mod budget;
 mod certificates;
 mod change;
+mod compact;
 mod document;
 mod dynamic;
 mod file;

@@ -1,5 +1,7 @@
 //! What is to be told of a HAProxy that Roster owns: how it is doing, and why it would be reloaded.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
 use roster_core::name::BackendName;
@@ -8,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Own;
 use crate::clock;
+use crate::compaction::How;
 use crate::keeper::Passed;
 
 /// How a HAProxy that Roster owns is doing.
@@ -40,6 +43,8 @@ pub(crate) struct Preview {
     pub reloads: Vec<String>,
     /// Backends that it would be given while it runs.
     pub added: Vec<BackendName>,
+    /// How the spare servers of a backend would go if an operator asked for it, or why they could not.
+    pub sheds: BTreeMap<BackendName, Result<How, String>>,
 }
 
 impl Own {
@@ -82,16 +87,18 @@ impl Own {
         self.hear(agenda, agenda, true, now);
         passed.missing.clear();
         if !is_up {
-            return Preview { reloads: vec!["HAProxy does not run".to_owned()], added: Vec::new() };
+            return Preview { reloads: vec!["HAProxy does not run".to_owned()], ..Preview::default() };
         }
-        self.planned(agenda, now)
+        let sheds = self.sheds(agenda, &passed.spare, now).into_iter();
+        let sheds = sheds.map(|(backend, how)| (backend, Ok(how))).collect();
+        Preview { sheds, ..self.planned(agenda, now) }
     }
 
     /// What would be done to a HAProxy that runs.
     pub(crate) fn planned(&self, agenda: &Agenda, now: Timestamp) -> Preview {
         let added = self.addable(agenda, now);
         let reloads = if added.is_empty() { self.reload_words(agenda, now) } else { Vec::new() };
-        Preview { reloads, added }
+        Preview { reloads, added, ..Preview::default() }
     }
 
     /// How many workers finish what they have, as last counted.

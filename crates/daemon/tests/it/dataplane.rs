@@ -1,6 +1,7 @@
 //! End to end: a HAProxy that is kept through its Data Plane API, by the API alone and with HAProxy's own socket too.
 
 mod commands;
+mod compact;
 mod keeps;
 mod many;
 mod proxy;
@@ -9,5 +10,5 @@ mod restarts;
 mod site;
 mod swallowed;
 mod trouble;
-mod writers;
 mod vanished;
+mod writers;

@@ -12,6 +12,7 @@ mod rig;
 mod admin;
 mod cloud_discovery;
 mod commands;
+mod compact;
 mod dataplane;
 mod demo;
 mod hardship;

@@ -13,7 +13,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use roster_core::applied::ProcessId;
 use roster_core::dataplane::{BackendView, FileView};
 use roster_core::haproxy::known::OLDEST;
-use roster_core::haproxy::{ServerPath, Version};
+use roster_core::haproxy::{Refusal, ServerPath, Version};
 use roster_core::name::{BackendName, ServerName};
 use roster_core::observed::Observed;
 use roster_core::plan::Operation;
@@ -27,7 +27,7 @@ use super::error::DataplaneError;
 use super::known::Known;
 use super::observe;
 use super::write::{Pass, Wrote};
-use crate::{Look, Reading, Receipt, Target};
+use crate::{Look, Reading, Receipt, Refused, Target};
 
 /// How many backends are asked for at once.
 const AT_ONCE: usize = 4;
@@ -343,6 +343,24 @@ impl Target for DataplaneTarget {
             known.written = written.map(|file| (file, Instant::now()));
         }
         Ok(Receipt { commands, took: started.elapsed(), refused, left })
+    }
+
+    /// The API has a call for it that leaves the file alone. It is in no transaction.
+    async fn delete(&self, process: ProcessId, operation: &Operation) -> Result<Receipt, DataplaneError> {
+        let started = Instant::now();
+        if self.process().await?.0 != process {
+            return Err(DataplaneError::OtherProcess { at: self.at() });
+        }
+        let (backend, server) = (operation.backend.as_str(), operation.server.as_str());
+        let refused = match self.client.delete_runtime_server(backend, server).await {
+            // One that is not there is gone.
+            Ok(()) | Err(ClientError { why: Why::NotRunning { .. }, .. }) => Vec::new(),
+            Err(ClientError { why: Why::Server { status: 500, text }, .. }) => {
+                vec![Refused { operation: 0, refusal: Refusal::Other(text) }]
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Receipt { commands: 1, took: started.elapsed(), refused, left: BTreeSet::new() })
     }
 
     fn is_one_write(&self) -> bool {

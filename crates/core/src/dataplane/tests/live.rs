@@ -169,7 +169,11 @@ fn a_server_that_the_process_has_no_more_leaves_the_file_without_a_reload() {
     };
     let write = |process: &Process| LiveWrite::new(BY_API, &edits, Vec::new(), process, V3_0);
     let live = write(&shown(&["s1"])).unwrap();
-    assert!(difference(BY_API, live.text()).starts_with("-  server s2 "), "{}", difference(BY_API, live.text()));
+    assert!(
+        difference(BY_API, live.text()).starts_with("-  server s2 "),
+        "{}",
+        difference(BY_API, live.text())
+    );
     assert_eq!(live.header(), None);
     // One that is still there, and a backend of which nothing was read.
     assert_eq!(reasons(write(&shown(&["s1", "s2"]))), ["servers_removed"]);

@@ -9,7 +9,8 @@ use roster_core::applied::{AppliedBackend, Phase, ProcessId};
 use roster_core::haproxy::Refusal;
 use roster_core::layout::{self, Lines};
 use roster_core::name::{BackendName, TargetName};
-use roster_core::plan::{BackendPlan, Note, Operation, ProbeResults};
+use roster_core::observed::ObservedBackend;
+use roster_core::plan::{BackendPlan, Compaction, Note, Operation, ProbeResults};
 use roster_targets::{Look, Reading, Target};
 
 use super::Passed;
@@ -147,10 +148,16 @@ where
             .records
             .iter()
             .filter(|(backend, record)| self.backends.contains(*backend) && drains(record));
-        let look = Look {
-            backends: self.backends.clone(),
-            connections: draining.map(|(backend, _)| backend.clone()).collect(),
-        };
+        self.look(draining.map(|(backend, _)| backend.clone()).collect()).await
+    }
+
+    /// The same with the connections of every server.
+    pub(super) async fn read_with_connections(&self) -> Result<Reading, T::Error> {
+        self.look(self.backends.clone()).await
+    }
+
+    async fn look(&self, connections: BTreeSet<BackendName>) -> Result<Reading, T::Error> {
+        let look = Look { backends: self.backends.clone(), connections };
         let mut takeovers = 0;
         loop {
             match self.scene.target.observe(&look).await {
@@ -174,11 +181,8 @@ where
 
     pub(super) fn decide(&self, reading: &Reading, now: Timestamp) -> Passed {
         let plans = reading.observed.backends.iter().filter_map(|(backend, seen)| {
-            let applied = self.records.get(backend);
-            let written_to = applied.map_or(self.scene.known, |applied| applied.process);
-            let same_process = written_to == Some(reading.process);
-            let moment = Moment { seen, applied, same_process, probes: self.scene.probes, now };
-            let mut plan = self.scene.agenda.items.get(backend)?.plan(&moment);
+            let mut plan =
+                self.scene.agenda.items.get(backend)?.plan(&self.moment(backend, seen, reading, now));
             plan.applied.process = Some(reading.process);
             Some((backend.clone(), plan))
         });
@@ -193,10 +197,39 @@ where
             missing: reading.observed.missing.clone(),
             lines,
             lacking,
+            spare: BTreeMap::new(),
             done: Vec::new(),
             refused: Vec::new(),
             settled,
         }
+    }
+
+    fn moment<'a>(
+        &'a self,
+        backend: &BackendName,
+        seen: &'a ObservedBackend,
+        reading: &Reading,
+        now: Timestamp,
+    ) -> Moment<'a> {
+        let applied = self.records.get(backend);
+        let written_to = applied.map_or(self.scene.known, |applied| applied.process);
+        let same_process = written_to == Some(reading.process);
+        Moment { seen, applied, same_process, probes: self.scene.probes, now }
+    }
+
+    /// What of each backend's slots could go.
+    pub(super) fn compact(
+        &self,
+        reading: &Reading,
+        plans: &BTreeMap<BackendName, BackendPlan>,
+        now: Timestamp,
+    ) -> BTreeMap<BackendName, Compaction> {
+        let spare = plans.iter().filter_map(|(backend, plan)| {
+            let (item, seen) =
+                (self.scene.agenda.items.get(backend)?, reading.observed.backends.get(backend)?);
+            Some((backend.clone(), item.compact(&self.moment(backend, seen, reading, now), plan)))
+        });
+        spare.collect()
     }
 
     /// The servers of backends that came to rest, with those that only a reload can give them; and these alone.

@@ -1,0 +1,114 @@
+//! `roster compact`: which spare servers backends can do without, and having them removed.
+
+use anyhow::{Context, anyhow};
+use roster_config::native::{Config, Reach};
+use roster_core::name::{BackendName, TargetName};
+
+use super::{look_at, print};
+use crate::admin::AskedToCompact;
+use crate::admin::client::{self, AskError};
+use crate::cli::CompactArgs;
+use crate::compaction::{Compacted, CompactedTarget};
+use crate::events::{Reporter, chain};
+use crate::exit::{Exit, Failure};
+use crate::keeper::{how_alone, no_backend};
+use crate::orders::meant;
+use crate::store::Store;
+use crate::wiring;
+
+/// Shows what could go, or has it go. Exit code 2 if something could and was not asked to.
+pub(crate) async fn compact(args: &CompactArgs) -> Result<Exit, Failure> {
+    let store = wiring::store(args.common.state_dir.as_deref())?;
+    if args.apply && store.folder().is_none() {
+        return Err(Failure::Usage(
+            "no state folder: say which with --state-dir, the same that `roster run` has; a roster that keeps its \
+             records in memory only takes no orders"
+                .into(),
+        ));
+    }
+    let (target, backend) =
+        args.what.clone().map_or((None, None), |(target, backend)| (Some(target), backend));
+    let compacted = match ask(&store, target.as_ref(), backend.as_ref(), args.apply).await? {
+        Some(compacted) => compacted,
+        None if args.apply => {
+            return Err(anyhow!("no roster runs; only a running one removes servers").into());
+        }
+        None => {
+            print::err("no running roster found; this is a fresh look");
+            let config = wiring::load(&args.common.config)?;
+            look(&config, &store, target.as_ref(), backend.as_ref()).await?
+        }
+    };
+    tell(&compacted, args)
+}
+
+fn tell(compacted: &Compacted, args: &CompactArgs) -> Result<Exit, Failure> {
+    if let (Some(error), false) = (&compacted.error, args.json) {
+        print::err(error);
+    }
+    let text = if args.json {
+        serde_json::to_string_pretty(compacted).map_err(anyhow::Error::from)? + "\n"
+    } else {
+        print::text(|text| compacted.write(text, args.apply))
+    };
+    print::out(&text).map_err(anyhow::Error::from)?;
+    Ok(match (compacted.is_well(), compacted.has_any() && !args.apply) {
+        (false, _) => Exit::Failed,
+        (true, true) => Exit::Changes,
+        (true, false) => Exit::Done,
+    })
+}
+
+/// What the running roster says; nothing if there is none.
+async fn ask(
+    store: &Store,
+    target: Option<&TargetName>,
+    backend: Option<&BackendName>,
+    apply: bool,
+) -> Result<Option<Compacted>, anyhow::Error> {
+    let Some(door) = client::control(store) else { return Ok(None) };
+    let asked = AskedToCompact { target: target.cloned(), backend: backend.cloned(), apply };
+    let answer = match door.post("/api/v1/compact", serde_json::to_vec(&asked)?).await {
+        Err(AskError::NobodyThere) => return Ok(None),
+        other => other?,
+    };
+    let text = || String::from_utf8_lossy(&answer.body).trim_end().to_owned();
+    Ok(Some(serde_json::from_slice(&answer.body).unwrap_or_else(|_| Compacted::refused(text()))))
+}
+
+/// A look of its own, which changes nothing.
+async fn look(
+    config: &Config,
+    store: &Store,
+    target: Option<&TargetName>,
+    backend: Option<&BackendName>,
+) -> Result<Compacted, anyhow::Error> {
+    let targets = match meant(target, config.targets.keys()) {
+        Ok(targets) => targets,
+        Err(refused) => return Ok(Compacted::refused(refused.to_string())),
+    };
+    let to = Reporter::default();
+    let (catalog, _) = wiring::ask_all(config, store, &to).await;
+    let mut compacted = Compacted::default();
+    for name in targets {
+        let reach = config.targets.get(&name).with_context(|| format!("there is no target {name}"))?;
+        let one = match look_at(&name, config, store, &catalog, &to).await {
+            Err(error) => CompactedTarget::failed(&name, chain(error.as_ref())),
+            Ok(mut looked) => {
+                let known = &looked.agenda.items;
+                if let Some(backend) = backend.filter(|backend| !known.contains_key(*backend)) {
+                    let why = no_backend(backend, known.keys());
+                    compacted.targets.push(CompactedTarget::failed(&name, why));
+                    continue;
+                }
+                looked.passed.spare.retain(|there, _| backend.is_none_or(|backend| there == backend));
+                CompactedTarget::new(&name, &looked.passed, |backend| match reach {
+                    Reach::Runtime(_) => looked.passed.spare.get(backend).map(how_alone),
+                    Reach::Managed(_) | Reach::Dataplane(_) => looked.own.sheds.get(backend).cloned(),
+                })
+            }
+        };
+        compacted.targets.push(one);
+    }
+    Ok(compacted)
+}

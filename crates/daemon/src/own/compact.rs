@@ -1,0 +1,67 @@
+//! Spare servers that go because an operator asks for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use roster_core::agenda::Agenda;
+use roster_core::name::{BackendName, ServerName};
+use roster_core::plan::Compaction;
+use roster_core::render::{ReloadReason, SectionKey};
+
+use super::{Changed, Due, Own};
+use crate::compaction::How;
+
+impl Own {
+    /// How the spare servers of backends can go: live, unless the file without them would want a reload.
+    pub(crate) fn sheds(
+        &mut self,
+        agenda: &Agenda,
+        spare: &BTreeMap<BackendName, Compaction>,
+        now: Timestamp,
+    ) -> BTreeMap<BackendName, How> {
+        let before = self.reasons(agenda, now);
+        let lines = self.lines.clone();
+        for (backend, spare) in spare {
+            self.strike(backend, &spare.going);
+        }
+        let after = self.reasons(agenda, now);
+        self.lines = lines;
+        let wants_reload = |backend: &BackendName| {
+            let reason = ReloadReason::Servers(SectionKey::Backend(backend.clone()));
+            after.contains(&reason) && !before.contains(&reason)
+        };
+        let how = |(backend, spare): (&BackendName, &Compaction)| {
+            let is_live = spare.dynamic && !wants_reload(backend);
+            (backend.clone(), if is_live { How::Live } else { How::Reload })
+        };
+        spare.iter().map(how).collect()
+    }
+
+    /// Has these servers go with one reload, at once. Where that cannot be, all stays as it was.
+    pub(crate) async fn shed(
+        &mut self,
+        agenda: &Agenda,
+        going: &BTreeMap<BackendName, Vec<ServerName>>,
+        now: Timestamp,
+    ) -> Changed {
+        let lines = self.lines.clone();
+        for (backend, servers) in going {
+            self.strike(backend, servers);
+        }
+        self.due = Some(Due { since: now, at: now });
+        let changed = self.see_to(agenda, now).await;
+        if changed != Changed::Reloaded {
+            // What it is tried again for must not come over servers that are in use by then.
+            (self.lines, self.doubtful) = (lines, true);
+            self.file_due = Some(now);
+        }
+        changed
+    }
+
+    fn strike(&mut self, backend: &BackendName, servers: &[ServerName]) {
+        if let Some(lines) = self.lines.get_mut(backend) {
+            let gone: BTreeSet<&ServerName> = servers.iter().collect();
+            lines.retain(|line| !gone.contains(&line.name));
+        }
+    }
+}
