@@ -1,7 +1,10 @@
 //! `roster once`: bring the targets to what the sources say now, and end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use roster_config::native::Config;
+use roster_core::catalog::Catalog;
 use roster_core::plan::Status;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -12,7 +15,11 @@ use crate::cli::OnceArgs;
 use crate::events::Reporter;
 use crate::exit::{Exit, Failure};
 use crate::keeper::{BackendStatus, Ears, Keeper, TargetStatus};
+use crate::store::Store;
 use crate::wiring::{self, Reached};
+
+/// How long after an answer the sources are asked again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Brings every target to what is wanted and waits until HAProxy shows it, drained servers and fresh ones included.
 pub(crate) async fn once(args: &OnceArgs) -> Result<Exit, Failure> {
@@ -26,7 +33,9 @@ pub(crate) async fn once(args: &OnceArgs) -> Result<Exit, Failure> {
             wiring::told(&error, &to);
         }
     }
-    let (_keep, catalog) = watch::channel(std::sync::Arc::new(catalog));
+    let (to_keepers, catalog) = watch::channel(Arc::new(catalog));
+    let passes = config.rules.iter().map(|rule| rule.policy.guard.hold_passes).max();
+    let mut asker = Asker { config: &config, store: &store, to: &to, left: passes.unwrap_or(0), to_keepers };
     let limit = Duration::from_secs(args.timeout);
     let mut exit = if lost.is_empty() { Exit::Done } else { Exit::Failed };
     for (name, reach) in &config.targets {
@@ -43,8 +52,8 @@ pub(crate) async fn once(args: &OnceArgs) -> Result<Exit, Failure> {
         let (_nobody, orders) = mpsc::channel(1);
         let ears = Ears { catalog: catalog.clone(), socket, orders, stop: stop.clone() };
         let keeping = tokio::spawn(keeper.run(ears));
-        let waited = tokio::time::timeout(limit, status.wait_for(|status| is_over(status, is_owned))).await;
-        let last = waited.ok().and_then(Result::ok).map(|status| status.clone());
+        let settled = settle(&mut status, &mut asker, is_owned);
+        let last = tokio::time::timeout(limit, settled).await.ok().flatten();
         let last = last.unwrap_or_else(|| status.borrow().clone());
         stop.cancel();
         keeping.await.map_err(anyhow::Error::from)?.let_go(false).await;
@@ -53,6 +62,49 @@ pub(crate) async fn once(args: &OnceArgs) -> Result<Exit, Failure> {
         }
     }
     Ok(exit)
+}
+
+/// Asks the sources once more, as guards want it that count how often a loss is said.
+struct Asker<'a> {
+    config: &'a Config,
+    store: &'a Store,
+    to: &'a Reporter,
+    /// How often.
+    left: u32,
+    to_keepers: watch::Sender<Arc<Catalog>>,
+}
+
+impl Asker<'_> {
+    /// Answers whether there is another complete answer.
+    async fn again(&mut self) -> bool {
+        if self.left == 0 {
+            return false;
+        }
+        self.left -= 1;
+        tokio::time::sleep(AGAIN).await;
+        let (catalog, lost) = wiring::ask_all(self.config, self.store, self.to).await;
+        self.to_keepers.send_replace(Arc::new(catalog));
+        lost.is_empty()
+    }
+}
+
+/// Waits until nothing more changes, also by what guards hold back and the sources say again.
+async fn settle(
+    status: &mut watch::Receiver<TargetStatus>,
+    asker: &mut Asker<'_>,
+    owned: bool,
+) -> Option<TargetStatus> {
+    let mut last = status.wait_for(|status| is_over(status, owned)).await.ok()?.clone();
+    while last.backends.values().any(|backend| backend.hold.is_some()) && asker.again().await {
+        let is_judged = |status: &TargetStatus| {
+            let mut pairs = status.backends.iter().map(|(name, now)| (last.backends.get(name), now));
+            pairs.all(|(before, now)| {
+                now.hold.is_none() || before.is_none_or(|before| before.hold != now.hold)
+            })
+        };
+        last = status.wait_for(|status| is_over(status, owned) && is_judged(status)).await.ok()?.clone();
+    }
+    Some(last)
 }
 
 /// Whether nothing more will change by itself. Where Roster owns HAProxy, what is missing comes by a reload.

@@ -35,6 +35,21 @@ fn plan_shows_the_changes_and_why_once_makes_them_and_then_there_are_none() {
 }
 
 #[test]
+fn once_asks_again_whether_a_loss_lasts_where_guards_count_answers() {
+    let rig = rig();
+    rig.web(&[8001, 8002, 8003]);
+    assert_eq!(rig.roster(&["once"]).code, Some(0));
+    rig.web(&[8003]);
+    let held = rig.roster(&["once"]);
+    assert_eq!(held.code, Some(1), "{held:?}");
+    assert!(held.err.contains("held back") && rig.ready("web").len() == 3, "{held:?}");
+    rig.configure("expose: [ { guard: { hold_passes: 2 } } ]\n");
+    let once = rig.roster(&["once"]);
+    assert_eq!(once.code, Some(0), "{once:?}");
+    assert_eq!(rig.ready("web"), [("srv3".into(), 8003)]);
+}
+
+#[test]
 fn plan_prints_the_socket_lines_on_request_and_json_for_programs() {
     let rig = rig();
     rig.web(&[8001]);
