@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! - The password goes into the `Authorization` header and nowhere else: every text of every failure is masked here.
-//! - Nothing is repeated and no redirect is followed: a write is sent once, to the address that was configured.
+//! - No redirect is followed and a write is sent once, to the address that was configured. A question whose connection
+//!   ended without an answer is asked once more: the API may have closed one that was kept just when it was to be used.
 //! - `HTTP_PROXY` and its like are not looked at: the address is reached as it is written.
 //! - Each exchange has a limit of time and of bytes, and dropping its future closes its connection.
 
@@ -183,7 +184,12 @@ impl Transport {
             let text = format!("the name {segment:?} cannot stand in an address");
             return Err(self.failed(&call, Why::Rejected { text }));
         }
-        match self.answer(question, url).await {
+        let again = (question.method == Method::GET).then(|| Question::get(question.route.clone()));
+        let answer = match (self.answer(question, url.clone()).await, again) {
+            (Err(Why::Lost { .. }), Some(again)) => self.answer(again, url).await,
+            (answer, _) => answer,
+        };
+        match answer {
             Ok(answer) => Ok((call, answer)),
             Err(why) => Err(self.failed(&call, why)),
         }

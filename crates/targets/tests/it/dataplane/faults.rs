@@ -171,6 +171,23 @@ async fn a_connection_that_is_cut_is_lost_and_nothing_is_sent_twice() {
 }
 
 #[tokio::test]
+async fn a_question_whose_connection_ended_is_asked_once_more() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let server = Scripted::start(move |asked| match is_info(asked) {
+        true => info(),
+        false if counted.fetch_add(1, Ordering::SeqCst) == 0 => Act::Bytes(Vec::new()),
+        false => answer(200, 1, &json!([])),
+    });
+    let client = client(&server.url(), VersionChoice::Auto);
+    assert!(client.servers("app", View::InForce).await.unwrap().value.is_empty());
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+    let (server, client) = acting(Act::Reset);
+    assert!(matches!(why(client.servers("app", View::InForce).await), Why::Lost { .. }));
+    assert_eq!(server.asked().len(), 2, "and not for ever");
+}
+
+#[tokio::test]
 async fn a_web_page_is_told_as_one() {
     let page = "<!DOCTYPE html><html><h1>Sign in</h1></html>";
     for status in [200, 404, 502] {
