@@ -70,6 +70,10 @@ pub fn missing(
             // A weight comes with the instance, and so does what it is before its first check.
             keywords.weight = exposure.policy.server.weight;
             keywords.init_state = exposure.policy.server.init_state;
+            if exposure.policy.cookie {
+                // By the file every version takes one.
+                keywords.cookie = CookieValue::new(operation.server.as_str()).ok();
+            }
             Some(ServerLine {
                 name: operation.server,
                 at: exposure.slots.parking,

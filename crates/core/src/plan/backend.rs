@@ -301,7 +301,8 @@ impl Desk<'_> {
         if self.bring_up == BringUp::Check && slots > 0 {
             self.plan.notes.push(Note::NoCheck { slots });
         }
-        if policy.cookie && limits.version < COOKIE_LIVE {
+        // Where none is added live, the file gets them, with their cookies.
+        if policy.cookie && limits.grows && limits.version < COOKIE_LIVE {
             self.plan.notes.push(Note::NoCookie { version: limits.version.to_string() });
         }
     }
