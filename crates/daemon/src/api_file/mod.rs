@@ -280,8 +280,10 @@ impl ApiFile {
 
     /// The API could not be read; it is told once for each reason.
     fn unreadable(&mut self, error: &ClientError) {
-        let what = chain(error);
-        if self.unread.as_ref() != Some(&what) {
+        // Which of its calls has met it first differs from one time to the next.
+        let why = error.why.to_string();
+        if self.unread.as_ref().is_none_or(|told| !told.contains(&why)) {
+            let what = chain(error);
             OwnTrouble { target: &self.name, what: &what }.emit(&self.reporter);
             self.unread = Some(what);
         }
