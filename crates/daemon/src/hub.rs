@@ -99,7 +99,7 @@ fn heard(catalog: &Catalog, source: &SourceName) -> Option<Arc<Snapshot>> {
 }
 
 /// Tells what is wrong in this answer and was not in the one before; of many, the first ones.
-fn tell_rejects(source: &SourceName, before: Option<&Snapshot>, now: &Snapshot, to: &Reporter) {
+pub(crate) fn tell_rejects(source: &SourceName, before: Option<&Snapshot>, now: &Snapshot, to: &Reporter) {
     let old: BTreeSet<&Reject> = before.iter().flat_map(|before| &before.rejects).collect();
     let mut new = now.rejects.iter().filter(|reject| !old.contains(reject));
     for reject in new.by_ref().take(TOLD) {

@@ -14,6 +14,7 @@ use super::{print, recorded, rules};
 use crate::cli::OnceArgs;
 use crate::events::Reporter;
 use crate::exit::{Exit, Failure};
+use crate::hub;
 use crate::keeper::{BackendStatus, Ears, Keeper, TargetStatus};
 use crate::store::Store;
 use crate::wiring::{self, Reached};
@@ -29,7 +30,9 @@ pub(crate) async fn once(args: &OnceArgs) -> Result<Exit, Failure> {
     let to = Reporter::default();
     let (catalog, lost) = wiring::ask_all(&config, &store, &to).await;
     for (name, state) in catalog.sources().filter(|(_, state)| !state.from_disk) {
-        if let Some(Err(error)) = state.last_good.as_ref().map(|answer| store.keep_last_good(name, answer)) {
+        let Some(answer) = &state.last_good else { continue };
+        hub::tell_rejects(name, None, answer, &to);
+        if let Err(error) = store.keep_last_good(name, answer) {
             wiring::told(&error, &to);
         }
     }
