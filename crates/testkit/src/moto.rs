@@ -115,9 +115,21 @@ impl Moto {
         format!("http://{}", self.addr)
     }
 
-    /// Starts instances with the same tags, each a reservation of its own.
+    /// Starts instances with the same tags in the region's first zone, each a reservation of its own.
     pub fn instances(&self, count: usize, tags: &[(&str, &str)]) -> Result<Vec<String>, MotoError> {
-        let mut form = pairs(&[("ImageId", IMAGE), ("MinCount", "1"), ("MaxCount", "1")]);
+        self.instances_in(&format!("{}a", self.region), count, tags)
+    }
+
+    /// The same in a zone of the region's.
+    pub fn instances_in(
+        &self,
+        zone: &str,
+        count: usize,
+        tags: &[(&str, &str)],
+    ) -> Result<Vec<String>, MotoError> {
+        let what =
+            [("ImageId", IMAGE), ("MinCount", "1"), ("MaxCount", "1"), ("Placement.AvailabilityZone", zone)];
+        let mut form = pairs(&what);
         form.push(("TagSpecification.1.ResourceType".to_owned(), "instance".to_owned()));
         for ((key, value), number) in tags.iter().zip(1..) {
             let tag = format!("TagSpecification.1.Tag.{number}");
@@ -128,6 +140,23 @@ impl Moto {
         }
         let one = |_| Ok(between(&self.ec2("RunInstances", &form)?, "instanceId").concat());
         (0..count).map(one).collect()
+    }
+
+    /// The private address of an instance.
+    pub fn address(&self, instance: &str) -> Result<String, MotoError> {
+        let answer = self.ec2("DescribeInstances", &pairs(&[("InstanceId.1", instance)]))?;
+        Ok(between(&answer, "privateIpAddress").into_iter().next().unwrap_or_default())
+    }
+
+    /// Gives an instance a tag, or the tag another value.
+    pub fn tag(&self, instance: &str, key: &str, value: &str) -> Result<(), MotoError> {
+        let form = pairs(&[("ResourceId.1", instance), ("Tag.1.Key", key), ("Tag.1.Value", value)]);
+        self.ec2("CreateTags", &form).map(drop)
+    }
+
+    /// Takes a tag from an instance.
+    pub fn untag(&self, instance: &str, key: &str) -> Result<(), MotoError> {
+        self.ec2("DeleteTags", &pairs(&[("ResourceId.1", instance), ("Tag.1.Key", key)])).map(drop)
     }
 
     /// Ends an instance.
