@@ -123,11 +123,9 @@ impl Rig {
 
     /// Starts the daemon.
     pub(crate) fn run(&self) -> Daemon {
-        let log = self.folder().join("roster.log");
-        let file = fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let mut command = command(&["run", "-c"]);
-        command.arg(self.config()).arg("--state-dir").arg(self.state()).stdout(Stdio::null()).stderr(file);
-        Daemon { child: command.spawn().unwrap(), log }
+        command.arg(self.config()).arg("--state-dir").arg(self.state());
+        Daemon::start(command, self.folder().join("roster.log"))
     }
 
     /// The ports of the servers of a backend that are ready, in the order of their names.
@@ -148,6 +146,12 @@ impl Rig {
 }
 
 impl Daemon {
+    /// Starts this, with its log at the end of that file.
+    pub(crate) fn start(mut command: Command, log: PathBuf) -> Self {
+        let file = fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        Self { child: command.stdout(Stdio::null()).stderr(file).spawn().unwrap(), log }
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -1,5 +1,15 @@
 //! Roster in the place of haproxy-cloud-discovery.
 
+mod aws;
+mod aws_life;
+mod aws_many;
+mod aws_signals;
+mod aws_trouble;
+mod azure;
+mod azure_life;
+mod gate;
+mod site;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 

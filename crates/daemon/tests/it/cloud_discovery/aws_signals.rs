@@ -1,0 +1,91 @@
+//! Signals, the state folder and the log of the daemon before a region of AWS.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use roster_testkit::{OrFail, Poll, wait_until_or_fail};
+
+use super::aws::{BACKEND, Cloud, MYAPP, OWN_PORT};
+use super::site::PAIRS;
+use crate::rig::CAP;
+
+#[test]
+fn a_hangup_is_a_full_pass_and_does_not_read_the_file_again() {
+    let cloud = Cloud::start();
+    let ids = cloud.instances(1, &MYAPP);
+    let mut site = cloud.site(PAIRS[1]);
+    // Nothing comes by itself.
+    site.edit("interval_seconds: 5", "interval_seconds: 600");
+    site.edit("format: \"json\"", "format: \"text\"");
+    let mut daemon = site.run();
+    site.until_active(BACKEND, &[("srv1", cloud.at(&ids[0], 8080))]);
+    cloud.moto.tag(&ids[0], OWN_PORT, "9001").or_fail();
+    // A file that is wrong by now is not looked at.
+    site.edit("name_prefix: \"aws\"", "name_prefix: \"no prefix\"");
+    daemon.signal("HUP");
+    site.until_active(BACKEND, &[("srv1", cloud.at(&ids[0], 9001))]);
+    site.until_written(BACKEND, &format!("server srv1 {}", cloud.at(&ids[0], 9001)));
+
+    // What somebody did to HAProxy by hand is looked at too.
+    site.haproxy.cli(&format!("set server {BACKEND}/srv1 addr 10.9.9.9 port 1")).or_fail();
+    daemon.signal("HUP");
+    site.until_active(BACKEND, &[("srv1", cloud.at(&ids[0], 9001))]);
+    assert_eq!(site.reloads(), 1);
+
+    // The text form of the original, every line of it.
+    for line in daemon.log().lines() {
+        let (time, rest) = line.split_at_checked(19).unwrap_or_else(|| panic!("{line:?}"));
+        assert!(time.bytes().all(|b| b.is_ascii_digit() || b"-: ".contains(&b)), "{line:?}");
+        let (level, rest) = rest.split_at_checked(10).unwrap_or_else(|| panic!("{line:?}"));
+        assert!([" DEBUG    ", " INFO     ", " WARNING  ", " ERROR    "].contains(&level), "{line:?}");
+        assert!(rest.starts_with("[roster") && rest.contains("] "), "{line:?}");
+    }
+    daemon.signal("INT");
+    assert_eq!(daemon.ended(), Some(0));
+    site.until_active(BACKEND, &[("srv1", cloud.at(&ids[0], 9001))]);
+}
+
+#[test]
+fn a_folder_for_the_state_that_cannot_be_written_is_told_of_and_does_without() {
+    let cloud = Cloud::start();
+    let ids = cloud.instances(1, &MYAPP);
+    let mut site = cloud.site(PAIRS[0]);
+    // Nobody may write there, root included.
+    for folder in ["/proc/1", "/nowhere/at/all"] {
+        site.env.insert("STATE_DIRECTORY", folder.to_owned());
+        let ended = site.once_well();
+        assert!(ended.err.contains("the state folder cannot be written"), "{ended:?}");
+    }
+    let changes = site.changes();
+    let file = site.path("file");
+    fs::write(&file, "").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o400)).unwrap();
+    let mut daemon = site.run_with(&["--state-dir", file.to_str().unwrap()]);
+    daemon.until_log("the state folder cannot be written");
+    cloud.gate.until_asked(3);
+    site.until_active(BACKEND, &[("srv1", cloud.at(&ids[0], 8080))]);
+    assert_eq!(site.changes(), changes, "{}", daemon.log());
+    daemon.signal("TERM");
+    assert_eq!(daemon.ended(), Some(0));
+}
+
+#[test]
+fn a_folder_for_the_state_is_used_and_its_end_is_graceful_in_the_middle_of_a_listing() {
+    let cloud = Cloud::start();
+    cloud.instances(1, &MYAPP);
+    let site = cloud.site(PAIRS[0]);
+    let state = site.path("state");
+    fs::create_dir(&state).unwrap();
+    let mut daemon = site.run_with(&["--state-dir", state.to_str().unwrap()]);
+    wait_until_or_fail(CAP, "a server", || Poll::when(site.active(BACKEND), |active| active.len() == 1));
+    wait_until_or_fail(CAP, "the answer on disk", || {
+        Poll::when(fs::read_dir(&state).unwrap().flatten().count(), |files| *files > 0)
+    });
+    // The region makes it wait between its attempts.
+    cloud.gate.fail(500, "InternalError");
+    cloud.gate.until_asked(2);
+    daemon.signal("TERM");
+    daemon.signal("TERM");
+    assert_eq!(daemon.ended(), Some(0), "{}", daemon.log());
+    assert_eq!(site.active(BACKEND).len(), 1);
+}
