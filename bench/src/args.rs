@@ -55,6 +55,8 @@ pub(crate) enum Part {
     Load,
     /// A HAProxy behind a Data Plane API
     Dataplane,
+    /// Machines of a cloud, beside the program that Roster stands in for
+    Cloud,
 }
 
 /// How much is measured.

@@ -80,6 +80,12 @@ fn measure(bench: &Bench, args: &Args) -> anyhow::Result<Report> {
         report.add(found.rows);
         report.note(found.note);
     }
+    if args.wants(Part::Cloud) {
+        progress("machines of a cloud");
+        let found = parts::cloud::measure(bench)?;
+        report.add(found.rows);
+        report.note(found.note);
+    }
     Ok(report)
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod bulk;
 pub(crate) mod change;
+pub(crate) mod cloud;
 pub(crate) mod cold;
 pub(crate) mod dataplane;
 pub(crate) mod house;

@@ -19,6 +19,7 @@ fn the_quick_run_measures_every_part_and_judges_each_target() {
         "under load",
         "API, ",
         "machines of a cloud, from tags to plans",
+        "`--once`: nothing changed",
     ] {
         assert!(out.contains(row), "no row {row:?} in\n{out}");
     }

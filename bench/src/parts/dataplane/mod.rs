@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use self::lineup::{Kind, Lineup};
+pub(crate) use self::site::reloads;
 use self::site::{Kept, Reach, Site};
 use crate::Bench;
 use crate::report::Row;

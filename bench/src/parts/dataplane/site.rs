@@ -120,13 +120,9 @@ impl Site {
         self.api.version().word()
     }
 
-    /// How often HAProxy was reloaded, by its master's own count.
+    /// How often HAProxy was reloaded.
     pub(super) fn reloads(&self) -> anyhow::Result<u64> {
-        // A master that executes itself anew refuses connections for a moment.
-        let text = wait_until(CAP, "the master's CLI", || self.haproxy.master_cli("show proc"))?;
-        let master = text.lines().find(|line| line.split_whitespace().nth(1) == Some("master"));
-        let count = master.and_then(|line| line.split_whitespace().nth(2)?.parse().ok());
-        count.with_context(|| format!("no count of reloads in\n{text}"))
+        reloads(&self.haproxy)
     }
 
     /// Changes servers as most programs do: a transaction, in it a `PUT` of each server, and a commit that reloads. The
@@ -239,6 +235,15 @@ impl Site {
     fn calls(&self) -> u64 {
         self.api.counters().requests.values().sum()
     }
+}
+
+/// How often a HAProxy was reloaded, by its master's own count.
+pub(crate) fn reloads(haproxy: &Haproxy) -> anyhow::Result<u64> {
+    // A master that executes itself anew refuses connections for a moment.
+    let text = wait_until(CAP, "the master's CLI", || haproxy.master_cli("show proc"))?;
+    let master = text.lines().find(|line| line.split_whitespace().nth(1) == Some("master"));
+    let count = master.and_then(|line| line.split_whitespace().nth(2)?.parse().ok());
+    count.with_context(|| format!("no count of reloads in\n{text}"))
 }
 
 /// Lets everything that is under way come to its end.
