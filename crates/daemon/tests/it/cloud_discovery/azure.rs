@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use roster_testkit::{
-    ArmFault, ArmNic, ArmStandIn, ArmView, ArmVm, DataplaneVersion, HaproxyVersion, OrFail,
+    ArmFault, ArmNic, ArmStandIn, ArmView, ArmVm, DataplaneVersion, HaproxyVersion, OrFail, ServerRow,
 };
 use serde_json::json;
 
@@ -66,7 +66,9 @@ impl Cloud {
 
     /// The same for each of these addresses, which are their names too.
     pub(super) fn machines(&self, addresses: &[&str]) {
-        addresses.iter().for_each(|address| self.machine(address, address, &MYAPP, |_| {}));
+        for address in addresses {
+            self.machine(address, address, &MYAPP, |_| {});
+        }
     }
 
     /// Sets a machine's power state.
@@ -170,7 +172,7 @@ fn a_machine_that_is_stopped_or_deallocated_leaves_and_nobody_else_moves() {
         let after = site.active(BACKEND);
         assert_eq!(endpoints(&site), ["127.1.0.1:8080", "127.1.0.3:8080", "127.1.0.5:8080"]);
         assert!(after.iter().all(|(name, at)| before.get(name) == Some(at)), "{before:?}\n{after:?}");
-        let parked = site.rows(BACKEND).into_iter().filter(|row| row.in_maintenance());
+        let parked = site.rows(BACKEND).into_iter().filter(ServerRow::in_maintenance);
         assert_eq!(parked.filter(|row| row.endpoint() == "127.0.0.1:80").count(), 7);
         assert_eq!(site.reloads(), 1);
     }
