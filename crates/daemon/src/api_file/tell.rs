@@ -12,6 +12,9 @@ use crate::own::{OwnStatus, Preview};
 const UNSEEN: &str = "the Data Plane API does not show weights and checks: they are believed to be as its file says; \
                       with `socket` Roster sees them";
 
+/// How often an API is asked that has never answered before it counts as not there.
+const CUT_OFF: u32 = 2;
+
 impl ApiFile {
     /// How it is doing.
     pub(crate) fn status(&self) -> OwnStatus {
@@ -24,10 +27,16 @@ impl ApiFile {
             api: Some(self.client.endpoint().to_string()),
             waiting: self.waiting.iter().cloned().collect(),
             due: self.due.map(|due| due.at).filter(|_| !self.waiting.is_empty()),
+            is_cut_off: self.is_cut_off(),
             settles: self.follows != Follows::Nothing || self.is_about_to_look(),
             troubles,
             ..OwnStatus::default()
         }
+    }
+
+    /// Whether the API has answered nothing yet though it was asked again.
+    fn is_cut_off(&self) -> bool {
+        self.unread.is_some() && self.looks >= CUT_OFF && !self.is_up()
     }
 
     /// Whether it is looked what wants a reload, without a pause that keeps it from that.

@@ -32,6 +32,9 @@ pub(crate) struct OwnStatus {
     /// Whether it is about to be found out what else there is to do.
     #[serde(skip)]
     pub settles: bool,
+    /// Whether nothing goes on because whoever has the file does not answer.
+    #[serde(skip)]
+    pub is_cut_off: bool,
     /// What is wrong, since something last went well.
     pub troubles: Vec<String>,
 }
@@ -121,6 +124,7 @@ impl Own {
         let waiting = if self.due.is_some() { self.reload_words(agenda, now) } else { Vec::new() };
         let running = self.steward.running();
         OwnStatus {
+            is_cut_off: false,
             master: running.master.map(|master| master.pid),
             api: None,
             old_workers: running.old_workers,
