@@ -23,6 +23,7 @@ mod telemetry;
 mod wiring;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::CommandFactory;
 use roster_config::native::Log;
@@ -66,10 +67,11 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(anyhow::Error::from)?;
     let quiet = Log { level: roster_config::native::LogLevel::Warn, ..Log::default() };
     match cli.command {
-        Command::Run(args) => runtime.block_on(commands::run::run(&args)),
+        Command::Run(args) => runtime.block_on(commands::run::run(&args.common.into())),
         Command::Once(args) => {
             telemetry::start(Log::default(), args.common.log_format);
-            runtime.block_on(commands::once::once(&args))
+            let limit = Duration::from_secs(args.timeout);
+            runtime.block_on(commands::once::once(&args.common.into(), limit))
         }
         Command::Plan(args) => {
             telemetry::start(quiet, args.common.log_format);

@@ -16,6 +16,7 @@ pub(crate) mod run;
 pub(crate) mod status;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -28,12 +29,48 @@ use roster_core::plan::ProbeResults;
 use roster_targets::any::AnyTarget;
 use tokio_util::task::TaskTracker;
 
+use crate::cli::{Common, LogFormat};
 use crate::clock;
 use crate::events::Reporter;
+use crate::exit::Failure;
 use crate::keeper::{Bench, Owner, Passed};
 use crate::own::Preview;
 use crate::store::Store;
 use crate::wiring::{self, Reached};
+
+/// Where a configuration comes from, also when it is to be read again.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    /// A file.
+    File(PathBuf),
+    /// Another program's file, which was read once and is not looked at again.
+    Made(Box<Config>),
+}
+
+/// What `run` and `once` are given.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub(crate) config: Origin,
+    pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+impl Origin {
+    /// The configuration as it is now.
+    pub(crate) fn load(&self) -> Result<Config, Failure> {
+        match self {
+            Self::File(path) => wiring::load(path),
+            Self::Made(config) => Ok(Config::clone(config)),
+        }
+    }
+}
+
+impl From<Common> for Given {
+    fn from(common: Common) -> Self {
+        let Common { config, state_dir, log_format } = common;
+        Self { config: Origin::File(config), state_dir, log_format }
+    }
+}
 
 /// A target as a single look finds it.
 pub(crate) struct Looked {

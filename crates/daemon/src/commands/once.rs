@@ -10,8 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{print, recorded, rules};
-use crate::cli::OnceArgs;
+use super::{Given, print, recorded, rules};
 use crate::events::Reporter;
 use crate::exit::{Exit, Failure};
 use crate::hub;
@@ -22,10 +21,11 @@ use crate::wiring::{self, Reached};
 /// How long after an answer the sources are asked again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Brings every target to what is wanted and waits until HAProxy shows it, drained servers and fresh ones included.
-pub(crate) async fn once(args: &OnceArgs) -> Result<Exit, Failure> {
-    let config = wiring::load(&args.common.config)?;
-    let store = wiring::store(args.common.state_dir.as_deref())?;
+/// Brings every target to what is wanted and waits until HAProxy shows it, drained servers and fresh ones included, for
+/// each target at most so long.
+pub(crate) async fn once(given: &Given, limit: Duration) -> Result<Exit, Failure> {
+    let config = given.config.load()?;
+    let store = wiring::store(given.state_dir.as_deref())?;
     let _held = store.hold().map_err(|error| Failure::Usage(error.to_string()))?;
     let to = Reporter::default();
     let (catalog, lost) = wiring::ask_all(&config, &store, &to).await;
@@ -39,7 +39,6 @@ pub(crate) async fn once(args: &OnceArgs) -> Result<Exit, Failure> {
     let (to_keepers, catalog) = watch::channel(Arc::new(catalog));
     let passes = config.rules.iter().map(|rule| rule.policy.guard.hold_passes).max();
     let mut asker = Asker { config: &config, store: &store, to: &to, left: passes.unwrap_or(0), to_keepers };
-    let limit = Duration::from_secs(args.timeout);
     let mut exit = if lost.is_empty() { Exit::Done } else { Exit::Failed };
     for (name, reach) in &config.targets {
         let Reached { target, poll, file } = wiring::target(&config, name, reach).await?;
@@ -114,8 +113,9 @@ async fn settle(
 fn is_over(status: &TargetStatus, owned: bool) -> bool {
     let moves = |backend: &BackendStatus| is_moving(backend) || (owned && backend.missing);
     let settles = status.own.as_ref().is_some_and(|own| own.settles);
+    let is_cut_off = status.own.as_ref().is_some_and(|own| own.is_cut_off);
     let moves = settles || status.backends.values().any(moves);
-    status.trouble.is_some() || (status.stuck && !settles) || (status.synced && !moves)
+    is_cut_off || status.trouble.is_some() || (status.stuck && !settles) || (status.synced && !moves)
 }
 
 fn is_moving(backend: &BackendStatus) -> bool {

@@ -18,9 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use super::{recorded, rules};
+use super::{Given, recorded, rules};
 use crate::admin::{Admin, Bound, Kept, Live};
-use crate::cli::RunArgs;
 use crate::events::Reporter;
 use crate::exit::{Exit, Failure};
 use crate::keeper::{Ears, Keeper};
@@ -85,25 +84,25 @@ impl Signals {
 }
 
 /// Keeps the targets until told to stop.
-pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Failure> {
+pub(crate) async fn run(given: &Given) -> Result<Exit, Failure> {
     let signals = Signals::new().map_err(anyhow::Error::from)?;
-    let config = wiring::load(&args.common.config)?;
-    let log = crate::telemetry::start(config.log, args.common.log_format);
+    let config = given.config.load()?;
+    let log = crate::telemetry::start(config.log, given.log_format);
     let over = CancellationToken::new();
     let writing = tokio::spawn(log.serve(over.clone()));
     if is_first_process() {
         // In a container whoever loses its parent becomes Roster's child.
         tokio::spawn(reap_orphans(GRACE, over.clone()));
     }
-    let kept = keep(args, config, signals).await;
+    let kept = keep(given, config, signals).await;
     over.cancel();
     // What it had still to write it writes however it ends.
     writing.await.ok();
     kept
 }
 
-async fn keep(args: &RunArgs, config: Config, mut signals: Signals) -> Result<Exit, Failure> {
-    let store = wiring::store(args.common.state_dir.as_deref())?;
+async fn keep(given: &Given, config: Config, mut signals: Signals) -> Result<Exit, Failure> {
+    let store = wiring::store(given.state_dir.as_deref())?;
     let _held = store.hold().map_err(|error| Failure::Usage(error.to_string()))?;
     if let Some(folder) = store.folder() {
         info!(folder = %folder.display(), "records are kept");
@@ -120,7 +119,7 @@ async fn keep(args: &RunArgs, config: Config, mut signals: Signals) -> Result<Ex
     loop {
         match signals.next().await {
             Told::Stop => break,
-            Told::Reload => match read_again(args, &admin).await {
+            Told::Reload => match read_again(given, &admin).await {
                 Ok((config, targets, bound)) => {
                     let carry = generation.stop(false).await;
                     admin.listen(bound);
@@ -141,8 +140,8 @@ async fn keep(args: &RunArgs, config: Config, mut signals: Signals) -> Result<Ex
 }
 
 /// Everything that can fail about a new configuration, before the old one is given up.
-async fn read_again(args: &RunArgs, admin: &Admin) -> Result<(Config, Targets, Bound), Failure> {
-    let config = wiring::load(&args.common.config)?;
+async fn read_again(given: &Given, admin: &Admin) -> Result<(Config, Targets, Bound), Failure> {
+    let config = given.config.load()?;
     let targets = wiring::targets(&config).await?;
     let bound = admin.bind(config.admin).await.map_err(anyhow::Error::from)?;
     Ok((config, targets, bound))

@@ -1,32 +1,31 @@
 //! `haproxy-cloud-discovery`: its three ways to run.
 //!
-//! The native configuration is handed on in a file that is in memory only, because a secret may stand in it. SIGHUP
-//! reads that again, so it starts a full pass and does not look at the operator's file, as in the original.
+//! SIGHUP starts a full pass by the configuration of the start and does not look at the operator's file, as in the original.
 
-use std::fs::File;
-use std::io::Write;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use roster_config::env::ProcessEnv;
 use roster_config::legacy::cloud_discovery::Legacy;
-use rustix::fs::{MemfdFlags, memfd_create};
 use tokio::runtime::Runtime;
 use tracing::{info, warn};
 
-use crate::cli::{CloudDiscoveryArgs, Common, OnceArgs, RunArgs};
-use crate::commands::{self, print};
+use crate::cli::CloudDiscoveryArgs;
+use crate::commands::{self, Given, Origin, print};
 use crate::exit::{Exit, Failure};
 use crate::telemetry::python;
 
-/// The longest that one cycle may take, in seconds.
-const ONCE: u64 = 120;
+/// The longest that one cycle may take.
+const ONCE: Duration = Duration::from_secs(120);
 
 /// Does what the original does with these options.
 pub(crate) fn run(args: &CloudDiscoveryArgs, runtime: &Runtime) -> Result<Exit, Failure> {
-    let usable = |legacy: &Legacy| legacy.config(&ProcessEnv).map_err(|error| error.to_string());
-    let legacy = match read(&args.config).and_then(|legacy| usable(&legacy).map(|_| legacy)) {
-        Ok(legacy) => legacy,
+    let usable = |legacy: Legacy| match legacy.config(&ProcessEnv) {
+        Ok(config) => Ok((legacy, config)),
+        Err(error) => Err(error.to_string()),
+    };
+    let (legacy, config) = match read(&args.config).and_then(usable) {
+        Ok(read) => read,
         Err(text) => {
             print::err(&format!("Configuration error: {text}"));
             return Ok(Exit::Failed);
@@ -42,15 +41,15 @@ pub(crate) fn run(args: &CloudDiscoveryArgs, runtime: &Runtime) -> Result<Exit, 
         print::err(&format!("Configuration error: {refused}"));
         return Ok(Exit::Failed);
     }
-    let file = in_memory(&legacy).map_err(anyhow::Error::from)?;
-    let common = Common { config: path(&file), state_dir: writable(args), log_format: None };
+    config.warnings.iter().for_each(|warning| warn!("{warning}"));
+    let given = Given { config: Origin::Made(Box::new(config)), state_dir: writable(args), log_format: None };
     let ended = if args.once {
-        runtime.block_on(commands::once::once(&OnceArgs { common, timeout: ONCE }))
+        runtime.block_on(commands::once::once(&given, ONCE))
     } else {
         runtime.block_on(async {
             let over = tokio_util::sync::CancellationToken::new();
             let writing = tokio::spawn(log.serve(over.clone()));
-            let ended = commands::run::run(&RunArgs { common }).await;
+            let ended = commands::run::run(&given).await;
             over.cancel();
             writing.await.ok();
             ended
@@ -69,16 +68,6 @@ pub(crate) fn read(path: &Path) -> Result<Legacy, String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("{file} cannot be read ({error}); check the path and who may read it"))?;
     Legacy::parse(&file, &text, &ProcessEnv).map_err(|error| error.to_string())
-}
-
-fn in_memory(legacy: &Legacy) -> std::io::Result<File> {
-    let mut file = File::from(memfd_create("roster", MemfdFlags::CLOEXEC)?);
-    file.write_all(legacy.runnable().as_bytes())?;
-    Ok(file)
-}
-
-fn path(file: &File) -> PathBuf {
-    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
 /// The state folder, if it can be used: the original needs none, so none is no reason to end.

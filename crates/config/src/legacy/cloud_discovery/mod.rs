@@ -55,11 +55,6 @@ impl Legacy {
         native::write(&self.settings, native::Secrets::Named)
     }
 
-    /// The native configuration, to be run: secrets stand in it. It belongs in no file and in no log.
-    pub fn runnable(&self) -> String {
-        native::write(&self.settings, native::Secrets::Written)
-    }
-
     /// What the file cannot be run for, though the original calls it valid: a subscription that is none.
     pub fn refused(&self) -> Option<Problem> {
         let Provider::Azure(azure) = &self.settings.provider else { return None };
