@@ -37,6 +37,25 @@ fn until(kept: &[Kept], what: &str, met: impl Fn(&BTreeMap<String, String>) -> b
     }
 }
 
+/// Waits until a client of the backend is answered by this server.
+#[track_caller]
+fn until_answered(site: &Site, by: &str) {
+    let www = site.haproxy.addr("web").or_fail();
+    wait_until_or_fail(CAP, &format!("an answer of {by}"), || {
+        let reply = http_get(www, &format!("/{BACKEND}")).ok().and_then(|reply| reply.backend);
+        Poll::when(reply, |found| found.as_deref() == Some(by))
+    });
+}
+
+/// Waits until a server has this weight.
+#[track_caller]
+fn until_weighs(site: &Site, server: &str, weight: &str) {
+    wait_until_or_fail(CAP, &format!("weight {weight} of {server}"), || {
+        let found = site.haproxy.stat(BACKEND, server, "weight").or_fail();
+        Poll::when(found, |found| found.as_deref() == Some(weight))
+    });
+}
+
 #[test]
 fn what_changes_in_the_region_changes_in_haproxy_without_a_reload() {
     let cloud = Cloud::start();
@@ -48,7 +67,7 @@ fn what_changes_in_the_region_changes_in_haproxy_without_a_reload() {
     let tags = [name, port].map(|(key, value)| GroupTag { key, value, propagated: false });
     let members = cloud.moto.group("web", 2, &tags).or_fail();
     let kept = both(&cloud, |site| {
-        site.edit("# availability_zone: \"us-east-1a\"", "availability_zone: us-east-2a")
+        site.edit("# availability_zone: \"us-east-1a\"", "availability_zone: us-east-2a");
     });
     until(&kept, "four servers", |active| active.len() == 4);
     let first = kept[0].site.active(BACKEND);
@@ -72,10 +91,7 @@ fn what_changes_in_the_region_changes_in_haproxy_without_a_reload() {
         has(&newcomer) && has(&stays) && !has(&out) && active.get(&moves) == Some(&own)
     });
     for Kept { site, .. } in &kept {
-        wait_until_or_fail(CAP, "the share as a weight", || {
-            let weight = site.haproxy.stat(BACKEND, &weighs, "weight").or_fail();
-            Poll::when(weight, |weight| weight.as_deref() == Some("75"))
-        });
+        until_weighs(site, &weighs, "75");
     }
 
     // In the next: another address behind the same id, and one that ended.
@@ -88,12 +104,7 @@ fn what_changes_in_the_region_changes_in_haproxy_without_a_reload() {
         active.get(&moves) == Some(&here) && !active.values().any(|at| *at == newcomer)
     });
     for Kept { site, .. } in &kept {
-        // A client comes to where the instance is now.
-        let www = site.haproxy.addr("web").or_fail();
-        wait_until_or_fail(CAP, "an answer of the instance", || {
-            let reply = http_get(www, &format!("/{BACKEND}")).ok().and_then(|reply| reply.backend);
-            Poll::when(reply, |by| by.as_deref() == Some("one"))
-        });
+        until_answered(site, "one");
         // The file follows, so that a HAProxy that is started anew begins where this one is.
         site.until_written(BACKEND, &format!("server {moves} {here}"));
         assert_eq!(site.reloads(), 1);
