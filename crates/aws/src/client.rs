@@ -5,13 +5,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use roster_core::fleet::Machine;
 use roster_core::instance::Reject;
 
 use crate::call::{Caller, Failed};
 use crate::error::{Error, SettingsError, Why};
-use crate::merge::Found;
+use crate::merge::{Found, Groups};
 use crate::question::{Batch, Filters, IDS_AT_ONCE, Question};
 use crate::settings::{Observer, Query, Settings};
 use crate::wire::{self, Page, WireError};
@@ -21,6 +22,8 @@ pub struct Client {
     caller: Caller,
     page: u16,
     told_of_groups: AtomicBool,
+    /// What groups said last; only ever held to be copied.
+    groups: Mutex<Groups>,
 }
 
 /// Every machine that there is to the query.
@@ -39,8 +42,8 @@ pub struct Listing {
 pub enum Warning {
     /// The identity may not read groups.
     #[error(
-        "Auto Scaling groups may not be read ({code}: {message}), so machines are found by their own tags only, and one that \
-         its group ends is not drained; allow autoscaling:DescribeAutoScalingGroups in the identity's policy"
+        "Auto Scaling groups may not be read ({code}: {message}), so machines are found by their own tags, and by the \
+         groups that were known before; one that its group ends is not drained; allow autoscaling:DescribeAutoScalingGroups in the identity's policy"
     )]
     GroupsDenied {
         /// AWS's code.
@@ -61,7 +64,7 @@ impl Client {
     pub async fn new(settings: Settings, observer: impl Observer + 'static) -> Result<Self, SettingsError> {
         let page = settings.page.clamp(5, 1000);
         let caller = Caller::new(settings, Box::new(observer)).await?;
-        Ok(Self { caller, page, told_of_groups: AtomicBool::new(false) })
+        Ok(Self { caller, page, told_of_groups: AtomicBool::new(false), groups: Mutex::default() })
     }
 
     /// Lists the machines that run now, with every page of every question that it takes.
@@ -72,9 +75,15 @@ impl Client {
         self.all(&tagged, wire::instances, |instances| found.add_instances(instances)).await?;
         let denied = match self.groups(query, &mut found).await {
             Err(Error { why: Why::Denied { code, message }, .. }) => {
+                // Being refused says nothing of the groups that were there.
+                found.groups = self.last_groups().clone();
                 Some(Warning::GroupsDenied { code, message })
             }
-            other => other.map(|()| None)?,
+            other => {
+                other?;
+                self.last_groups().clone_from(&found.groups);
+                None
+            }
         };
         for batch in found.unknown_members() {
             self.by_id(batch, &mut found).await?;
@@ -82,6 +91,10 @@ impl Client {
         let (machines, rejects) = found.machines(self.caller.region(), &query.name_tag);
         let told = self.told_of_groups.swap(denied.is_some(), Ordering::Relaxed);
         Ok(Listing { machines, rejects, warnings: denied.filter(|_| !told).into_iter().collect() })
+    }
+
+    fn last_groups(&self) -> MutexGuard<'_, Groups> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The groups that carry the tag, and the others that an instance names.

@@ -21,9 +21,15 @@ const GROUP_TAG: &str = "aws:autoscaling:groupName";
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     instances: BTreeMap<String, Ec2Instance>,
-    /// Groups that carry the service's tag.
+    pub(crate) groups: Groups,
+}
+
+/// What groups say.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Groups {
+    /// Those that carry the service's tag.
     tagged: BTreeMap<String, Group>,
-    /// Groups that are asked only for what they say of their members.
+    /// Those that are asked only for what they say of their members.
     others: BTreeMap<String, Group>,
 }
 
@@ -42,16 +48,16 @@ impl Found {
     }
 
     pub(crate) fn add_tagged(&mut self, groups: Vec<Group>) {
-        self.tagged.extend(groups.into_iter().map(|group| (group.name.clone(), group)));
+        self.groups.tagged.extend(groups.into_iter().map(|group| (group.name.clone(), group)));
     }
 
     pub(crate) fn add_others(&mut self, groups: Vec<Group>) {
-        self.others.extend(groups.into_iter().map(|group| (group.name.clone(), group)));
+        self.groups.others.extend(groups.into_iter().map(|group| (group.name.clone(), group)));
     }
 
     /// Members of tagged groups that are not known as instances.
     pub(crate) fn unknown_members(&self) -> Vec<Batch<IDS_AT_ONCE>> {
-        let members = self.tagged.values().flat_map(|group| &group.members).map(|member| &member.id);
+        let members = self.groups.tagged.values().flat_map(|group| &group.members).map(|member| &member.id);
         let unknown: BTreeSet<&String> = members.filter(|&id| !self.instances.contains_key(id)).collect();
         Batch::of(unknown.into_iter().cloned())
     }
@@ -59,13 +65,14 @@ impl Found {
     /// Groups that an instance names as its own and that have not been asked.
     pub(crate) fn unknown_groups(&self) -> Vec<Batch<NAMES_AT_ONCE>> {
         let named = self.instances.values().filter_map(|instance| instance.tags.get(GROUP_TAG));
-        let unknown: BTreeSet<&String> = named.filter(|&name| !self.tagged.contains_key(name)).collect();
+        let unknown: BTreeSet<&String> =
+            named.filter(|&name| !self.groups.tagged.contains_key(name)).collect();
         Batch::of(unknown.into_iter().cloned())
     }
 
     /// The machines that run and carry the tag, by their id, and what had to be left out.
     pub(crate) fn machines(self, region: &Region, tag: &str) -> (Vec<Machine>, Vec<Reject>) {
-        let Self { instances, tagged, others } = self;
+        let Self { instances, groups: Groups { tagged, others } } = self;
         let membership = membership(tagged.values().chain(others.values()));
         let mut machines = Vec::new();
         let mut rejects = Vec::new();

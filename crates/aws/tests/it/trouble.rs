@@ -1,8 +1,10 @@
 //! What goes wrong between Roster and AWS. A listing is whole, or it is an error that says what to do.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use roster_aws::{CallEnd, Retry, Settings, Warning, Why};
+use roster_aws::{CallEnd, Listing, Retry, Settings, Warning, Why};
 use roster_testkit::dead_port;
 
 use crate::common::{client, counts, query, settings};
@@ -98,6 +100,30 @@ async fn no_part_of_a_list_is_ever_a_list() {
         let error = failure(&server, |_| {}).await;
         assert!(matches!(error.why, Why::Server { status: 500, .. }), "{error}");
     }
+}
+
+#[tokio::test]
+async fn members_of_groups_that_may_not_be_read_any_more_stay_while_ec2_has_them() {
+    let ended = Arc::new(AtomicBool::new(false));
+    let has_ended = Arc::clone(&ended);
+    // The groups are read once, and i-7 is known by its group only.
+    let server = Scripted::start(move |number, request| match request.action() == GROUPS {
+        true if number < 3 => groups(&["i-7"]),
+        true => refusal(403, "AccessDenied", "no"),
+        false if request.form.contains_key("InstanceId.1") && has_ended.load(Ordering::SeqCst) => {
+            refusal(400, "InvalidInstanceID.NotFound", "The instance ID 'i-7' does not exist")
+        }
+        false if request.form.contains_key("InstanceId.1") => instances(&["i-7"], ""),
+        false => instances(&["i-1"], ""),
+    });
+    let (client, _) = client(settings(&server.url())).await;
+    let ids = |listing: Listing| -> Vec<String> { listing.machines.into_iter().map(|one| one.id).collect() };
+    assert_eq!(ids(client.list(&query()).await.unwrap()), ["i-1", "i-7"]);
+    let denied = client.list(&query()).await.unwrap();
+    assert_eq!(denied.warnings.len(), 1);
+    assert_eq!(ids(denied), ["i-1", "i-7"]);
+    ended.store(true, Ordering::SeqCst);
+    assert_eq!(ids(client.list(&query()).await.unwrap()), ["i-1"]);
 }
 
 #[tokio::test]
