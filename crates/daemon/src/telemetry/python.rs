@@ -7,10 +7,12 @@ use roster_config::native::{LogFormat, LogLevel};
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::Burst;
 use crate::clock;
@@ -37,8 +39,10 @@ pub(crate) fn start(level: LogLevel, format: LogFormat) -> Burst {
         LogLevel::Trace => LevelFilter::TRACE,
     };
     let lines = Lines { json: format == LogFormat::Json };
+    // As in the original: libraries say only what is wrong.
+    let targets = Targets::new().with_target("roster", level).with_default(level.min(LevelFilter::WARN));
     let builder = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).event_format(lines);
-    builder.with_writer(burst.clone()).try_init().ok();
+    builder.with_writer(burst.clone()).finish().with(targets).try_init().ok();
     burst
 }
 

@@ -17,6 +17,7 @@ fn a_hangup_is_a_full_pass_and_does_not_read_the_file_again() {
     // Nothing comes by itself.
     site.edit("interval_seconds: 5", "interval_seconds: 600");
     site.edit("format: \"json\"", "format: \"text\"");
+    site.edit("level: \"INFO\"", "level: \"DEBUG\"");
     let mut daemon = site.run();
     site.until_active(BACKEND, &[("srv1", cloud.at(&ids[0], 8080))]);
     cloud.moto.tag(&ids[0], OWN_PORT, "9001").or_fail();
@@ -32,7 +33,8 @@ fn a_hangup_is_a_full_pass_and_does_not_read_the_file_again() {
     site.until_active(BACKEND, &[("srv1", cloud.at(&ids[0], 9001))]);
     assert_eq!(site.reloads(), 1);
 
-    // The text form of the original, every line of it.
+    // The text form of the original, every line of it; libraries say nothing though all is asked for.
+    assert!(daemon.log().contains(" DEBUG    [roster"), "{}", daemon.log());
     for line in daemon.log().lines() {
         let (time, rest) = line.split_at_checked(19).unwrap_or_else(|| panic!("{line:?}"));
         assert!(time.bytes().all(|b| b.is_ascii_digit() || b"-: ".contains(&b)), "{line:?}");
