@@ -167,6 +167,15 @@ fn dataplane(reach: &DataplaneReach) -> Result<Reached, anyhow::Error> {
 }
 
 impl File {
+    /// The same where everything that is to come has come, so that a change waits for no others.
+    pub(crate) fn at_once(mut self) -> Self {
+        match &mut self {
+            Self::Owned(owned) => owned.reach.quiet = Duration::ZERO,
+            Self::Api(_, reach) => reach.quiet = Duration::ZERO,
+        }
+        self
+    }
+
     /// Whoever sees to it. `book` is what a configuration before this one left, if there was one.
     pub(crate) fn owner(
         self,

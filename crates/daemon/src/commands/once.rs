@@ -43,7 +43,7 @@ pub(crate) async fn once(given: &Given, limit: Duration) -> Result<Exit, Failure
     for (name, reach) in &config.targets {
         let Reached { target, poll, file } = wiring::target(&config, name, reach).await?;
         let (tasks, is_owned) = (TaskTracker::new(), file.is_some());
-        let own = file.map(|file| file.owner(name, None, &store, &to, &tasks));
+        let own = file.map(|file| file.at_once().owner(name, None, &store, &to, &tasks));
         let applied = recorded(&store, name, &to);
         let keeper =
             Keeper::new(name.clone(), target, rules(&config), store.clone(), applied, poll, to.clone());
