@@ -12,11 +12,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use roster_targets::dataplane::client::{Client, Settings, Tls, VersionChoice};
-use roster_testkit::{DataplaneApi, DataplaneVersion, Haproxy, Latency, Moto, Poll, wait_until};
+use roster_targets::dataplane::client::Client;
+use roster_testkit::{DataplaneApi, Haproxy, Moto, Poll, wait_until};
 
 use crate::Bench;
-use crate::parts::dataplane::reloads;
+use crate::parts::dataplane::{USER, reloads, with_api};
 use crate::report::Row;
 use crate::sample::Sample;
 
@@ -28,7 +28,6 @@ const TIMES: f64 = 5.0;
 const CAP: Duration = Duration::from_secs(60);
 const REGION: &str = "us-east-2";
 const BACKEND: &str = "aws-bench-8080-us-east-2";
-const USER: (&str, &str) = ("admin", "test-password");
 const BASE: &str = "global\n  stats socket {socket} mode 600 level admin expose-fd listeners\n\n\
                     userlist dataplane\n  user admin insecure-password test-password\n\n\
                     defaults unnamed_defaults_1\n  mode http\n  timeout connect 2s\n  timeout client 30s\n  \
@@ -178,20 +177,7 @@ impl Site {
     fn start(bench: &Bench) -> anyhow::Result<Self> {
         let machines = bench.scale.instances;
         let haproxy = Haproxy::builder(&bench.haproxy).whole_config(BASE).master_worker().start()?;
-        let version = if bench.haproxy.version().starts_with('2') {
-            DataplaneVersion::V2
-        } else {
-            DataplaneVersion::V3
-        };
-        let api = DataplaneApi::builder(version).haproxy(&haproxy).latency(Latency::measured()).start()?;
-        let client = Client::new(Settings {
-            url: api.url().parse()?,
-            version: VersionChoice::Auto,
-            username: USER.0.to_owned(),
-            password: USER.1.to_owned().into(),
-            tls: Tls::default(),
-            timeout: CAP,
-        })?;
+        let (api, client) = with_api(bench, &haproxy)?;
         let moto = Moto::start(REGION)?;
         moto.instances(machines, &[("HAProxy:Service:Name", "bench"), ("HAProxy:Service:Port", "8080")])?;
         let folder = tempfile::Builder::new().prefix("roster-bench-").tempdir()?;
@@ -200,7 +186,7 @@ impl Site {
              password: \"${{HAPROXY_DATAPLANE_PASSWORD}}\"\n  timeout: 60\n  backend: {{ name_prefix: aws }}\n  \
              server_slots: {{ base: {} }}\n",
             api.url(),
-            version.word(),
+            api.version().word(),
             USER.0,
             slots(machines)
         );

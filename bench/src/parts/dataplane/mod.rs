@@ -11,8 +11,8 @@ use std::time::Duration;
 use anyhow::Context;
 
 use self::lineup::{Kind, Lineup};
-pub(crate) use self::site::reloads;
 use self::site::{Kept, Reach, Site};
+pub(crate) use self::site::{USER, reloads, with_api};
 use crate::Bench;
 use crate::report::Row;
 use crate::sample::Sample;

@@ -21,7 +21,7 @@ const AT_REST: Duration = Duration::from_secs(1);
 /// How often HAProxy's file is looked at while it is waited for.
 const LOOK: Duration = Duration::from_millis(2);
 /// The user of the API, as the testkit has it.
-const USER: (&str, &str) = ("admin", "test-password");
+pub(crate) const USER: (&str, &str) = ("admin", "test-password");
 
 /// HAProxy, the API, and the folder of Roster's files.
 #[derive(Debug)]
@@ -79,8 +79,7 @@ pub(super) struct Keeping<'a> {
 }
 
 impl Site {
-    /// Starts HAProxy, and the API before it: the stand-in with the times of the real program as its least ones, or the
-    /// real program.
+    /// Starts HAProxy, and the API before it.
     pub(super) fn start(bench: &Bench, lineup: &Lineup) -> anyhow::Result<Self> {
         let config = format!(
             "global\n  stats socket {{socket}} mode 600 level admin expose-fd listeners\n\n\
@@ -90,21 +89,7 @@ impl Site {
             lineup.lines()
         );
         let haproxy = Haproxy::builder(&bench.haproxy).whole_config(&config).master_worker().start()?;
-        let version = if bench.haproxy.version().starts_with('2') {
-            DataplaneVersion::V2
-        } else {
-            DataplaneVersion::V3
-        };
-        let builder = DataplaneApi::builder(version).haproxy(&haproxy).latency(Latency::measured());
-        let api = builder.start()?;
-        let client = Client::new(Settings {
-            url: api.url().parse()?,
-            version: VersionChoice::Auto,
-            username: USER.0.to_owned(),
-            password: USER.1.to_owned().into(),
-            tls: Tls::default(),
-            timeout: CAP,
-        })?;
+        let (api, client) = with_api(bench, &haproxy)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let folder = tempfile::Builder::new().prefix("roster-bench-").tempdir()?;
         Ok(Self { runtime, client, api, haproxy, folder })
@@ -235,6 +220,23 @@ impl Site {
     fn calls(&self) -> u64 {
         self.api.counters().requests.values().sum()
     }
+}
+
+/// Starts an API before a HAProxy, of the version that goes with it: the stand-in with the times of the real program as its
+/// least ones, or the real program. With it comes a client.
+pub(crate) fn with_api(bench: &Bench, haproxy: &Haproxy) -> anyhow::Result<(DataplaneApi, Client)> {
+    let version =
+        if bench.haproxy.version().starts_with('2') { DataplaneVersion::V2 } else { DataplaneVersion::V3 };
+    let api = DataplaneApi::builder(version).haproxy(haproxy).latency(Latency::measured()).start()?;
+    let client = Client::new(Settings {
+        url: api.url().parse()?,
+        version: VersionChoice::Auto,
+        username: USER.0.to_owned(),
+        password: USER.1.to_owned().into(),
+        tls: Tls::default(),
+        timeout: CAP,
+    })?;
+    Ok((api, client))
 }
 
 /// How often a HAProxy was reloaded, by its master's own count.

@@ -7,7 +7,7 @@ mod many;
 mod proxy;
 mod reloads;
 mod restarts;
-mod site;
+pub(crate) mod site;
 mod swallowed;
 mod trouble;
 mod vanished;

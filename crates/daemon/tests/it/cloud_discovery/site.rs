@@ -14,11 +14,8 @@ use roster_testkit::{
 use serde_json::Value;
 
 use super::example;
+pub(super) use crate::dataplane::site::PAIRS;
 use crate::rig::{CAP, Daemon, Ended};
-
-/// The pairs that were measured: 2.9 in front of 2.6, and 3.2 in front of 3.0.
-pub(super) const PAIRS: [(DataplaneVersion, HaproxyVersion); 2] =
-    [(DataplaneVersion::V2, HaproxyVersion::V2_6), (DataplaneVersion::V3, HaproxyVersion::V3_0)];
 
 /// A frontend that leads to the backend that the path names, and a backend that is nobody's business.
 const HAPROXY: &str = "\

@@ -12,7 +12,7 @@ use roster_testkit::{
 use crate::rig::{CAP, Rig};
 
 /// The pairs that were measured: 2.9 in front of 2.6, and 3.2 in front of 3.0.
-pub(super) const PAIRS: [(DataplaneVersion, HaproxyVersion); 2] =
+pub(crate) const PAIRS: [(DataplaneVersion, HaproxyVersion); 2] =
     [(DataplaneVersion::V2, HaproxyVersion::V2_6), (DataplaneVersion::V3, HaproxyVersion::V3_0)];
 
 /// A frontend in front of `web` with three slots, and a backend that is nobody's business.
