@@ -66,11 +66,6 @@ impl Cloud {
     }
 }
 
-/// All that HAProxy and its file say.
-fn state(site: &Site, backend: &str) -> (String, String) {
-    (site.text(), format!("{:?}", site.rows(backend)))
-}
-
 fn documented(site: &Site, addresses: &[String]) {
     let once = site.once_well();
     assert_eq!(once.out, "");
@@ -141,12 +136,12 @@ fn once_makes_the_documented_backend_and_once_more_changes_nothing() {
         eprintln!("with version {} of the API", pair.0.word());
         let site = cloud.site(pair);
         documented(&site, &addresses);
-        let (before, changes, reloads) = (state(&site, BACKEND), site.changes(), site.reloads());
+        let (before, changes, reloads) = (site.state(BACKEND), site.changes(), site.reloads());
         let pid = site.haproxy.worker_pid().or_fail();
         let again = site.once_well();
         assert_eq!(site.changes(), changes, "{again:?}");
         assert_eq!((site.reloads(), site.haproxy.worker_pid().or_fail()), (reloads, pid));
-        assert_eq!(state(&site, BACKEND), before);
+        assert_eq!(site.state(BACKEND), before);
     }
 }
 

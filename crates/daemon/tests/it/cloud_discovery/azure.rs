@@ -98,13 +98,6 @@ pub(super) fn has_no_secret(text: &str) {
     }
 }
 
-/// All that HAProxy and its file say, but for what checks find.
-fn state(site: &Site) -> (String, Vec<(String, String, bool)>) {
-    let rows = site.rows(BACKEND);
-    let rows = rows.iter().map(|row| (row.name.clone(), row.endpoint(), row.in_maintenance())).collect();
-    (site.text(), rows)
-}
-
 fn documented(cloud: &Cloud, site: &Site) {
     let once = site.once_well();
     assert_eq!(once.out, "");
@@ -129,11 +122,11 @@ fn documented(cloud: &Cloud, site: &Site) {
     );
     assert_eq!(site.reloads(), 1, "a new backend is a reload: {once:?}");
 
-    let (before, changes) = (state(site), site.changes());
+    let (before, changes) = (site.state(BACKEND), site.changes());
     cloud.arm.forget_calls();
     let again = site.once_well();
     assert!(cloud.arm.calls().iter().all(|call| call.status == 200), "{again:?}");
-    assert_eq!((state(site), site.changes(), site.reloads()), (before, changes, 1), "{again:?}");
+    assert_eq!((site.state(BACKEND), site.changes(), site.reloads()), (before, changes, 1), "{again:?}");
 }
 
 #[test]
@@ -312,7 +305,7 @@ fn once_ends_with_1_and_the_reason_and_changes_nothing_where_azure_refuses() {
     cloud.machines(&["127.1.0.1"]);
     let mut site = cloud.site(PAIRS[1]);
     site.once_well();
-    let before = state(&site);
+    let before = site.state(BACKEND);
     cloud.arm.world(|world| world.denied.insert("*".to_owned()));
     fails_with(&site.once(), &["AuthorizationFailed", "Microsoft.Compute/virtualMachines/read", "Reader"]);
     cloud.arm.world(|world| world.denied.clear());
@@ -321,7 +314,7 @@ fn once_ends_with_1_and_the_reason_and_changes_nothing_where_azure_refuses() {
     cloud.arm.clear_faults();
     site.env.insert("AZURE_CLIENT_SECRET", "SECRET-of-before".to_owned());
     fails_with(&site.once(), &["invalid_client AADSTS7000215"]);
-    assert_eq!(state(&site), before);
+    assert_eq!(site.state(BACKEND), before);
 }
 
 #[test]

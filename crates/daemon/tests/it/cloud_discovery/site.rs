@@ -143,6 +143,15 @@ impl Site {
         self.haproxy.servers(backend).unwrap_or_default()
     }
 
+    /// All that HAProxy and its file say of a backend, but for what checks find: they go on by themselves.
+    pub(super) fn state(&self, backend: &str) -> (String, Vec<ServerRow>) {
+        let mut rows = self.rows(backend);
+        for row in &mut rows {
+            (row.op, row.check_result) = (0, 0);
+        }
+        (self.text(), rows)
+    }
+
     /// The servers of a backend that are not in maintenance, with their addresses.
     pub(super) fn active(&self, backend: &str) -> BTreeMap<String, String> {
         let rows = self.rows(backend).into_iter().filter(|row| !row.in_maintenance() && !row.in_drain());
