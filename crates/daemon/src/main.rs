@@ -105,11 +105,7 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
         }
         Command::Convert(args) => commands::convert::convert(&args),
         Command::Schema => schema(),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "roster", &mut script);
-            text(&String::from_utf8_lossy(&script))
-        }
+        Command::Completions { shell } => completions(shell),
         Command::Man => manual(),
         Command::Version => text(&format!("roster {}\n", env!("CARGO_PKG_VERSION"))),
     }
@@ -118,6 +114,12 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
 fn schema() -> Result<Exit, Failure> {
     let schema = serde_json::to_string_pretty(&roster_config::native::schema());
     text(&(schema.map_err(anyhow::Error::from)? + "\n"))
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "roster", &mut script);
+    text(&String::from_utf8_lossy(&script))
 }
 
 fn manual() -> Result<Exit, Failure> {
