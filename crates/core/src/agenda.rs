@@ -88,8 +88,9 @@ impl Agenda {
                 items.insert(backend.clone(), item);
             }
         }
-        for exposure in vanished(found, catalog, rules, target) {
-            items.entry(exposure.backend.clone()).or_insert_with(|| item(exposure));
+        let unknown = found.iter().filter(|found| !items.contains_key(&found.backend));
+        for exposure in vanished(unknown, catalog, rules, target) {
+            items.insert(exposure.backend.clone(), item(exposure));
         }
         Self { items, unexposed: exposed.unexposed }
     }

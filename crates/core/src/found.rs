@@ -42,13 +42,18 @@ pub fn found(file: &FileView<'_>) -> Vec<Found> {
 }
 
 /// The exposures of those whose service no source knows. A source that has said nothing since Roster runs may yet know it.
-pub fn vanished(found: &[Found], catalog: &Catalog, rules: &[Rule], target: &TargetName) -> Vec<Exposure> {
+pub fn vanished<'f>(
+    found: impl IntoIterator<Item = &'f Found>,
+    catalog: &Catalog,
+    rules: &[Rule],
+    target: &TargetName,
+) -> Vec<Exposure> {
     let heard = |service: &ServiceKey| {
         catalog
             .sources()
             .any(|(name, state)| *name == service.source && state.last_good.is_some() && !state.from_disk)
     };
-    let vanished = found.iter().filter_map(|found| {
+    let vanished = found.into_iter().filter_map(|found| {
         let candidates = match &found.mark {
             Some(mark) => vec![(mark.service.clone(), fleet::definition(&mark.service.service))],
             None => rules

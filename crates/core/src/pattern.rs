@@ -211,11 +211,6 @@ impl Pattern {
         read_parts(&self.parts, name, &mut read).then_some(read)
     }
 
-    /// Whether a text stands before its first placeholder.
-    pub fn begins_with_text(&self) -> bool {
-        matches!(self.parts.first(), Some(Part::Text(_)))
-    }
-
     /// How often the placeholder stands in it.
     pub fn count(&self, place: Place) -> usize {
         self.parts.iter().filter(|part| matches!(part, Part::Place(p, _) if *p == place)).count()
