@@ -18,8 +18,8 @@ pub(super) type Answer = Result<Arc<Snapshot>, Failure>;
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
     schedule: Schedule,
-    /// What was told last.
-    told: Option<Answer>,
+    /// What was told last, if it was a loss.
+    lost: Option<Failure>,
     /// How many listings failed in a row.
     failures: u32,
     phase: Phase,
@@ -57,7 +57,7 @@ impl Watch {
     /// Begins by listing.
     pub(super) fn start(schedule: Schedule, now: Instant) -> (Self, Vec<Effect>) {
         let phase = Phase::Listing { begun: now, again: false };
-        (Self { schedule, told: None, failures: 0, phase }, vec![Effect::List])
+        (Self { schedule, lost: None, failures: 0, phase }, vec![Effect::List])
     }
 
     /// When to send the next [`Event::Tick`]; never while a listing is under way.
@@ -115,16 +115,14 @@ impl Watch {
     }
 
     fn tell(&mut self, answer: Answer) -> Option<Effect> {
-        if let (Some(Err(told)), Err(failure)) = (&self.told, &answer)
-            && failure.is_again(told)
-        {
-            return None;
-        }
-        let event = match answer.clone() {
-            Ok(snapshot) => SourceEvent::Full(snapshot),
-            Err(failure) => SourceEvent::Lost(failure.error),
+        let event = match answer {
+            Ok(snapshot) => {
+                self.lost = None;
+                SourceEvent::Full(snapshot)
+            }
+            Err(failure) if self.lost.as_ref().is_some_and(|lost| failure.is_again(lost)) => return None,
+            Err(failure) => SourceEvent::Lost(self.lost.insert(failure).error.clone()),
         };
-        self.told = Some(answer);
         Some(Effect::Tell(event))
     }
 }
