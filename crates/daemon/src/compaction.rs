@@ -1,9 +1,10 @@
 //! What `roster compact` tells: which spare servers would go, how, and what became of them. The shape is part of the
 //! interface.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 
+use roster_core::layout::Lines;
 use roster_core::name::{BackendName, ServerName, TargetName};
 use roster_core::plan::Compaction;
 use serde::{Deserialize, Serialize};
@@ -167,6 +168,14 @@ fn listed(servers: &[ServerName]) -> String {
             format!("{first} to {last} ({} servers)", servers.len())
         }
         few => few.iter().map(ServerName::as_str).collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// Takes servers out of what runs.
+pub(crate) fn strike(lines: &mut Lines, backend: &BackendName, servers: &[ServerName]) {
+    if let Some(lines) = lines.get_mut(backend) {
+        let gone: BTreeSet<&ServerName> = servers.iter().collect();
+        lines.retain(|line| !gone.contains(&line.name));
     }
 }
 

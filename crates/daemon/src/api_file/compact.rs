@@ -13,7 +13,7 @@ use roster_core::plan::Compaction;
 use super::ApiFile;
 use super::judge::Structural;
 use crate::clock;
-use crate::compaction::How;
+use crate::compaction::{How, strike};
 use crate::own::Changed;
 
 /// The first HAProxy that deletes servers without being told that this is an experiment (management manual, `del server`).
@@ -62,7 +62,7 @@ impl ApiFile {
 
     /// These servers are no longer in the process: the file follows.
     pub(crate) fn retire(&mut self, backend: &BackendName, servers: &[ServerName], now: Timestamp) {
-        self.strike(backend, servers);
+        strike(&mut self.lines, backend, servers);
         self.retired.entry(backend.clone()).or_default().extend(servers.iter().cloned());
         self.file_due = Some(now);
     }
@@ -113,7 +113,7 @@ impl ApiFile {
         }
         let lines = self.lines.clone();
         for (backend, servers) in going {
-            self.strike(backend, servers);
+            strike(&mut self.lines, backend, servers);
         }
         // It is not about the backend as a whole, which must not be left out where this is refused.
         let structural = going.iter().map(|(backend, servers)| Structural {
@@ -130,13 +130,6 @@ impl ApiFile {
             self.look_due = clock::now();
             Changed::Nothing
         })
-    }
-
-    fn strike(&mut self, backend: &BackendName, servers: &[ServerName]) {
-        if let Some(lines) = self.lines.get_mut(backend) {
-            let gone: BTreeSet<&ServerName> = servers.iter().collect();
-            lines.retain(|line| !gone.contains(&line.name));
-        }
     }
 }
 

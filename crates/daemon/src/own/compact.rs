@@ -1,6 +1,6 @@
 //! Spare servers that go because an operator asks for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
@@ -9,7 +9,7 @@ use roster_core::plan::Compaction;
 use roster_core::render::{ReloadReason, SectionKey};
 
 use super::{Changed, Due, Own};
-use crate::compaction::How;
+use crate::compaction::{How, strike};
 
 impl Own {
     /// How the spare servers of backends can go: live, unless the file without them would want a reload.
@@ -22,7 +22,7 @@ impl Own {
         let before = self.reasons(agenda, now);
         let lines = self.lines.clone();
         for (backend, spare) in spare {
-            self.strike(backend, &spare.going);
+            strike(&mut self.lines, backend, &spare.going);
         }
         let after = self.reasons(agenda, now);
         self.lines = lines;
@@ -46,7 +46,7 @@ impl Own {
     ) -> Changed {
         let lines = self.lines.clone();
         for (backend, servers) in going {
-            self.strike(backend, servers);
+            strike(&mut self.lines, backend, servers);
         }
         self.due = Some(Due { since: now, at: now });
         let changed = self.see_to(agenda, now).await;
@@ -56,12 +56,5 @@ impl Own {
             self.file_due = Some(now);
         }
         changed
-    }
-
-    fn strike(&mut self, backend: &BackendName, servers: &[ServerName]) {
-        if let Some(lines) = self.lines.get_mut(backend) {
-            let gone: BTreeSet<&ServerName> = servers.iter().collect();
-            lines.retain(|line| !gone.contains(&line.name));
-        }
     }
 }
