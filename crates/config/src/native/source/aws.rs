@@ -4,7 +4,7 @@ use roster_core::fleet::TagRules;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::cloud::{Discover, Poll, TagValues, rules};
+use super::cloud::{Discover, Poll, TagValues, rules, timeout};
 use crate::document::Path;
 use crate::format;
 use crate::native::resolve::Resolve;
@@ -45,10 +45,6 @@ pub struct AwsSource {
     /// How long one call may take.
     #[serde(default = "timeout")]
     pub timeout: Duration,
-}
-
-fn timeout() -> Duration {
-    Duration::seconds(30)
 }
 
 impl AwsSource {

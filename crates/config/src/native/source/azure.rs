@@ -4,7 +4,7 @@ use roster_core::fleet::TagRules;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::cloud::{Discover, Poll, TagValues, rules};
+use super::cloud::{Discover, Poll, TagValues, rules, timeout};
 use crate::document::Path;
 use crate::format;
 use crate::native::resolve::Resolve;
@@ -84,10 +84,6 @@ pub enum AzureCloud {
     China,
     /// That of the government of the United States.
     UsGovernment,
-}
-
-fn timeout() -> Duration {
-    Duration::seconds(30)
 }
 
 impl AzureSource {

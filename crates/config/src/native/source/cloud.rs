@@ -101,6 +101,11 @@ impl Poll {
     }
 }
 
+/// How long one call may take.
+pub(super) fn timeout() -> Duration {
+    Duration::seconds(30)
+}
+
 /// The rules of a source.
 pub(super) fn rules(discover: &Discover, allow: &TagValues, deny: &TagValues) -> TagRules {
     let Tags { name, port, instance_port, share } = discover.tags.clone();

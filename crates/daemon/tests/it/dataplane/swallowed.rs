@@ -1,5 +1,6 @@
 //! What the API answers as if all were well: Roster notices, and repairs it or says why it cannot.
 
+use roster_targets::dataplane::client::{Client, Transaction};
 use roster_testkit::{
     DataplaneVersion, Fault, HaproxyVersion, OrFail, Poll, RuntimeSocket, wait_until_or_fail,
 };
@@ -191,6 +192,26 @@ fn a_transaction_that_failed_is_deleted_and_made_anew() {
     }
 }
 
+/// As many transactions of somebody else's as the API takes.
+fn fill(other: &Client) -> Vec<Transaction> {
+    wait_for(async {
+        let version = other.version().await.or_fail();
+        let mut theirs = Vec::new();
+        for _ in 0..20 {
+            theirs.push(other.begin(version).await.or_fail());
+        }
+        theirs
+    })
+}
+
+fn abandon(theirs: Vec<Transaction>) {
+    wait_for(async {
+        for one in theirs {
+            one.abandon().await.or_fail();
+        }
+    });
+}
+
 #[test]
 fn an_api_full_of_somebody_elses_transactions_is_told_and_waited_for() {
     for (api, haproxy) in PAIRS {
@@ -198,24 +219,13 @@ fn an_api_full_of_somebody_elses_transactions_is_told_and_waited_for() {
         ", apply: transaction".clone_into(&mut site.keys);
         site.configure();
         let (ports, other) = (site.ports(), site.client());
-        let theirs = wait_for(async {
-            let version = other.version().await.or_fail();
-            let mut theirs = Vec::new();
-            for _ in 0..20 {
-                theirs.push(other.begin(version).await.or_fail());
-            }
-            theirs
-        });
+        let theirs = fill(&other);
         site.services(&[("web", &ports[..2])]);
         let daemon = site.rig.run();
         daemon.until_log("takes no more open transactions");
         assert!(site.rig.ready("web").is_empty());
         assert_eq!(site.transactions().len(), 20, "somebody else's were deleted");
-        wait_for(async {
-            for one in theirs {
-                one.abandon().await.or_fail();
-            }
-        });
+        abandon(theirs);
         site.until_ready("web", &ports[..2]);
         assert!(site.transactions().is_empty());
     }
@@ -230,22 +240,11 @@ fn a_backend_that_waits_for_room_among_the_transactions_is_not_left_out() {
             site.expose.replace("guard: off", "guard: off, backend: { options: { server_timeout: 4321 } }");
         site.configure();
         let (ports, other) = (site.ports(), site.client());
-        let theirs = wait_for(async {
-            let version = other.version().await.or_fail();
-            let mut theirs = Vec::new();
-            for _ in 0..20 {
-                theirs.push(other.begin(version).await.or_fail());
-            }
-            theirs
-        });
+        let theirs = fill(&other);
         site.services(&[("api", &ports[..2])]);
         let daemon = site.rig.run();
         daemon.until_log("takes no more open transactions");
-        wait_for(async {
-            for one in theirs {
-                one.abandon().await.or_fail();
-            }
-        });
+        abandon(theirs);
         site.until_ready("api", &ports[..2]);
         assert!(site.transactions().is_empty());
         assert!(site.text().contains("timeout server 4321"), "{}", site.text());
