@@ -84,6 +84,11 @@ impl Cloud {
         Ok(Self { arm: url, authority: None, default_authority, audience })
     }
 
+    /// The same cloud, whose ARM is reached at this address: tokens are for what they were for, and come from where they came.
+    pub fn reached_at(self, arm: &str) -> Result<Self, CloudError> {
+        Ok(Self { arm: address("the ARM endpoint", arm)?, ..self })
+    }
+
     /// Tokens come from here, whatever the environment says.
     pub fn with_authority(mut self, authority: &str) -> Result<Self, CloudError> {
         self.authority = Some(address("the authority", authority)?);
@@ -155,6 +160,12 @@ mod tests {
         let china = Cloud::named("AzureChinaCloud").unwrap();
         assert_eq!(china.authority(None).unwrap().as_str(), "https://login.chinacloudapi.cn/");
         assert_eq!(china.scope(), "https://management.chinacloudapi.cn/.default");
+        let elsewhere = gov.clone().reached_at("https://arm.example").unwrap();
+        assert_eq!(elsewhere.arm().as_str(), "https://arm.example/");
+        assert_eq!(elsewhere.audience(), gov.audience());
+        assert_eq!(elsewhere.authority(None).unwrap().as_str(), "https://login.microsoftonline.us/");
+        let named = elsewhere.authority(Some("https://login.example")).unwrap();
+        assert_eq!(named.as_str(), "https://login.example/", "the environment counts there too");
         assert!(matches!(Cloud::named("AzureGermanCloud"), Err(CloudError::Name(_))));
     }
 

@@ -1,7 +1,6 @@
 //! Machines of Azure: from the configuration to a client, and from its list to machines.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,8 +50,7 @@ impl Azure {
         let wrong = |why: String| Failure::new(format!("{why}; correct this source in the configuration"));
         let subscription =
             Subscription::new(&self.config.subscription).map_err(|error| wrong(error.to_string()))?;
-        let authority = ProcessEnv.get_raw("AZURE_AUTHORITY_HOST").filter(|host| !host.is_empty());
-        let cloud = cloud(&self.config, authority.as_deref()).map_err(|error| wrong(error.to_string()))?;
+        let cloud = cloud(&self.config).map_err(|error| wrong(error.to_string()))?;
         let groups = self.config.resource_groups.iter().flat_map(OneOrMany::values);
         let groups = groups.map(String::as_str).map(ResourceGroup::new).collect::<Result<Vec<_>, _>>();
         let observer: Arc<dyn Observe> = self.counter.clone();
@@ -73,28 +71,18 @@ impl Azure {
     }
 }
 
-fn cloud(config: &native::AzureSource, authority: Option<&OsStr>) -> Result<Cloud, CloudError> {
-    let (name, audience, usual) = match config.cloud {
-        AzureCloud::Public => {
-            ("AzureCloud", "https://management.azure.com", "https://login.microsoftonline.com")
-        }
-        AzureCloud::China => {
-            ("AzureChinaCloud", "https://management.chinacloudapi.cn", "https://login.chinacloudapi.cn")
-        }
-        AzureCloud::UsGovernment => (
-            "AzureUSGovernment",
-            "https://management.core.usgovcloudapi.net",
-            "https://login.microsoftonline.us",
-        ),
-    };
-    let (cloud, is_elsewhere) = match &config.endpoint {
-        // Tokens are for the cloud, wherever it is reached.
-        Some(endpoint) => (Cloud::at(endpoint, Some(audience))?, true),
-        None => (Cloud::named(name)?, false),
+fn cloud(config: &native::AzureSource) -> Result<Cloud, CloudError> {
+    let cloud = Cloud::named(match config.cloud {
+        AzureCloud::Public => "AzureCloud",
+        AzureCloud::China => "AzureChinaCloud",
+        AzureCloud::UsGovernment => "AzureUSGovernment",
+    })?;
+    let cloud = match &config.endpoint {
+        Some(endpoint) => cloud.reached_at(endpoint)?,
+        None => cloud,
     };
     match &config.authority {
         Some(authority) => cloud.with_authority(authority),
-        None if is_elsewhere && authority.is_none() => cloud.with_authority(usual),
         None => Ok(cloud),
     }
 }
@@ -177,14 +165,11 @@ mod tests {
     fn another_endpoint_is_asked_with_tokens_for_the_cloud_from_where_the_cloud_has_them() {
         let at = "https://arm.example";
         let us = config(&serde_json::json!({ "cloud": "us_government", "endpoint": at }));
-        let plain = Cloud::at(at, Some("https://management.core.usgovcloudapi.net")).unwrap();
-        let wanted = plain.clone().with_authority("https://login.microsoftonline.us").unwrap();
-        assert_eq!(cloud(&us, None).unwrap(), wanted);
-        // What the environment says is looked at later.
-        assert_eq!(cloud(&us, Some(OsStr::new("https://login.example"))).unwrap(), plain);
+        let wanted = Cloud::named("AzureUSGovernment").unwrap().reached_at(at).unwrap();
+        assert_eq!(cloud(&us).unwrap(), wanted);
         let own = config(&serde_json::json!({ "authority": "https://login.here" }));
         let wanted = Cloud::public().unwrap().with_authority("https://login.here").unwrap();
-        assert_eq!(cloud(&own, Some(OsStr::new("https://login.example"))).unwrap(), wanted);
+        assert_eq!(cloud(&own).unwrap(), wanted);
     }
 
     #[test]
