@@ -35,8 +35,8 @@ async fn a_file_renamed_into_place_is_told_without_a_delay_of_ours() {
     }
     times.sort();
     println!("from rename to answer: median {:?}, slowest {:?}", times[10], times[19]);
-    // The aim is 2 ms. The bound is for a busy machine and still far below any fixed delay.
-    assert!(times[10] < Duration::from_millis(50), "{times:?}");
+    // A delay of ours would be in each of them; what a busy machine adds is not in the fastest.
+    assert!(times[0] < Duration::from_millis(50), "{times:?}");
 }
 
 #[tokio::test]

@@ -79,6 +79,8 @@ fn kill(child: &mut Child) {
 
 #[cfg(test)]
 mod tests {
+    use roster_testkit::{Poll, wait_until};
+
     use super::*;
 
     fn shell(script: &str) -> Command {
@@ -117,8 +119,12 @@ mod tests {
         // Long enough for a shell to write the file.
         let hanging = run(&mut shell(&format!("{background}; wait")), Duration::from_secs(2));
         assert!(matches!(hanging, Err(RunError::TimedOut)));
-        // Gone, or dead and left to whoever adopts orphans.
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", left().as_raw_pid())).unwrap_or_default();
-        assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+        // Gone, or dead and left to whoever adopts orphans. A signal takes a moment until it is acted upon.
+        let stat = format!("/proc/{}/stat", left().as_raw_pid());
+        let dead = wait_until(CAP, "the end of the child", || {
+            let stat = std::fs::read_to_string(&stat).unwrap_or_default();
+            Poll::when(stat, |stat| stat.is_empty() || stat.contains(") Z "))
+        });
+        dead.unwrap();
     }
 }

@@ -1,6 +1,8 @@
 //! A socket in front of HAProxy's that holds a batch back in the middle, so that a test can act just then.
 
+use std::fmt::Debug;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 
 use roster_targets::runtime::socket::SocketAddress;
@@ -43,10 +45,20 @@ impl Gate {
         Self { address: SocketAddress::Unix(path), held, open, task, _dir: dir }
     }
 
-    /// Waits until the lines before the gate were answered. A batch that ended before never gets there.
-    pub(super) async fn is_held(&self) {
-        let held = tokio::time::timeout(CAP, self.held.notified()).await;
-        assert!(held.is_ok(), "nothing came as far as the gate within {CAP:?}");
+    /// Runs the batch and, once the lines before the gate were answered, also what is to happen meanwhile.
+    pub(super) async fn meanwhile<R: Debug, T>(
+        &self,
+        batch: impl Future<Output = R>,
+        happens: impl Future<Output = T>,
+    ) -> (R, T) {
+        let mut batch = pin!(batch);
+        tokio::select! {
+            ran = &mut batch => panic!("ended before it came to the gate: {ran:?}"),
+            held = tokio::time::timeout(CAP, self.held.notified()) => {
+                assert!(held.is_ok(), "nothing came as far as the gate within {CAP:?}");
+            }
+        }
+        tokio::join!(batch, happens)
     }
 
     /// Lets everything through.

@@ -87,5 +87,5 @@ fn texts(replies: &[Reply]) -> Vec<&str> {
 
 /// The limits of an impatient test.
 fn quick() -> Limits {
-    Limits { progress: Duration::from_secs(1), ..Limits::default() }
+    Limits { progress: Duration::from_secs(2), ..Limits::default() }
 }

@@ -35,14 +35,14 @@ async fn a_haproxy_paused_in_the_middle_tells_how_far_it_got() {
         let haproxy = Haproxy::builder(bin).config(&many_servers(100)).start().or_fail();
         let gate = Gate::hold_after(GREETING + 40, haproxy.socket());
         let commands = weights(100, 100);
-        let limits = quick();
+        // Long enough for a busy machine to come to the gate, which goes byte by byte.
+        let limits = Limits { progress: Duration::from_secs(4), ..Limits::default() };
         let batch = Batch::new(&commands).run(&gate.address, &limits);
         let pausing = async {
-            gate.is_held().await;
             haproxy.pause().or_fail();
             gate.open();
         };
-        let (ran, ()) = tokio::join!(batch, pausing);
+        let (ran, ()) = gate.meanwhile(batch, pausing).await;
         haproxy.resume();
         let error = ran.unwrap_err();
         assert!(matches!(error, SessionError::Broken { cause: Break::Silent(_), .. }), "{error}");
@@ -60,10 +60,9 @@ async fn a_haproxy_killed_in_the_middle_tells_how_far_it_got() {
         let limits = Limits::default();
         let batch = Batch::new(&commands).run(&gate.address, &limits);
         let killing = async {
-            gate.is_held().await;
             haproxy.kill9().or_fail();
         };
-        let (ran, ()) = tokio::join!(batch, killing);
+        let (ran, ()) = gate.meanwhile(batch, killing).await;
         let error = ran.unwrap_err();
         assert!(matches!(error, SessionError::Broken { cause: Break::Closed { .. }, .. }), "{error}");
         assert_eq!(error.progress(), Some(Progress { answered: 40, sent: 100, of: 100 }));
@@ -82,7 +81,6 @@ async fn a_reload_in_the_middle_is_noticed_though_every_command_was_answered() {
         let limits = Limits::default();
         let batch = Batch::new(&commands).run(&gate.address, &limits);
         let reloading = async {
-            gate.is_held().await;
             let haproxy = spawn_blocking(move || {
                 haproxy.reload().or_fail();
                 haproxy
@@ -91,7 +89,7 @@ async fn a_reload_in_the_middle_is_noticed_though_every_command_was_answered() {
             gate.open();
             haproxy
         };
-        let (ran, haproxy) = tokio::join!(batch, reloading);
+        let (ran, haproxy) = gate.meanwhile(batch, reloading).await;
         let error = ran.unwrap_err();
         let SessionError::ProcessChanged { before, after, progress } = &error else { panic!("{error}") };
         assert_eq!((before.pid, after.pid), (old, haproxy.worker_pid().or_fail()));
@@ -111,7 +109,6 @@ async fn the_old_process_after_a_reload_refuses_changes() {
         let limits = Limits::default();
         let session = run(&gate.address, &limits, &commands);
         let reloading = async {
-            gate.is_held().await;
             let haproxy = spawn_blocking(move || {
                 haproxy.reload().or_fail();
                 // The old process is told to finish a moment after the new one is ready.
@@ -126,7 +123,7 @@ async fn the_old_process_after_a_reload_refuses_changes() {
             gate.open();
             haproxy
         };
-        let (ran, _haproxy) = tokio::join!(session, reloading);
+        let (ran, _haproxy) = gate.meanwhile(session, reloading).await;
         let replies = ran.or_fail();
         for (command, reply) in commands.iter().zip(&replies) {
             assert_eq!(
@@ -192,7 +189,6 @@ async fn a_stopping_haproxy_is_told_from_one_that_serves() {
         let limits = Limits::default();
         let batch = Batch::new(&commands).run(&gate.address, &limits);
         let stopping = async {
-            gate.is_held().await;
             let told = std::process::Command::new("kill")
                 .args(["-USR1", &haproxy.pid().to_string()])
                 .status()
@@ -203,7 +199,7 @@ async fn a_stopping_haproxy_is_told_from_one_that_serves() {
             closed.or_fail();
             gate.open();
         };
-        let (ran, ()) = tokio::join!(batch, stopping);
+        let (ran, ()) = gate.meanwhile(batch, stopping).await;
         let error = ran.unwrap_err();
         assert!(matches!(error, SessionError::Stopping { .. }), "{error}");
         assert!(error.nothing_was_sent(), "{error}");

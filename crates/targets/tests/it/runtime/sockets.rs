@@ -9,7 +9,7 @@ use roster_targets::runtime::socket::{ConnectError, SocketAddress};
 use roster_testkit::{Haproxy, OrFail, dead_port};
 use tempfile::TempDir;
 
-use super::{CAP, many_servers, on_each, weight};
+use super::{CAP, many_servers, on_each, quick, weight};
 
 async fn failure(address: &SocketAddress) -> SessionError {
     Batch::new(&[weight("s0", 1)]).run(address, &Limits::default()).await.unwrap_err()
@@ -81,8 +81,7 @@ async fn the_masters_socket_is_recognised_and_gets_no_command() {
         haproxy.master_cli("show proc").or_fail();
         let address = SocketAddress::Unix(haproxy.master_socket());
         for commands in [vec![], vec![Command::ShowBackend], vec![weight("s0", 9)]] {
-            let limits = Limits { progress: std::time::Duration::from_millis(500), ..Limits::default() };
-            let error = Batch::new(&commands).run(&address, &limits).await.unwrap_err();
+            let error = Batch::new(&commands).run(&address, &quick()).await.unwrap_err();
             assert!(matches!(error, SessionError::MasterSocket(_)), "{error}");
             assert!(error.nothing_was_sent());
         }
