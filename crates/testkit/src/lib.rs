@@ -15,6 +15,7 @@ mod http;
 mod moto;
 mod or_fail;
 mod ports;
+mod server;
 mod tls;
 mod traffic;
 mod wait;

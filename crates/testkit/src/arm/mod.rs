@@ -7,7 +7,6 @@
 
 mod clients;
 mod fault;
-mod http;
 mod render;
 mod routes;
 #[cfg(test)]
@@ -19,14 +18,18 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hyper::Request;
+use hyper::body::Incoming;
+
 pub use clients::{AzureClients, AzureClientsError};
 pub use fault::ArmFault;
 pub use world::{ArmAddress, ArmNic, ArmSet, ArmView, ArmVm, ArmWorld};
 
 use self::fault::Faults;
-use self::http::Server;
+use self::routes::{Asked, Reply};
 use self::tokens::Tokens;
 use crate::ports::{NoFreePort, free_port};
+use crate::server::{Answers, Outcome, Server, whole};
 
 /// What went wrong with the stand-in.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +84,7 @@ impl ArmStandIn {
     pub fn start() -> Result<Self, ArmError> {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let shared = Arc::new(Shared { url: format!("http://{addr}"), state: Mutex::default() });
-        let server = Server::start(addr, Arc::clone(&shared))?;
+        let server = Server::start("arm", addr, None, Arc::clone(&shared))?;
         Ok(Self { addr, shared, _server: server })
     }
 
@@ -133,6 +136,19 @@ impl ArmStandIn {
     /// The last token that was handed out.
     pub fn last_token(&self) -> Option<String> {
         self.shared.lock().tokens.last()
+    }
+}
+
+impl Answers for Shared {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> io::Result<Outcome> {
+        let (head, body) = whole(request).await?;
+        let query = head.uri.query().unwrap_or_default();
+        let asked = Asked::new(head.method.as_str(), head.uri.path(), query, head.headers, body);
+        let Reply { status, headers, body, later, cut } = self.lock().answer(&self.url, &asked);
+        if !later.is_zero() {
+            tokio::time::sleep(later).await;
+        }
+        Ok(Outcome { status, headers, body, cut })
     }
 }
 

@@ -49,7 +49,7 @@ impl Asked {
             raw_query: query.to_owned(),
             headers,
             body,
-            query: pairs(query),
+            query: pairs(query.as_bytes()),
         }
     }
 
@@ -62,7 +62,7 @@ impl Asked {
     }
 
     pub(super) fn form(&self) -> BTreeMap<String, String> {
-        pairs(&String::from_utf8_lossy(&self.body))
+        pairs(&self.body)
     }
 
     fn bearer(&self) -> Option<String> {
@@ -342,11 +342,6 @@ fn put(object: &mut Value, key: &str, value: Value) {
     }
 }
 
-fn pairs(text: &str) -> BTreeMap<String, String> {
-    let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-    text.split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(key, value)| (decode(key), decode(value)))
-        .collect()
+fn pairs(text: &[u8]) -> BTreeMap<String, String> {
+    form_urlencoded::parse(text).into_owned().collect()
 }

@@ -13,11 +13,11 @@ use super::real::{Program, RealProgram};
 use super::reloads::{ReloadWay, Reloads};
 use super::routes::Router;
 use super::runtime::{Runtime, RuntimeSocket};
-use super::server::Server;
 use super::state::{Api, Setup};
 use super::{DataplaneApi, DataplaneError, Kind, StandIn, Ticker, Version};
 use crate::haproxy::Haproxy;
 use crate::ports::free_port;
+use crate::server::Server;
 
 /// How an API is to be started.
 #[derive(Clone)]
@@ -201,8 +201,8 @@ impl DataplaneBuilder {
         };
         let api = Arc::new(Api::new(setup, Runtime::new(runtime), reloads)?);
         let requests = super::Requests::default();
-        let router = Router::new(Arc::clone(&api), Arc::clone(&requests));
-        let server = Server::start(addr, self.tls.take(), router)
+        let router = Arc::new(Router::new(Arc::clone(&api), Arc::clone(&requests)));
+        let server = Server::start("dataplane", addr, self.tls.take(), router)
             .map_err(failed(&format!("cannot serve on {addr}")))?;
         let ticker = Ticker::start(&api, self.delay).map_err(failed("cannot start a thread"))?;
         Ok(StandIn { server, _ticker: ticker, api, requests })

@@ -7,6 +7,7 @@ use hyper::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::{Value, json};
 
 use super::Version;
+use crate::server::Outcome;
 
 /// A request whose path has been matched.
 #[derive(Debug)]
@@ -118,6 +119,12 @@ impl Reply {
 
     pub(super) fn has(&self, name: &str) -> bool {
         self.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
+    }
+
+    /// To be sent, whole or not.
+    pub(super) fn sent(self, cut: bool) -> Outcome {
+        let Self { status, headers, body } = self;
+        Outcome { status, headers, body, cut }
     }
 }
 

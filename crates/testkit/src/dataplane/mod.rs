@@ -20,7 +20,6 @@ mod real;
 mod reloads;
 mod routes;
 mod runtime;
-mod server;
 mod state;
 mod transactions;
 
@@ -33,6 +32,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::ports::NoFreePort;
+use crate::server::Server;
 use crate::wait::Awaited;
 
 pub use builder::DataplaneBuilder;
@@ -43,7 +43,6 @@ pub use runtime::RuntimeSocket;
 
 use real::RealProgram;
 use routes::Requests;
-use server::Server;
 use state::Api;
 
 /// Which API is spoken.

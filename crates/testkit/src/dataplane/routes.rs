@@ -1,12 +1,14 @@
 //! From a request to its endpoint and back: paths, methods, credentials, the headers that every answer has.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hyper::body::Bytes;
+use hyper::Request;
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT, AUTHORIZATION};
 use hyper::http::request::Parts;
 use percent_encoding::percent_decode_str;
@@ -15,8 +17,11 @@ use super::Version;
 use super::endpoints::{Handler, table};
 use super::exchange::{Call, Refusal, Reply};
 use super::faults::Fault;
-use super::server::Outcome;
 use super::state::Api;
+use crate::server::{Answers, Outcome, whole};
+
+/// What the header block may have: the real one takes 1,000,000 bytes and a little, and answers 431 to more.
+const HEADERS: usize = 1_004_096;
 
 /// A path with `{names}`, and what answers to each method.
 #[derive(Debug)]
@@ -36,16 +41,28 @@ pub(super) struct Router {
     requests: Requests,
 }
 
+impl Answers for Router {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> io::Result<Outcome> {
+        let size: usize =
+            request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        if size > HEADERS {
+            return Ok(too_large().sent(false));
+        }
+        let (head, body) = whole(request).await?;
+        tokio::task::spawn_blocking(move || self.answer_to(&head, body)).await.map_err(io::Error::other)
+    }
+}
+
 impl Router {
     pub(super) fn new(api: Arc<Api>, requests: Requests) -> Self {
         let routes = table(api.setup.version);
         Self { api, routes, requests }
     }
 
-    pub(super) fn answer(&self, head: &Parts, body: Bytes) -> Outcome {
+    fn answer_to(&self, head: &Parts, body: Bytes) -> Outcome {
         let began = Instant::now();
         if self.api.faults.strikes(&Fault::BadGateway) {
-            return Outcome { reply: bad_gateway(), cut: false };
+            return bad_gateway().sent(false);
         }
         let mut call = call(head, body);
         let (kind, mut reply) = self.dispatch(&mut call);
@@ -54,7 +71,7 @@ impl Router {
             reply = reply.with("Configuration-Version", self.api.version_for(&call).to_string());
         }
         self.linger(&kind, &call, began);
-        Outcome { reply, cut: self.api.faults.strikes(&Fault::HalfBody) }
+        reply.sent(self.api.faults.strikes(&Fault::HalfBody))
     }
 
     /// Waits until the call took as long as the real one would, and as a fault asks.
@@ -130,22 +147,14 @@ impl Router {
 }
 
 fn call(head: &Parts, body: Bytes) -> Call {
-    let query = head.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
     Call {
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
-        query: query
-            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-            .map(|(name, value)| (decoded(name), decoded(&value.replace('+', " "))))
-            .collect(),
+        query: form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect(),
         headers: head.headers.clone(),
         body,
         args: BTreeMap::new(),
     }
-}
-
-fn decoded(text: &str) -> String {
-    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 /// The `{name}` parts, if the path fits.
@@ -159,7 +168,10 @@ fn matches(pattern: &str, path: &str) -> Option<BTreeMap<&'static str, String>> 
     for (wanted, given) in wanted.into_iter().zip(given) {
         match NAMES.iter().find(|name| **name == wanted) {
             Some(_) if given.is_empty() => return None,
-            Some(name) => drop(args.insert(name.trim_matches(['{', '}']), decoded(given))),
+            Some(name) => {
+                let value = percent_decode_str(given).decode_utf8_lossy().into_owned();
+                args.insert(name.trim_matches(['{', '}']), value);
+            }
             None if wanted == given => {}
             None => return None,
         }
@@ -197,6 +209,14 @@ fn not_acceptable(call: &Call, path: &str) -> Option<Reply> {
 
 fn half(media: &str) -> &str {
     media.split('/').next().unwrap_or_default()
+}
+
+fn too_large() -> Reply {
+    Reply {
+        headers: vec![("Content-Type", "text/plain; charset=utf-8".to_owned())],
+        ..Reply::text(431, "431 Request Header Fields Too Large")
+    }
+    .with("Connection", "close")
 }
 
 fn bad_gateway() -> Reply {

@@ -1,4 +1,4 @@
-//! HTTP/1.1 in front of the endpoints: a thread of its own with a small runtime, on one loopback port.
+//! HTTP/1.1 in front of a stand-in: a thread of its own with a small runtime, on one loopback port.
 //!
 //! Invariants: the port stays the same while connections are refused; dropping the value ends every connection.
 
@@ -12,6 +12,7 @@ use std::{io, thread};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{HeaderName, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -22,12 +23,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::exchange::Reply;
-use super::routes::Router;
 use crate::ports::listen;
 
-/// Room for the header block: the real one takes 1,000,000 bytes and a little, and answers 431 to more.
-const HEADERS: usize = 1_004_096;
+/// Room for a request's header block: the Data Plane API takes a megabyte.
+const ROOM: usize = 2_008_192;
 
 /// What the thread is told.
 enum Order {
@@ -37,13 +36,42 @@ enum Order {
 
 /// A running server.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     orders: Option<mpsc::UnboundedSender<Order>>,
     thread: Option<JoinHandle<()>>,
 }
 
+/// What answers the requests.
+pub(crate) trait Answers: Send + Sync + 'static {
+    fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = io::Result<Outcome>> + Send;
+}
+
+/// What goes back, and whether it is to end in the middle of its body.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) cut: bool,
+}
+
+/// A body; one that is cut is announced whole, and its connection is closed after a part.
+enum Content {
+    Whole(Option<Bytes>),
+    Cut { bytes: Option<Bytes>, whole: u64, rounds: u8 },
+}
+
 impl Server {
-    pub(super) fn start(addr: SocketAddr, tls: Option<ServerConfig>, router: Router) -> io::Result<Self> {
+    /// Starts a thread of this name.
+    pub(crate) fn start<A: Answers>(
+        name: &str,
+        addr: SocketAddr,
+        tls: Option<ServerConfig>,
+        answers: Arc<A>,
+    ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let listener = {
             let _inside = runtime.enter();
@@ -52,13 +80,13 @@ impl Server {
         let (orders, inbox) = mpsc::unbounded_channel();
         let tls = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
         let thread = thread::Builder::new()
-            .name("dataplane".to_owned())
-            .spawn(move || runtime.block_on(serve(addr, listener, tls, Arc::new(router), inbox)))?;
+            .name(name.to_owned())
+            .spawn(move || runtime.block_on(serve(addr, listener, tls, answers, inbox)))?;
         Ok(Self { orders: Some(orders), thread: Some(thread) })
     }
 
     /// Closes the port and every connection.
-    pub(super) fn refuse(&self) {
+    pub(crate) fn refuse(&self) {
         let (done, closed) = oneshot::channel();
         if let Some(orders) = &self.orders
             && orders.send(Order::Close(done)).is_ok()
@@ -69,7 +97,7 @@ impl Server {
     }
 
     /// Opens the port again.
-    pub(super) fn listen(&self) -> io::Result<()> {
+    pub(crate) fn listen(&self) -> io::Result<()> {
         let gone = || io::Error::other("the stand-in's thread has ended");
         let (done, opened) = oneshot::channel();
         let orders = self.orders.as_ref().ok_or_else(gone)?;
@@ -95,11 +123,11 @@ fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(listener)
 }
 
-async fn serve(
+async fn serve<A: Answers>(
     addr: SocketAddr,
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
-    router: Arc<Router>,
+    answers: Arc<A>,
     mut orders: mpsc::UnboundedReceiver<Order>,
 ) {
     let mut listener = Some(listener);
@@ -129,13 +157,13 @@ async fn serve(
             },
             accepted = accept => if let Ok((stream, _)) = accepted {
                 stream.set_nodelay(true).ok();
-                let (tls, router) = (tls.clone(), Arc::clone(&router));
+                let (tls, answers) = (tls.clone(), Arc::clone(&answers));
                 connections.spawn(async move {
                     match tls {
                         Some(tls) => if let Ok(stream) = tls.accept(stream).await {
-                            connection(TokioIo::new(stream), router).await;
+                            connection(TokioIo::new(stream), answers).await;
                         },
-                        None => connection(TokioIo::new(stream), router).await,
+                        None => connection(TokioIo::new(stream), answers).await,
                     }
                 });
             },
@@ -145,63 +173,46 @@ async fn serve(
     connections.shutdown().await;
 }
 
-async fn connection<IO>(io: IO, router: Arc<Router>)
+async fn connection<IO, A: Answers>(io: IO, answers: Arc<A>)
 where
     IO: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
-    let service = service_fn(move |request| handle(request, Arc::clone(&router)));
+    let service = service_fn(move |request| {
+        let answer = Arc::clone(&answers).answer(request);
+        async { answer.await.map(Response::from) }
+    });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).max_buf_size(2 * HEADERS);
+    http.timer(TokioTimer::new()).max_buf_size(ROOM);
     // A connection that breaks is its client's business.
     http.serve_connection(io, service).await.ok();
 }
 
-async fn handle(request: Request<Incoming>, router: Arc<Router>) -> Result<Response<Content>, io::Error> {
-    let size: usize =
-        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if size > HEADERS {
-        let mut reply = Reply::text(431, "431 Request Header Fields Too Large");
-        reply.headers = vec![("Content-Type", "text/plain; charset=utf-8".to_owned())];
-        let reply = reply.with("Connection", "close");
-        return Ok(response(Outcome { reply, cut: false }));
-    }
+/// A request with all of its body.
+pub(crate) async fn whole(request: Request<Incoming>) -> io::Result<(Parts, Bytes)> {
     let (head, body) = request.into_parts();
-    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    let outcome = tokio::task::spawn_blocking(move || router.answer(&head, body));
-    Ok(response(outcome.await.map_err(io::Error::other)?))
+    Ok((head, body.collect().await.map_err(io::Error::other)?.to_bytes()))
 }
 
-/// A reply, and whether it is to end in the middle of its body.
-#[derive(Debug)]
-pub(super) struct Outcome {
-    pub(super) reply: Reply,
-    pub(super) cut: bool,
-}
-
-fn response(outcome: Outcome) -> Response<Content> {
-    let Outcome { reply, cut } = outcome;
-    let whole = reply.body.len() as u64;
-    let sent = if cut { reply.body.len() / 2 } else { reply.body.len() };
-    let bytes = Some(Bytes::from(reply.body).slice(..sent)).filter(|bytes| !bytes.is_empty());
-    let content = if cut { Content::Cut { bytes, whole, rounds: 8 } } else { Content::Whole(bytes) };
-    let mut response = Response::new(content);
-    if let Ok(status) = reply.status.try_into() {
-        *response.status_mut() = status;
-    }
-    for (name, value) in reply.headers {
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value))
-        {
-            response.headers_mut().insert(name, value);
+impl From<Outcome> for Response<Content> {
+    fn from(outcome: Outcome) -> Self {
+        let Outcome { status, headers, body, cut } = outcome;
+        let whole = body.len() as u64;
+        let sent = if cut { body.len() / 2 } else { body.len() };
+        let bytes = Some(Bytes::from(body).slice(..sent)).filter(|bytes| !bytes.is_empty());
+        let content = if cut { Content::Cut { bytes, whole, rounds: 8 } } else { Content::Whole(bytes) };
+        let mut response = Self::new(content);
+        if let Ok(status) = status.try_into() {
+            *response.status_mut() = status;
         }
+        for (name, value) in headers {
+            if let (Ok(name), Ok(value)) =
+                (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value))
+            {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
     }
-    response
-}
-
-/// A body; one that is cut is announced whole, and its connection is closed after a part.
-enum Content {
-    Whole(Option<Bytes>),
-    Cut { bytes: Option<Bytes>, whole: u64, rounds: u8 },
 }
 
 impl Body for Content {
