@@ -20,7 +20,7 @@ mod settings;
 
 pub use client::{Client, Listing};
 pub use cloud::{Cloud, CloudError};
-pub use credential::{Chosen, CredentialError, CredentialKind, IdentitySource, UnknownCredentialKind};
+pub use credential::{Chosen, CredentialError, CredentialKind, IdentitySource};
 pub use environment::Environment;
 pub use error::{Call, Error, Refusal, SettingsError, Why};
 pub use fleet::Unknown;

@@ -10,12 +10,10 @@ mod managed;
 mod token;
 
 use std::fmt;
-use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
-use thiserror::Error;
 use tokio::time::Instant;
 
 use self::choose::{Candidates, Way};
@@ -42,13 +40,6 @@ pub enum CredentialKind {
     /// Whoever has logged in with `az login`.
     Cli,
 }
-
-/// Not one of the kinds.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[error(
-    "no way to get tokens is named {0:?}; default, environment, workload_identity, managed_identity and cli are"
-)]
-pub struct UnknownCredentialKind(String);
 
 /// Who answers for a managed identity.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -202,21 +193,6 @@ impl Credentials {
 
     fn with<T>(&self, act: impl FnOnce(&mut Kept) -> T) -> T {
         act(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl FromStr for CredentialKind {
-    type Err = UnknownCredentialKind;
-
-    fn from_str(given: &str) -> Result<Self, UnknownCredentialKind> {
-        match given {
-            "default" => Ok(Self::Default),
-            "environment" => Ok(Self::Environment),
-            "workload_identity" => Ok(Self::WorkloadIdentity),
-            "managed_identity" => Ok(Self::ManagedIdentity),
-            "cli" => Ok(Self::Cli),
-            other => Err(UnknownCredentialKind(other.to_owned())),
-        }
     }
 }
 
