@@ -1,6 +1,7 @@
 //! The `azure` section: whose machines, and who asks.
 
 use crate::document::Position;
+use crate::native::AzureCredential;
 
 use super::read::{Reader, Section};
 use super::value::Words;
@@ -15,19 +16,9 @@ const NO_SUBSCRIPTION: &str = "00000000-0000-0000-0000-000000000000";
 pub(super) struct Azure {
     pub(super) subscription: Words,
     pub(super) resource_groups: Vec<Words>,
-    pub(super) credential: Credential,
+    pub(super) credential: AzureCredential,
     pub(super) endpoint: Option<Words>,
     at: Position,
-}
-
-/// Who asks, as the native configuration has it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Credential {
-    Default,
-    Environment,
-    WorkloadIdentity,
-    ManagedIdentity,
-    Cli,
 }
 
 impl Azure {
@@ -35,7 +26,7 @@ impl Azure {
         let section = root.section(cx, "azure", &KEYS);
         let subscription = section.text(cx, "subscription_id", "");
         let given = section.text(cx, "credential_type", "default");
-        let credential = Credential::named(&given.value()).unwrap_or_else(|| {
+        let credential = credential(&given.value()).unwrap_or_else(|| {
             let shown: String = given.value().chars().take(64).collect();
             let found =
                 if given.is_from_env() { "what its variable holds".to_owned() } else { format!("{shown:?}") };
@@ -44,7 +35,7 @@ impl Azure {
                  environment, workload_identity, managed_identity and cli"
             );
             cx.warn(section.at("credential_type"), message);
-            Credential::Default
+            AzureCredential::Default
         });
         let azure = Self {
             subscription,
@@ -82,29 +73,16 @@ impl Azure {
     }
 }
 
-impl Credential {
-    /// Takes Roster's names and those of Azure's own libraries, however they are joined: `managed-identity` and
-    /// `ManagedIdentityCredential` are one.
-    fn named(given: &str) -> Option<Self> {
-        let word = given.trim().to_ascii_lowercase().replace(['_', '-', ' '], "");
-        match word.strip_suffix("credential").unwrap_or(&word) {
-            "default" | "defaultazure" => Some(Self::Default),
-            "environment" | "env" => Some(Self::Environment),
-            "workloadidentity" => Some(Self::WorkloadIdentity),
-            "managedidentity" | "msi" => Some(Self::ManagedIdentity),
-            "cli" | "azurecli" | "az" => Some(Self::Cli),
-            _ => None,
-        }
-    }
-
-    /// What the native configuration is given; nothing for what it does by itself.
-    pub(super) fn native(self) -> Option<&'static str> {
-        match self {
-            Self::Default => None,
-            Self::Environment => Some("environment"),
-            Self::WorkloadIdentity => Some("workload_identity"),
-            Self::ManagedIdentity => Some("managed_identity"),
-            Self::Cli => Some("cli"),
-        }
+/// Takes Roster's names and those of Azure's own libraries, however they are joined: `managed-identity` and
+/// `ManagedIdentityCredential` are one.
+fn credential(given: &str) -> Option<AzureCredential> {
+    let word = given.trim().to_ascii_lowercase().replace(['_', '-', ' '], "");
+    match word.strip_suffix("credential").unwrap_or(&word) {
+        "default" | "defaultazure" => Some(AzureCredential::Default),
+        "environment" | "env" => Some(AzureCredential::Environment),
+        "workloadidentity" => Some(AzureCredential::WorkloadIdentity),
+        "managedidentity" | "msi" => Some(AzureCredential::ManagedIdentity),
+        "cli" | "azurecli" | "az" => Some(AzureCredential::Cli),
+        _ => None,
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use serde_json::Value;
 
-use crate::native::{LogFormat, LogLevel};
+use crate::native::{AzureCredential, LogFormat, LogLevel};
 
 use super::azure::Azure;
 use super::settings::{Haproxy, Polling, Provider, Settings, Tags};
@@ -80,8 +80,8 @@ fn azure(out: &mut String, azure: &Azure) -> fmt::Result {
         let groups: Vec<String> = azure.resource_groups.iter().map(quoted).collect();
         writeln!(out, "      resource_groups: [{}]", groups.join(", "))?;
     }
-    if let Some(credential) = azure.credential.native() {
-        writeln!(out, "      credential: {credential}")?;
+    if azure.credential != AzureCredential::Default {
+        writeln!(out, "      credential: {}", serde_json::json!(azure.credential))?;
     }
     if let Some(endpoint) = &azure.endpoint {
         writeln!(out, "      endpoint: {}", quoted(endpoint))?;
