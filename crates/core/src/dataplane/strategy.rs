@@ -1,6 +1,5 @@
 //! What becomes of a service whose backend somebody else may already have made.
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::view::{BackendView, FileView, SectionKind};
@@ -8,8 +7,7 @@ use crate::name::BackendName;
 use crate::render::Balance;
 
 /// What to do where a backend is there that carries no mark of ours. One that does is Roster's and never in the way.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Strategy {
     /// Keep the servers of a compatible one, and make a new one where there is none.
     #[default]
