@@ -170,9 +170,10 @@ impl Item {
 mod tests {
     use super::*;
     use crate::exposure::{Claim, Own, Policy, Selector, Services};
-    use crate::instance::SourceEvent;
+    use crate::instance::{Health, Lifecycle, SourceEvent};
     use crate::name::SourceName;
     use crate::slots::SlotScheme;
+    use crate::weight::ZoneShare;
 
     fn target() -> TargetName {
         "local".parse().unwrap()
@@ -224,6 +225,43 @@ mod tests {
             applied.backends.insert(backend.clone(), item.plan(&moment).applied);
         }
         applied
+    }
+
+    #[test]
+    fn at_first_every_backend_is_planned_and_another_answer_that_says_the_same_plans_none() {
+        let made = || agenda(Some(&[("web", 2), ("api", 1)]), "{service}", &Applied::default());
+        let first = made();
+        assert_eq!(first.changed(&Agenda::default()).count(), 2);
+        assert_eq!(made().changed(&first).count(), 0);
+    }
+
+    #[test]
+    fn whatever_changes_of_an_instance_its_backend_is_planned_again() {
+        let made = |change: fn(&mut Instance)| {
+            let mut one = Instance::at("10.0.0.1:80".parse().unwrap());
+            change(&mut one);
+            let snapshot =
+                Snapshot { services: [("web".parse().unwrap(), vec![one])].into(), ..Snapshot::default() };
+            let source: SourceName = "fleet".parse().unwrap();
+            let mut catalog = Catalog::new([source.clone()]);
+            catalog.accept(&source, SourceEvent::Full(Arc::new(snapshot)), Timestamp::UNIX_EPOCH);
+            let rules = [rule("{service}")];
+            Agenda::new(&catalog, &rules, &target(), &Applied::default(), &[], Timestamp::UNIX_EPOCH)
+        };
+        let before = made(|_| {});
+        let changes: [fn(&mut Instance); 7] = [
+            |one| one.id = "i-2".parse().unwrap(),
+            |one| one.endpoint = "10.0.0.2:80".parse().unwrap(),
+            |one| one.endpoint = "10.0.0.1:81".parse().unwrap(),
+            |one| one.zone = Some("b".parse().unwrap()),
+            |one| one.zone_share = Some(ZoneShare::new(10).unwrap()),
+            |one| one.health = Health::Failing,
+            |one| one.lifecycle = Lifecycle::Leaving,
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            assert_eq!(made(change).changed(&before).count(), 1, "change {number}");
+        }
+        assert_eq!(made(|_| {}).changed(&before).count(), 0);
     }
 
     #[test]

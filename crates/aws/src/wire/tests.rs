@@ -72,6 +72,14 @@ fn a_page_of_instances_is_read_with_its_entities_and_its_token() {
 }
 
 #[test]
+fn a_public_address_is_never_taken_for_the_private_one() {
+    let first = |text: &str| instances(text).unwrap().items.remove(0).address;
+    let both = PAGE.replace("<privateIpAddress>", "<ipAddress>52.0.0.1</ipAddress><privateIpAddress>");
+    assert_eq!(first(&both), Some("10.0.0.12".parse().unwrap()));
+    assert_eq!(first(&PAGE.replace("privateIpAddress>", "ipAddress>")), None);
+}
+
+#[test]
 fn an_empty_set_is_an_answer_and_a_missing_one_is_not() {
     let empty = "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>";
     let page = instances(empty).unwrap();

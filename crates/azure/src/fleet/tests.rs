@@ -121,6 +121,18 @@ fn a_machine_without_a_private_address_is_rejected_with_the_reason() {
 }
 
 #[test]
+fn a_public_address_is_never_taken_for_the_private_one() {
+    let mut answers = one();
+    let configuration = &mut answers.interfaces[0]["properties"]["ipConfigurations"][0]["properties"];
+    configuration["publicIPAddress"] = json!({"id": "/pip", "properties": {"ipAddress": "52.0.0.1"}});
+    let mut public_alone = answers.interfaces.clone();
+    assert_eq!(listed(answers).address.to_string(), "10.0.0.1");
+    public_alone[0]["properties"]["ipConfigurations"][0]["properties"]["privateIPAddress"].take();
+    let settled = settled(Answers { interfaces: public_alone, ..one() }, &[]);
+    assert!(settled.machines.is_empty() && settled.rejects.len() == 1, "{settled:?}");
+}
+
+#[test]
 fn tags_of_a_machine_lie_over_those_of_its_scale_set_of_either_kind() {
     let tags = json!({"own": "set", "set": "set"});
     let set = json!({"id": set_id("X").to_uppercase(), "name": "X", "tags": tags, "properties": {"orchestrationMode": "Flexible"}});

@@ -87,6 +87,17 @@ fn a_machine_without_the_name_is_nobodys_business() {
 }
 
 #[test]
+fn without_a_machine_there_is_no_service_and_nothing_wrong() {
+    assert_eq!(of(Vec::new()), Snapshot::default());
+}
+
+#[test]
+fn when_a_machine_was_launched_changes_nothing_of_the_answer() {
+    let launched = |at: &str| of(vec![Machine { created: Some(at.parse().unwrap()), ..member("i-1", &[]) }]);
+    assert_eq!(launched("2024-01-01T00:00:00Z"), launched("2024-01-02T00:00:00Z"));
+}
+
+#[test]
 fn what_is_wrong_leaves_one_machine_out_and_says_what_to_do() {
     for (more, says) in [
         (&[(NAME, "")][..], "is \"\", which is no part of a backend's name; use letters"),
@@ -97,6 +108,7 @@ fn what_is_wrong_leaves_one_machine_out_and_says_what_to_do() {
             "tag `HAProxy:Service:Port` is \"\", which is no port; write a number from 1 to 65535",
         ),
         (&[(PORT, "0")], "no port"),
+        (&[(PORT, "notaport")], "no port"),
         (&[(PORT, "65536")], "no port"),
         (&[(PORT, "+80")], "no port"),
         (&[(PORT, "8_0")], "no port"),
@@ -186,6 +198,7 @@ fn all_of_allow_and_none_of_deny_is_wanted() {
             member("i-3", &[("env", "prod")]),
             member("i-4", &[("env", "test"), ("team", "web")]),
             member("i-5", &[&good[..], &[("HAProxy:Exclude", "true")]].concat()),
+            member("i-6", &[&good[..], &[("old", "yes")]].concat()),
         ],
     );
     assert_eq!(ids(&made, "myapp/8080/us-east-2"), ["i-1", "i-2"]);

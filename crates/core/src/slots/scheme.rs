@@ -316,4 +316,11 @@ mod tests {
         assert_eq!(name("10.0.0.1:8080").as_str(), "10.0.0.1:8080");
         assert_eq!(name("[fd00::1]:8080").as_str(), "fd00::1:8080");
     }
+
+    #[test]
+    fn without_a_base_and_without_instances_there_is_no_slot() {
+        for growth in [Growth::EXACT, Growth::linear(1.5).unwrap(), Growth::exponential(2.0).unwrap()] {
+            assert_eq!(growth.size(0, 0), 0, "{growth:?}");
+        }
+    }
 }

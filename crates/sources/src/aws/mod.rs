@@ -89,3 +89,28 @@ impl std::fmt::Debug for Counter {
         f.debug_struct("Counter").field("source", &self.source).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn settings(keys: &Value) -> Settings {
+        let mut all = json!({ "region": "us-east-2" });
+        all.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+        let calls: Arc<dyn Calls> = Arc::new(crate::cloud::Uncounted);
+        let counter = Counter { source: "fleet".parse().unwrap(), calls };
+        let config = serde_json::from_value(all).unwrap();
+        Aws { config, query: Query::default(), counter, client: None }.settings().unwrap()
+    }
+
+    #[test]
+    fn a_profile_is_who_asks_and_without_one_awss_own_order_finds_somebody() {
+        let plain = settings(&json!({}));
+        assert!(matches!(plain.credentials, Credentials::Chain), "{plain:?}");
+        assert_eq!((plain.region.as_str(), plain.endpoint), ("us-east-2", None));
+        let named = settings(&json!({ "profile": "prod" }));
+        assert!(matches!(&named.credentials, Credentials::Profile(name) if name == "prod"), "{named:?}");
+    }
+}

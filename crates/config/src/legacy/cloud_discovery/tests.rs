@@ -136,6 +136,31 @@ fn each_key_alone_changes_what_it_is_for() {
 }
 
 #[test]
+fn a_region_is_all_that_aws_needs() {
+    let found = config(AWS);
+    let Some(Source::Aws(aws)) = found.sources.values().next() else { panic!("{found:?}") };
+    assert_eq!((found.sources.len(), aws.region.as_str()), (1, "us-east-2"));
+    assert_eq!((&aws.profile, &aws.account), (&None, &None), "AWS's own order of credentials");
+}
+
+#[test]
+fn each_level_of_python_is_one_of_rosters() {
+    for (given, wanted) in [
+        ("debug", LogLevel::Debug),
+        ("INFO", LogLevel::Info),
+        ("WARNING", LogLevel::Warn),
+        ("ERROR", LogLevel::Error),
+        ("CRITICAL", LogLevel::Error),
+    ] {
+        let legacy = read(&format!("{AWS}logging: {{ level: {given} }}\n"));
+        assert_eq!((legacy.log_level(), legacy.log_format()), (wanted, LogFormat::Json), "{given}");
+    }
+    let odd = read(&format!("{AWS}logging: {{ level: loud }}\n"));
+    assert_eq!(odd.log_level(), LogLevel::Info);
+    assert!(odd.warnings.iter().any(|warning| warning.contains("INFO is taken")), "{:?}", odd.warnings);
+}
+
+#[test]
 fn each_wrong_file_says_what_to_do() {
     let wrong = [
         "{}",
@@ -154,6 +179,8 @@ fn each_wrong_file_says_what_to_do() {
         "aws: { region: us-east-2 }\npolling: { interval_seconds: 4, jitter_seconds: -1 }",
         "aws: [us-east-2]\ntags: { allowlist: x }",
         "aws: { region: [a] }",
+        "just a text",
+        "- a list",
         "aws: {",
     ];
     let told: Vec<String> = wrong.iter().map(|text| format!("{text}\n{}\n", errors(text))).collect();
@@ -206,9 +233,30 @@ fn a_secret_in_the_file_is_printed_nowhere_and_works() {
     let found = config(&text);
     let Some(Reach::Dataplane(reach)) = found.targets.values().next() else { panic!("{found:?}") };
     assert_eq!(reach.password.expose(), "s3cret");
-    let none = read(AWS);
-    assert!(none.warnings.iter().any(|warning| warning.contains("`haproxy.password` is empty")));
-    none.config(&env()).unwrap();
+}
+
+#[test]
+fn an_empty_password_is_warned_of_and_sent_and_printed_as_it_is() {
+    for text in [AWS.to_owned(), format!("{AWS}haproxy: {{ password: '' }}\n")] {
+        let legacy = read(&text);
+        assert!(legacy.warnings.iter().any(|warning| warning.contains("`haproxy.password` is empty")));
+        let printed = Config::parse("n", &legacy.printed(), Path::new("/"), &env()).unwrap();
+        assert_eq!(printed, config(&text));
+        let Some(Reach::Dataplane(reach)) = printed.targets.values().next() else { panic!("{printed:?}") };
+        assert_eq!(reach.password.expose(), "");
+    }
+}
+
+#[test]
+fn an_empty_variable_for_the_password_is_sent_but_stays_a_variable_where_it_is_printed() {
+    let text = format!("{AWS}haproxy: {{ password: \"${{EMPTY}}\" }}\n");
+    let found = config(&text);
+    let Some(Reach::Dataplane(reach)) = found.targets.values().next() else { panic!("{found:?}") };
+    assert_eq!(reach.password.expose(), "");
+    let printed = read(&text).printed();
+    assert!(printed.contains("password: \"${EMPTY}\"\n"), "{printed}");
+    let told = Config::parse("n", &printed, Path::new("/"), &env()).unwrap_err().to_string();
+    assert!(told.contains("the secret is empty; set it"), "{told}");
 }
 
 #[test]

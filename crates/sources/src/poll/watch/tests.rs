@@ -90,6 +90,9 @@ fn jitter_is_added_as_far_as_chance_goes() {
         let mut clock = Clocked::new(SCHEDULE);
         clock.listed(answer(&[]), chance);
         assert_eq!(clock.next(), wanted);
+        let mut clock = Clocked::new(SCHEDULE);
+        clock.listed(error("down"), chance);
+        assert_eq!(clock.next(), wanted - 25_000, "to the pause after a failure too");
     }
 }
 
