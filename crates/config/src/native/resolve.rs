@@ -10,7 +10,7 @@ use roster_core::render::FilePath;
 use crate::document::{Document, Path, hint, not_usable};
 use crate::format;
 use crate::problem::Problem;
-use crate::value::{Duration, Secret, SecretText};
+use crate::value::{Duration, Secret, SecretError, SecretText};
 
 /// Where an item of a list, or the value that is short for the list, stands.
 pub(crate) fn item_of(list: &Path, item: Option<usize>) -> Path {
@@ -60,8 +60,13 @@ impl<'d> Resolve<'d> {
         self.sound(at, parsed)
     }
 
+    /// A secret. An empty variable is one that somebody forgot to fill; an empty text in the file is meant.
     pub(crate) fn secret(&mut self, at: &Path, secret: &Secret) -> Option<SecretText> {
-        match secret.resolve(self.folder) {
+        let resolved = match secret {
+            Secret::Text(text) if text.expose().is_empty() && self.hidden(at) => Err(SecretError::EmptyText),
+            secret => secret.resolve(self.folder),
+        };
+        match resolved {
             Ok((text, warning)) => {
                 self.warnings.extend(warning);
                 Some(text)

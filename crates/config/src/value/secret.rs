@@ -54,7 +54,7 @@ pub enum SecretError {
     /// Nothing in it.
     #[error("the secret in {0:?} is empty; write the secret into the file")]
     Empty(PathBuf),
-    /// An empty text, or an empty variable.
+    /// An empty variable.
     #[error("the secret is empty; set it, or use `{{ file: … }}`")]
     EmptyText,
 }
@@ -105,7 +105,6 @@ impl Secret {
     /// Reads the file, if the secret is in one. The second value warns of a file that others can read.
     pub fn resolve(&self, folder: &Path) -> Result<(SecretText, Option<String>), SecretError> {
         match self {
-            Secret::Text(text) if text.expose().is_empty() => Err(SecretError::EmptyText),
             Secret::Text(text) => Ok((text.clone(), None)),
             Secret::File(SecretFile { file }) => read(&folder.join(file)),
         }
@@ -198,8 +197,6 @@ mod tests {
         assert_snapshot!(error, @r#"the secret in "/nowhere/gone" cannot be read (No such file or directory (os error 2)); check that the file is there and that Roster may read it"#);
         assert!(matches!(from_file(b"\n", 0o600).0, Err(SecretError::Empty(_))));
         assert!(matches!(from_file(b"\xff", 0o600).0, Err(SecretError::NotText(_))));
-        let empty = login("password: ''").unwrap().password.resolve(Path::new("/"));
-        assert!(matches!(empty, Err(SecretError::EmptyText)));
         assert_snapshot!(login("password: ${NONE}").unwrap_err(), @r"
         x.yaml:1:11: `password` comes from ${NONE}, which is not set; export it, write ${NONE:-default}, or use `{ file: … }`
         1 error; nothing was applied

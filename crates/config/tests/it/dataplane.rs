@@ -34,7 +34,7 @@ fn each_wrong_target_says_what_to_do() {
         "{ url: localhost:5555, username: a, password: b }",
         "{ url: 'http://a:b@localhost:5555', username: a, password: b }",
         "{ url: 'http://x', username: '', password: b }",
-        "{ url: 'http://x', username: a, password: '' }",
+        "{ url: 'http://x', username: a, password: '${EMPTY}' }",
         "{ url: 'http://x', username: a, password: { file: nowhere } }",
         "{ url: 'http://x', username: a, password: b, version: v1 }",
         "{ url: 'http://x', username: a, password: b, tls: { verify: false } }",

@@ -27,7 +27,8 @@ const COMPLETE: &str = include_str!("files/complete.yaml");
 
 /// The secret is its own name, which may be written out.
 fn env() -> BTreeMap<String, String> {
-    let set = [("AZ", "eu-west-1a"), ("SECRET_NAME", "hunter2"), ("BASE", "12"), ("PW", "${PW}")];
+    let set =
+        [("AZ", "eu-west-1a"), ("SECRET_NAME", "hunter2"), ("BASE", "12"), ("PW", "${PW}"), ("EMPTY", "")];
     set.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
 

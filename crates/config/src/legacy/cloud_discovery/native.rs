@@ -135,12 +135,10 @@ fn target(out: &mut String, haproxy: &Haproxy, secrets: Secrets) -> fmt::Result 
 }
 
 fn password(password: &Words, secrets: Secrets) -> (String, &'static str) {
-    if password.value().is_empty() && secrets == Secrets::Written {
-        // No API takes the empty one either, and Roster's own configuration refuses it at once.
-        return (json("-"), "");
-    }
     match secrets {
         Secrets::Named if password.is_only_env() => (quoted(password), ""),
+        // It is sent as it is, as the original does; there is nothing to hide.
+        _ if password.value().is_empty() => (json(""), ""),
         Secrets::Named => (format!("\"${{{PASSWORD}}}\""), "  # export it, or name a file: { file: path }"),
         Secrets::Written => (quoted(password), ""),
     }

@@ -217,7 +217,8 @@ fn word(cx: &mut Reader<'_>, section: &Section<'_>, key: &str, default: &str, kn
 fn password(cx: &mut Reader<'_>, haproxy: &Section<'_>) -> Words {
     let password = haproxy.text(cx, "password", "");
     if password.value().is_empty() {
-        let message = "`haproxy.password` is empty; the Data Plane API will refuse every call: set it";
+        let message = "`haproxy.password` is empty; the Data Plane API refuses every call, unless its user's is empty \
+                       too: set it";
         cx.warn(haproxy.at("password"), message);
     }
     password

@@ -233,9 +233,30 @@ fn a_secret_in_the_file_is_printed_nowhere_and_works() {
     let found = config(&text);
     let Some(Reach::Dataplane(reach)) = found.targets.values().next() else { panic!("{found:?}") };
     assert_eq!(reach.password.expose(), "s3cret");
-    let none = read(AWS);
-    assert!(none.warnings.iter().any(|warning| warning.contains("`haproxy.password` is empty")));
-    none.config(&env()).unwrap();
+}
+
+#[test]
+fn an_empty_password_is_warned_of_and_sent_and_printed_as_it_is() {
+    for text in [AWS.to_owned(), format!("{AWS}haproxy: {{ password: '' }}\n")] {
+        let legacy = read(&text);
+        assert!(legacy.warnings.iter().any(|warning| warning.contains("`haproxy.password` is empty")));
+        let printed = Config::parse("n", &legacy.printed(), Path::new("/"), &env()).unwrap();
+        assert_eq!(printed, config(&text));
+        let Some(Reach::Dataplane(reach)) = printed.targets.values().next() else { panic!("{printed:?}") };
+        assert_eq!(reach.password.expose(), "");
+    }
+}
+
+#[test]
+fn an_empty_variable_for_the_password_is_sent_but_stays_a_variable_where_it_is_printed() {
+    let text = format!("{AWS}haproxy: {{ password: \"${{EMPTY}}\" }}\n");
+    let found = config(&text);
+    let Some(Reach::Dataplane(reach)) = found.targets.values().next() else { panic!("{found:?}") };
+    assert_eq!(reach.password.expose(), "");
+    let printed = read(&text).printed();
+    assert!(printed.contains("password: \"${EMPTY}\"\n"), "{printed}");
+    let told = Config::parse("n", &printed, Path::new("/"), &env()).unwrap_err().to_string();
+    assert!(told.contains("the secret is empty; set it"), "{told}");
 }
 
 #[test]
