@@ -118,3 +118,48 @@ impl Visit for Said {
         self.put(field, format!("{value:?}"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::io::{Read, Seek};
+    use std::sync::Arc;
+
+    use tracing::{subscriber, warn};
+
+    use super::*;
+
+    /// The line that the log has for this.
+    fn line(json: bool, log: impl FnOnce()) -> String {
+        let out = Arc::new(tempfile::tempfile().unwrap());
+        let builder = tracing_subscriber::fmt().event_format(Lines { json }).with_writer(Arc::clone(&out));
+        subscriber::with_default(builder.finish(), log);
+        let mut line = String::new();
+        out.as_ref().rewind().unwrap();
+        out.as_ref().read_to_string(&mut line).unwrap();
+        line
+    }
+
+    fn log() {
+        warn!(service = "myapp", backend = %"azure-myapp-80-eastus", instances = 2, "hello {}", "world");
+    }
+
+    #[test]
+    fn what_an_event_is_about_stands_beside_its_message_as_keys_of_json() {
+        let line: Value = serde_json::from_str(&line(true, log)).unwrap();
+        assert_eq!((&line["level"], &line["message"]), (&"WARNING".into(), &"hello world".into()));
+        assert_eq!((&line["service"], &line["instances"]), (&"myapp".into(), &2.into()));
+        assert_eq!(line["backend"], "azure-myapp-80-eastus");
+        let (time, logger) = (line["timestamp"].as_str().unwrap(), line["logger"].as_str().unwrap());
+        assert!(time.ends_with("+00:00") && logger.starts_with("roster.telemetry"), "{line}");
+    }
+
+    #[test]
+    fn what_an_event_is_about_stands_behind_its_message_in_text() {
+        let line = line(false, log);
+        let (before, words) = line.trim_end().split_once("] hello world ").unwrap();
+        assert!(before.contains(" WARNING  [roster.telemetry"), "{line}");
+        let words: BTreeSet<&str> = words.split(' ').collect();
+        assert_eq!(words, ["service=myapp", "backend=azure-myapp-80-eastus", "instances=2"].into());
+    }
+}

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
-use roster_testkit::{OrFail, Poll, wait_until_or_fail};
+use roster_testkit::{Fault, OrFail, Poll, wait_until_or_fail};
 
 use super::aws::{BACKEND, Cloud, MYAPP, OWN_PORT};
 use super::site::PAIRS;
@@ -90,4 +91,35 @@ fn a_folder_for_the_state_is_used_and_its_end_is_graceful_in_the_middle_of_a_lis
     daemon.signal("TERM");
     assert_eq!(daemon.ended(), Some(0), "{}", daemon.log());
     assert_eq!(site.active(BACKEND).len(), 1);
+}
+
+#[test]
+fn what_was_begun_is_finished_before_the_end() {
+    let cloud = Cloud::start();
+    let ids = cloud.instances(1, &MYAPP);
+    for pair in PAIRS {
+        eprintln!("with version {} of the API", pair.0.word());
+        let mut site = cloud.site(pair);
+        // A backend with options is many calls, from the beginning of a transaction to its commit.
+        let options = "  backend_options: { myapp: { server_timeout: 60000 } }\n  # availability_zone";
+        site.edit("  # availability_zone", options);
+        site.api.inject(Fault::Slow(Duration::from_millis(100)), u32::MAX).or_fail();
+        let mut daemon = site.run();
+        wait_until_or_fail(CAP, "a call that changes something", || {
+            Poll::when(site.changes(), |changes| *changes > 0)
+        });
+        assert_eq!(site.section(BACKEND), [""; 0], "it has only just begun");
+        daemon.signal("TERM");
+        assert_eq!(daemon.ended(), Some(0), "{}", daemon.log());
+        site.api.clear_faults().or_fail();
+        let lines = site.section(BACKEND);
+        let slots = lines.iter().filter(|line| line.starts_with("server srv")).count();
+        assert_eq!(slots, 10, "{lines:?}\n{}", daemon.log());
+        let open = site.curl(&format!("/{}/services/haproxy/transactions", site.api.version().word()));
+        assert!(open.as_array().is_none_or(Vec::is_empty), "{open}");
+        // What had not been begun comes with the next start.
+        site.once_well();
+        assert_eq!(site.active(BACKEND), [("srv1".to_owned(), cloud.at(&ids[0], 8080))].into());
+        assert_eq!(site.reloads(), 1);
+    }
 }

@@ -79,7 +79,13 @@ fn a_wrong_command_line_ends_with_2_and_a_wrong_file_with_1() {
         assert!(ended.err.starts_with("Configuration error: "), "{ended:?}");
         assert!(ended.err.contains("NOT_SET_ANYWHERE"), "{ended:?}");
     }
-    assert_eq!(stands_in(&["-c", "/nowhere.yaml"]).code, Some(1));
+    let (_folder, file) = written("azure: {}\n");
+    let ended = stands_in(&["--validate", "-c", &file]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("no cloud provider is configured"), "{ended:?}");
+    let ended = stands_in(&["-c", "/nowhere.yaml", "--validate"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.starts_with("Configuration error: /nowhere.yaml cannot be read"), "{ended:?}");
 }
 
 #[test]
@@ -95,6 +101,20 @@ fn the_text_form_is_the_originals() {
         "{}",
         ended.err
     );
+}
+
+#[test]
+fn the_log_has_what_its_level_asks_for() {
+    for (level, is_told) in [("DEBUG", true), ("INFO", true), ("WARNING", false), ("ERROR", false)] {
+        let (_folder, file) = written(&format!(
+            "aws: {{ region: us-east-2 }}\nhaproxy: {{ password: x }}\nlogging: {{ level: {level}, format: json }}\n"
+        ));
+        let ended = stands_in(&["--validate", "-c", &file]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let messages = ended.err.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let told = messages.filter(|line| line["message"] == "Configuration is valid").count();
+        assert_eq!(told, usize::from(is_told), "{level}: {ended:?}");
+    }
 }
 
 #[test]

@@ -142,6 +142,14 @@ fn everything_that_is_there_is_read() {
 }
 
 #[test]
+fn a_backend_that_is_not_there_is_told_from_an_error() {
+    on_each(&async |rig| {
+        let result = rig.client.backend("missing", View::InForce).await;
+        assert!(matches!(why(result), Why::NotFound { .. }));
+    });
+}
+
+#[test]
 fn the_running_haproxy_is_read_and_set() {
     on_each(&async |rig| {
         let client = &rig.client;

@@ -210,6 +210,37 @@ async fn bytes_that_are_no_json_are_shown() {
 }
 
 #[tokio::test]
+async fn any_other_refusal_is_told_with_its_status_and_its_words() {
+    let plain = Act::Answer { status: 500, headers: Vec::new(), body: "internal error".to_owned() };
+    for act in [answer(500, 1, &json!({ "code": 500, "message": "internal error" })), plain] {
+        let (_server, client) = acting(act);
+        let error = client.version().await.unwrap_err();
+        assert!(matches!(error.why, Why::Server { status: 500, .. }), "{error:?}");
+        let told = "/configuration/version: the API answers 500: internal error; look at its log";
+        assert!(error.to_string().ends_with(told), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn why_a_commit_failed_is_told_also_where_its_transaction_cannot_be_deleted() {
+    let deletions = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&deletions);
+    let server = Scripted::start(move |asked| match asked.method.as_str() {
+        _ if is_info(asked) => info(),
+        "POST" => answer(201, 1, &json!({ "id": "txn-1", "status": "in_progress", "_version": 1 })),
+        "PUT" => answer(409, 2, &json!({ "code": 409, "message": "version mismatch: given version is 1" })),
+        _ if counted.fetch_add(1, Ordering::SeqCst) == 0 => answer(500, 2, &json!({ "message": "busy" })),
+        _ => Act::Answer { status: 204, headers: Vec::new(), body: String::new() },
+    });
+    let client = client(&server.url(), VersionChoice::V3);
+    let transaction = client.begin(ConfigVersion(1)).await.or_fail();
+    assert!(transaction.commit(false).await.unwrap_err().is_stale());
+    assert_eq!(deletions.load(Ordering::SeqCst), 1);
+    assert_eq!(client.sweep().await, 0, "the next time it goes");
+    assert_eq!(deletions.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let elsewhere = Scripted::start(|_| answer(200, 1, &json!([])));
     let headers = vec![("Location".to_owned(), elsewhere.url())];
