@@ -31,6 +31,7 @@ bench: need-cargo ## Measure Roster against a real HAProxy, alone and behind a D
 
 lint: need-cargo ## Check the format, the lints and that each dependency has its reason
 	@tools/check-dependencies
+	@tools/check-scenarios
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
