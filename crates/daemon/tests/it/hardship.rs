@@ -283,7 +283,5 @@ fn killed_while_ports_change(listen: &str, times: u64) {
     }
     eprintln!("roster killed {} times, listen: {listen}: {good} good requests, none failed", times * 2);
     site.until_written("web");
-    wait_until_or_fail(CAP, "one master and its worker", || {
-        Poll::when(site.processes(), |processes| processes.len() == 2)
-    });
+    site.until_processes(2);
 }

@@ -251,7 +251,7 @@ fn with_plain_binds_a_killed_haproxy_is_back_at_once_too() {
         wait_until_or_fail(CAP, "the orphan's end", || !is_alive(worker));
         site.until_served();
         site.until_ready("web", &ports(&servers));
-        assert_eq!(site.processes().len(), 2, "a master and its worker");
+        site.until_processes(2);
         assert_eq!(site.reloads(), 0);
     });
 }
@@ -281,7 +281,7 @@ fn a_haproxy_that_no_record_names_is_adopted_with_its_ports() {
         site.until_ready("web", &[8001]);
         assert_eq!((site.master(), site.worker()), (master, worker));
         assert_eq!(roster.said("cannot"), 0);
-        assert_eq!(site.processes().len(), 2);
+        site.until_processes(2);
     }
 }
 
@@ -322,7 +322,7 @@ fn sockets_that_a_crash_of_the_machine_left_are_in_nobodys_way() {
         site.until_served();
         eprintln!("served again after {:?}", began.elapsed());
         assert_eq!(roster.said("ERROR"), 0);
-        assert_eq!(site.processes().len(), 2);
+        site.until_processes(2);
     });
 }
 
@@ -344,5 +344,5 @@ fn two_targets_are_two_haproxys() {
     wait_until_or_fail(CAP, "the other one", || {
         http_get(at(other), "/").is_ok_and(|reply| reply.status == 200)
     });
-    assert_eq!(site.processes().len(), 4);
+    site.until_processes(4);
 }

@@ -88,7 +88,7 @@ fn an_old_worker_ends_by_itself_at_hard_stop_after() {
         until_old(admin, 1);
         until_old(admin, 0);
         assert!(!is_answered(client), "the server ended it");
-        assert_eq!(site.processes().len(), 2);
+        site.until_processes(2);
     });
 }
 

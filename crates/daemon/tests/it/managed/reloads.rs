@@ -40,7 +40,7 @@ pub(crate) fn under_load(bin: &HaproxyBin, reloads: usize) {
     assert_eq!((fresh.failed(), reused.failed()), (0, 0));
     assert!(fresh.ok > 0 && reused.ok > 0);
     assert_eq!(site.master(), master);
-    wait_until_or_fail(CAP, "former workers to end", || Poll::when(site.processes(), |all| all.len() == 2));
+    site.until_processes(2);
 }
 
 #[test]
@@ -190,9 +190,7 @@ fn a_held_port_is_opened_and_another_closed_without_a_failed_connection() {
         let totals = load.stop();
         eprintln!("while a port was closed: {totals:?}");
         assert_eq!(totals.failed(), 0, "{totals:?}");
-        wait_until_or_fail(CAP, "the former masters to end", || {
-            Poll::when(site.processes(), |all| all.len() == 2)
-        });
+        site.until_processes(2);
         assert_eq!(site.reloads(), 2);
     });
 }

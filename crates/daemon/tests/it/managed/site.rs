@@ -285,6 +285,14 @@ impl Site {
         log.lines().filter(|line| line.contains("HAProxy was re") && line.contains("old processes")).count()
     }
 
+    /// Waits until HAProxy's processes are so many. A master that executes itself anew is for a moment none.
+    #[track_caller]
+    pub(crate) fn until_processes(&self, count: usize) {
+        wait_until_or_fail(CAP, &format!("{count} processes of HAProxy"), || {
+            Poll::when(self.processes(), |all| all.len() == count)
+        });
+    }
+
     /// The processes of HAProxy that were started with this folder.
     pub(crate) fn processes(&self) -> Vec<u32> {
         let own = self.folder().display().to_string();

@@ -30,7 +30,7 @@ fn a_port_in_use_at_the_start_is_told_and_waited_for() {
         assert!(log.contains(&site.port.to_string()) || log.contains("in use"), "{log}");
         drop(other);
         site.until_served();
-        assert_eq!(site.processes().len(), 2);
+        site.until_processes(2);
     });
 }
 
