@@ -4,17 +4,17 @@
 //! now. A server that has not earned its traffic yet, or is losing it, starts in maintenance; Roster brings it up as it
 //! would any other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::agenda::{Item, Moment};
-use crate::applied::{AppliedBackend, Phase};
+use crate::applied::{AppliedBackend, AppliedServer, Phase};
 use crate::exposure::{BringUp, Exposure, Layout, Rule};
 use crate::haproxy::Version;
-use crate::name::{BackendName, CookieValue, TargetName};
+use crate::name::{BackendName, CookieValue, ServerName, TargetName};
 use crate::observed::{BackendLimits, ObservedBackend, ObservedServer, State};
-use crate::plan::{Change, ProbeResults};
+use crate::plan::{BackendPlan, Change, Operation, ProbeResults};
 use crate::render::{Backend, Frontend, FrontendName, Pool, Profile, Section, ServerLine};
 use crate::weight::Weight;
 
@@ -29,7 +29,7 @@ pub fn lines(
 ) -> Vec<ServerLine> {
     let mut servers: Vec<_> = seen.servers.iter().collect();
     servers.sort_by_key(|(_, server)| server.id);
-    let line = |(name, server): (&crate::name::ServerName, &ObservedServer)| {
+    let line = |(name, server): (&ServerName, &ObservedServer)| {
         let mut keywords = exposure.policy.server.clone();
         keywords.id = Some(server.id);
         keywords.backup = server.backup;
@@ -38,8 +38,7 @@ pub fn lines(
         }
         let own = keywords.weight.unwrap_or(Weight::ONE);
         let record = applied.and_then(|applied| applied.servers.get(name));
-        let settled = record
-            .is_none_or(|record| matches!(record.phase, Phase::Serving | Phase::Rising(BringUp::Registry)));
+        let settled = record.is_none_or(is_settled);
         ServerLine {
             name: name.clone(),
             at: server.endpoint().unwrap_or(exposure.slots.parking),
@@ -61,11 +60,49 @@ pub fn missing(
 ) -> Vec<ServerLine> {
     let exposure = &item.exposure;
     let servers = seen.map(|seen| seen.servers.clone()).unwrap_or_default();
+    parked(exposure, plan(item, version, servers, now).operations)
+}
+
+/// The servers of a backend that does not exist yet. An instance for which its source vouches needs nothing but its line, and
+/// takes traffic as soon as the backend is there; the slots of all others are parked.
+pub fn first(item: &Item, version: Version, now: Timestamp) -> Vec<ServerLine> {
+    let exposure = &item.exposure;
+    let BackendPlan { operations, applied, .. } = plan(item, version, BTreeMap::new(), now);
+    let is_ready = |operation: &&Operation| operation.change == Change::State(State::Ready);
+    let ready: BTreeSet<ServerName> =
+        operations.iter().filter(is_ready).map(|operation| operation.server.clone()).collect();
+    let mut lines = parked(exposure, operations);
+    if exposure.policy.slow_start.is_some() {
+        return lines;
+    }
+    for line in lines.iter_mut().filter(|line| ready.contains(&line.name)) {
+        let record = applied.servers.get(&line.name).filter(|record| is_settled(record));
+        if let Some((record, at)) = record.and_then(|record| Some((record, record.endpoint?))) {
+            let own = line.keywords.weight.unwrap_or(Weight::ONE);
+            line.at = at;
+            line.weight = record.weight.filter(|weight| *weight != own);
+            line.disabled = false;
+        }
+    }
+    lines
+}
+
+/// What would be done if the backend had these servers and took others.
+fn plan(
+    item: &Item,
+    version: Version,
+    servers: BTreeMap<ServerName, ObservedServer>,
+    now: Timestamp,
+) -> BackendPlan {
     let limits = BackendLimits { version, algorithm: None, dynamic: true, grows: true };
     let seen = ObservedBackend { limits, servers };
     let probes = ProbeResults::new();
-    let moment = Moment { seen: &seen, applied: None, same_process: false, probes: &probes, now };
-    let added = item.plan(&moment).operations.into_iter().filter_map(|operation| match operation.change {
+    item.plan(&Moment { seen: &seen, applied: None, same_process: false, probes: &probes, now })
+}
+
+/// The servers that are added, without anybody in them.
+fn parked(exposure: &Exposure, operations: Vec<Operation>) -> Vec<ServerLine> {
+    let added = operations.into_iter().filter_map(|operation| match operation.change {
         Change::Add { mut keywords, .. } => {
             // A weight comes with the instance, and so does what it is before its first check.
             keywords.weight = exposure.policy.server.weight;
@@ -87,6 +124,11 @@ pub fn missing(
     let mut added: Vec<ServerLine> = added.collect();
     added.sort_by_key(|line| line.keywords.id);
     added
+}
+
+/// Whether nothing has to be waited for before it takes traffic.
+fn is_settled(record: &AppliedServer) -> bool {
+    matches!(record.phase, Phase::Serving | Phase::Rising(BringUp::Registry))
 }
 
 /// What the backends of these rules look like on a target, for a HAProxy that can be given one while it runs.
@@ -124,4 +166,70 @@ pub fn sections(backend: &BackendName, layout: &Layout, servers: Vec<ServerLine>
         })
     });
     std::iter::once(own).chain(front).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::agenda::Agenda;
+    use crate::applied::Applied;
+    use crate::catalog::Catalog;
+    use crate::exposure::{Claim, Own, Policy, Selector, Services, SlowStart};
+    use crate::instance::{Health, Instance, Snapshot, SourceEvent};
+    use crate::slots::SlotScheme;
+
+    /// The lines of a new backend with three instances, one of which is failing, and four slots.
+    fn made(change: impl Fn(&mut Policy)) -> Vec<String> {
+        let mut policy = Policy { cookie: true, weight: Weight::new(16).ok(), ..Policy::default() };
+        change(&mut policy);
+        let rule = Rule {
+            services: Services::All,
+            targets: ["edge".parse().unwrap()].into(),
+            backend: "{service}".parse().unwrap(),
+            own: Own::Servers,
+            claim: Claim::default(),
+            slots: SlotScheme { base: 4, ..SlotScheme::default() },
+            select: Selector::default(),
+            fallback: None,
+            layout: Arc::default(),
+            policy,
+        };
+        let instance = |n: u32, health: Health| Instance {
+            health,
+            ..Instance::at(format!("10.0.0.{n}:80").parse().unwrap())
+        };
+        let instances =
+            vec![instance(1, Health::Passing), instance(2, Health::Failing), instance(3, Health::Passing)];
+        let snapshot =
+            Snapshot { services: [("web".parse().unwrap(), instances)].into(), ..Snapshot::default() };
+        let source: crate::name::SourceName = "fleet".parse().unwrap();
+        let mut catalog = Catalog::new([source.clone()]);
+        catalog.accept(&source, SourceEvent::Full(Arc::new(snapshot)), Timestamp::UNIX_EPOCH);
+        let now = Timestamp::UNIX_EPOCH;
+        let agenda = Agenda::new(&catalog, &[rule], &"edge".parse().unwrap(), &Applied::default(), &[], now);
+        let item = agenda.items.values().next().unwrap();
+        let version = Version::new(3, 0, 11);
+        first(item, version, now).iter().map(|line| crate::render::server_text(line, version)).collect()
+    }
+
+    #[test]
+    fn instances_that_are_vouched_for_stand_in_a_new_backend_at_once() {
+        insta::assert_snapshot!(made(|policy| policy.bring_up = Some(BringUp::Registry)).join("\n"));
+    }
+
+    #[test]
+    fn where_more_than_the_sources_word_is_wanted_all_but_the_only_one_to_serve_wait_in_slots() {
+        let by = |bring_up| made(move |policy| policy.bring_up = Some(bring_up)).join("\n");
+        insta::assert_snapshot!("probed", by(BringUp::Probe));
+        insta::assert_snapshot!("checked", by(BringUp::Check));
+        let rising = SlowStart { from_percent: 10, over: Duration::from_secs(30), steps: 10 };
+        let rising = made(move |policy| {
+            policy.bring_up = Some(BringUp::Registry);
+            policy.slow_start = Some(rising);
+        });
+        assert!(rising.len() == 4 && rising.iter().all(|line| line.contains("disabled")), "{rising:?}");
+    }
 }

@@ -83,7 +83,9 @@ impl ApiFile {
     }
 
     /// The file is as it should be.
-    pub(super) fn forget_retired(&mut self) {
+    pub(super) fn is_written(&mut self) {
+        self.unwritten = None;
+        self.unmarked.clear();
         let lines = &self.lines;
         self.retired.retain(|backend, _| !lines.contains_key(backend));
     }
@@ -116,10 +118,10 @@ impl ApiFile {
             strike(&mut self.lines, backend, servers);
         }
         // It is not about the backend as a whole, which must not be left out where this is refused.
-        let structural = going.iter().map(|(backend, servers)| Structural {
-            reason: ReloadReason::ServersRemoved { backend: backend.to_string(), removed: servers.len() },
-            edits: removals(backend, servers).collect(),
-            backend: None,
+        let structural = going.iter().map(|(backend, servers)| {
+            let reason =
+                ReloadReason::ServersRemoved { backend: backend.to_string(), removed: servers.len() };
+            Structural::new(reason, removals(backend, servers).collect(), None)
         });
         let changed = self.change(&raw, structural.collect(), version, now).await;
         if !matches!(changed, Ok(Changed::Started)) {

@@ -7,7 +7,7 @@ use roster_core::dataplane::{BackendView, Edit, FileView, Mark, ReloadReason};
 use roster_core::exposure::Layout;
 use roster_core::found::found;
 use roster_core::haproxy::Version;
-use roster_core::layout::{missing, sections};
+use roster_core::layout::{first, sections};
 use roster_core::name::{BackendName, ServerName};
 use roster_core::render::{FrontendName, Route, Section};
 
@@ -21,6 +21,14 @@ pub(super) struct Structural {
     pub edits: Vec<Edit>,
     /// The backend that it is for; none where it is for several.
     pub backend: Option<BackendName>,
+    /// Whether the text that is written has it already, so that the edits are left.
+    pub is_text: bool,
+}
+
+impl Structural {
+    pub(super) fn new(reason: ReloadReason, edits: Vec<Edit>, backend: Option<BackendName>) -> Self {
+        Self { reason, edits, backend, is_text: false }
+    }
 }
 
 impl ApiFile {
@@ -31,7 +39,9 @@ impl ApiFile {
         let found = found(&file);
         self.found_anew |= found != self.found;
         let mut conflicts = BTreeMap::new();
-        for (backend, item) in agenda.items.iter().filter(|(_, item)| !item.is_farewell()) {
+        let is_judged =
+            |backend: &BackendName, item: &Item| !item.is_farewell() && !self.unmarked.contains_key(backend);
+        for (backend, item) in agenda.items.iter().filter(|(backend, item)| is_judged(backend, item)) {
             let wanted = item.exposure.layout.as_ref().map(|layout| &layout.balance);
             if let Err(conflict) = self.reach.strategy.judge(&file, backend, wanted) {
                 self.trouble(&format!("service {} is left out: {conflict}", item.exposure.service));
@@ -77,7 +87,7 @@ impl ApiFile {
             return None;
         }
         let reason = ReloadReason::FileAhead(backend.to_string());
-        Some(Structural { reason, edits: Vec::new(), backend: Some(backend.clone()) })
+        Some(Structural::new(reason, Vec::new(), Some(backend.clone())))
     }
 
     /// The slots that the file lacks.
@@ -93,7 +103,7 @@ impl ApiFile {
             .map(|line| Edit::AddServer { backend: backend.clone(), server: Box::new(line.clone()) })
             .collect();
         let reason = ReloadReason::SlotsFull { backend: backend.to_string(), added: edits.len() };
-        (!edits.is_empty()).then(|| Structural { reason, edits, backend: Some(backend.clone()) })
+        (!edits.is_empty()).then(|| Structural::new(reason, edits, Some(backend.clone())))
     }
 
     /// The frontends whose routes are others. A route to a backend that is not there would keep HAProxy from starting.
@@ -118,7 +128,7 @@ impl ApiFile {
             if !same {
                 let reason = ReloadReason::RoutesChanged(frontend.to_string());
                 let edits = vec![Edit::Routes { frontend, routes }];
-                rerouted.push(Structural { reason, edits, backend: None });
+                rerouted.push(Structural::new(reason, edits, None));
             }
         }
         rerouted
@@ -142,7 +152,7 @@ impl ApiFile {
 
 /// A backend that is new.
 fn added(backend: &BackendName, item: &Item, layout: &Layout, version: Version) -> Option<Structural> {
-    let servers = missing(item, version, None, clock::now());
+    let servers = first(item, version, clock::now());
     let section = sections(backend, layout, servers).into_iter().find_map(|section| match section {
         Section::Backend(backend) => Some(backend),
         _ => None,
@@ -150,5 +160,5 @@ fn added(backend: &BackendName, item: &Item, layout: &Layout, version: Version) 
     let mark = Mark { service: item.exposure.service.clone() };
     let edit = Edit::PutBackend { mark, backend: Box::new(section) };
     let reason = ReloadReason::BackendNew(backend.to_string());
-    Some(Structural { reason, edits: vec![edit], backend: Some(backend.clone()) })
+    Some(Structural::new(reason, vec![edit], Some(backend.clone())))
 }

@@ -8,34 +8,28 @@ use std::collections::BTreeMap;
 use roster_core::dataplane::{Edit, FileView, Mark, ObjectCall, object_calls};
 use roster_core::haproxy::Version;
 use roster_core::name::BackendName;
-use roster_targets::dataplane::client::{
-    Backend, Client, ClientError, HttpCheck, RawConfig, Server, Transaction, WrongObject,
-};
+use roster_targets::dataplane::client::{ClientError, RawConfig, Transaction};
 use thiserror::Error;
 
 use super::ApiFile;
 use super::judge::Structural;
+use super::transact::{ObjectsError, make};
+use crate::events::chain;
 
 /// Why a backend with options cannot be made.
 #[derive(Debug, Error)]
 pub(super) enum OptionsError {
-    /// The API.
+    /// Its objects.
     #[error(transparent)]
-    Api(#[from] ClientError),
-    /// The object.
-    #[error(transparent)]
-    Object(#[from] WrongObject),
-    /// It cannot be said in the API's objects.
-    #[error(transparent)]
-    Calls(#[from] roster_core::dataplane::ObjectError),
+    Objects(#[from] ObjectsError),
     /// The API shows no such backend in the transaction.
     #[error("the API made no text of backend {0}; look at its `options`")]
     NoText(BackendName),
 }
 
 impl ApiFile {
-    /// The file with the new backends that have options, which are then taken out of `structural` as changes. Those that
-    /// cannot be made are taken out altogether, and told.
+    /// The file with the new backends that have options; in `structural` they are then known to be there. Those that cannot
+    /// be made are taken out of it, and told.
     pub(super) async fn with_options(
         &mut self,
         raw: &RawConfig,
@@ -49,15 +43,16 @@ impl ApiFile {
             let Some((mark, name)) = self.with_own_fields(one) else { continue };
             match self.section(raw, &one.edits, &name, version).await {
                 Ok(section) => {
-                    one.edits.clear();
+                    one.is_text = true;
                     text.push_str(&format_section(&mark, &section));
                 }
-                Err(OptionsError::Api(error)) if error.is_for_another_try() => return Err(error),
+                Err(OptionsError::Objects(ObjectsError::Api(error))) if error.is_for_another_try() => {
+                    return Err(error);
+                }
                 Err(error) => {
-                    self.refused(&format!("{} is left out: {}", one.reason, crate::events::chain(&error)));
-                    self.leave_out(&name);
                     place -= 1;
-                    structural.remove(place);
+                    let one = structural.remove(place);
+                    self.leave_one_out(&one, &chain(&error));
                 }
             }
         }
@@ -82,13 +77,10 @@ impl ApiFile {
         version: Version,
     ) -> Result<String, OptionsError> {
         let options = self.layouts.get(name).map(|layout| layout.options.clone()).unwrap_or_default();
-        let calls = object_calls(&raw.text, edits, &BTreeMap::from([(name.clone(), options)]), version)?;
-        let transaction = self.client.begin(raw.version).await?;
-        let made = make(&self.client, &transaction, calls).await;
-        let text = match made {
-            Ok(()) => self.client.raw_within(transaction.id()).await.map_err(OptionsError::from),
-            Err(error) => Err(error),
-        };
+        let calls = object_calls(&raw.text, edits, &BTreeMap::from([(name.clone(), options)]), version)
+            .map_err(ObjectsError::from)?;
+        let transaction = self.client.begin(raw.version).await.map_err(ObjectsError::from)?;
+        let text = self.text_of(&transaction, calls).await;
         // One that cannot be deleted now is deleted before the next one begins.
         transaction.abandon().await.ok();
         let text = text?;
@@ -97,6 +89,17 @@ impl ApiFile {
         let section = section.and_then(|section| text.get(section.range.clone()));
         section.map(str::to_owned).ok_or_else(|| OptionsError::NoText(name.clone()))
     }
+
+    async fn text_of(
+        &self,
+        transaction: &Transaction,
+        calls: Vec<ObjectCall>,
+    ) -> Result<String, ObjectsError> {
+        for call in calls {
+            make(&self.client, transaction, call).await?;
+        }
+        Ok(self.client.raw_within(transaction.id()).await?)
+    }
 }
 
 /// A section of ours at the end of the file. The API puts it to its place.
@@ -104,28 +107,4 @@ fn format_section(mark: &Mark, section: &str) -> String {
     let body = section.lines().filter(|line| !line.trim_start().starts_with('#'));
     let body: Vec<&str> = body.collect();
     format!("\n{mark}\n{}\n", body.join("\n").trim())
-}
-
-async fn make(
-    client: &Client,
-    transaction: &Transaction,
-    calls: Vec<ObjectCall>,
-) -> Result<(), OptionsError> {
-    for call in calls {
-        match call {
-            ObjectCall::PostBackend { body, .. } => {
-                client.add_backend(&Backend::try_from(body)?, transaction.write()).await?;
-            }
-            ObjectCall::PostServer { backend, body, .. } => {
-                client.add_server(backend.as_str(), &Server::try_from(body)?, transaction.write()).await?;
-            }
-            ObjectCall::PostHttpCheck { backend, index, body } => {
-                let check = HttpCheck::try_from(body)?;
-                client.insert_http_check(backend.as_str(), index, &check, transaction.write()).await?;
-            }
-            // A backend that is new has nothing else.
-            _ => {}
-        }
-    }
-    Ok(())
 }

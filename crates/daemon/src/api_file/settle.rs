@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use roster_config::native::Apply;
 use roster_core::agenda::Agenda;
 use roster_core::dataplane::{Edit, FileView, ReloadReason, apply};
 use roster_core::haproxy::Version;
-use roster_core::name::BackendName;
-use roster_targets::dataplane::client::{ClientError, RawConfig, Why, Written};
+use roster_targets::dataplane::client::{ClientError, RawConfig, Why};
 
 use super::judge::Structural;
 use super::{ApiFile, Due, Follows, TRIES};
@@ -180,27 +180,36 @@ impl ApiFile {
         now: Timestamp,
     ) -> Result<Changed, ClientError> {
         let started = Instant::now();
+        if self.reach.apply == Apply::Transaction {
+            structural = self.without_unsayable(raw, structural, version);
+        }
         let servers = self.server_edits(&FileView::read(&raw.text));
         let base = self.with_options(raw, &mut structural, version).await?;
         let (good, refused) = self.sift(&base, &servers, structural, version).await?;
         for (structural, why) in refused {
-            self.refused(&format!("{} is left out: {why}", structural.reason));
-            structural.backend.iter().for_each(|backend| self.leave_out(backend));
+            self.leave_one_out(&structural, &why);
         }
         if good.is_empty() {
             return Ok(Changed::Nothing);
         }
         let before = self.client.process().await?.pid;
         let made = base.get(raw.text.len()..).unwrap_or_default();
-        let Some(written) = self.put(raw, made, &good, version).await? else { return Ok(Changed::Nothing) };
+        let Some((good, written)) = self.put(raw, made, good, version).await? else {
+            return Ok(Changed::Nothing);
+        };
         self.until_another_serves(before).await;
+        self.has_changed(&good, written, started, now);
+        Ok(Changed::Started)
+    }
+
+    fn has_changed(&mut self, good: &[Structural], written: RawConfig, started: Instant, now: Timestamp) {
         self.budget.made(now);
         let word = good.first().map_or("asked", |structural| structural.reason.word());
         let reasons: Vec<String> = good.iter().map(|structural| structural.reason.to_string()).collect();
         let (target, took) = (&self.name, started.elapsed());
         Reloaded { target, word, reasons: &reasons, replaced: false, old_workers: None, took }
             .emit(&self.reporter);
-        self.raw = Some(written.config);
+        self.raw = Some(written);
         self.waiting.clear();
         let ahead = good.iter().filter(|one| matches!(one.reason, ReloadReason::FileAhead(_)));
         self.reloaded.extend(ahead.filter_map(|one| one.backend.clone()));
@@ -209,7 +218,6 @@ impl ApiFile {
         self.retry.went_well();
         // What was left out for now may have been about something that is there now.
         self.look_due = now;
-        Ok(Changed::Started)
     }
 
     /// The API answers once HAProxy was told to reload: until the next process serves, the former one shows itself.
@@ -222,21 +230,24 @@ impl ApiFile {
         }
     }
 
-    /// Writes what was found good, and writes it anew where somebody else changed servers meanwhile.
+    /// Writes what was found good, and writes it anew where somebody else changed servers meanwhile. Answers what was
+    /// written, and the file.
     async fn put(
-        &self,
+        &mut self,
         raw: &RawConfig,
         made: &str,
-        good: &[Structural],
+        mut good: Vec<Structural>,
         version: Version,
-    ) -> Result<Option<Written>, ClientError> {
+    ) -> Result<Option<(Vec<Structural>, RawConfig)>, ClientError> {
         let (mut current, mut stale) = (raw.clone(), None);
         for _ in 0..RACES {
-            let servers = self.server_edits(&FileView::read(&current.text));
-            let Ok(text) = with(&(current.text + made), &servers, good, version) else { break };
-            match self.client.write_reload(text, current.version, true).await {
+            let tried = match self.reach.apply {
+                Apply::Live => self.write(&current, made, &good, version).await,
+                Apply::Transaction => self.transact(&current, &mut good, version).await,
+            };
+            match tried {
                 Err(error) if error.is_stale() => stale = Some(error),
-                written => return written.map(Some),
+                tried => return Ok(tried?.map(|file| (good, file))),
             }
             current = self.client.raw().await?;
             if rest(&current.text) != rest(&raw.text) {
@@ -245,6 +256,21 @@ impl ApiFile {
             }
         }
         stale.map_or(Ok(None), Err)
+    }
+
+    async fn write(
+        &self,
+        current: &RawConfig,
+        made: &str,
+        good: &[Structural],
+        version: Version,
+    ) -> Result<Option<RawConfig>, ClientError> {
+        let servers = self.server_edits(&FileView::read(&current.text));
+        let Ok(text) = with(&format!("{}{made}", current.text), &servers, good, version) else {
+            return Ok(None);
+        };
+        let written = self.client.write_reload(text, current.version, true).await?;
+        Ok(Some(written.config))
     }
 
     /// Nothing wants a reload: what was told of one that failed is over.
@@ -292,9 +318,15 @@ impl ApiFile {
         Ok((good, refused))
     }
 
-    /// A backend that cannot be made is not tried again before it changes.
-    pub(super) fn leave_out(&mut self, backend: &BackendName) {
-        if let Some(layout) = self.layouts.get(backend) {
+    /// One that cannot be made is told; a backend is not tried again before it changes.
+    pub(super) fn leave_one_out(&mut self, one: &Structural, why: &str) {
+        let what = format!("{} is left out: {why}", one.reason);
+        if self.retry.is_news(&what) {
+            ReloadRefused { target: &self.name, why: &what }.emit(&self.reporter);
+        }
+        if let Some(backend) = &one.backend
+            && let Some(layout) = self.layouts.get(backend)
+        {
             self.left_out.insert(backend.clone(), layout.clone());
         }
     }
@@ -303,12 +335,6 @@ impl ApiFile {
     pub(super) fn not_made(&self, error: &ClientError) {
         if self.retry.is_news(&error.why.to_string()) {
             ReloadRefused { target: &self.name, why: &chain(error) }.emit(&self.reporter);
-        }
-    }
-
-    pub(super) fn refused(&self, why: &str) {
-        if self.retry.is_news(why) {
-            ReloadRefused { target: &self.name, why }.emit(&self.reporter);
         }
     }
 }
@@ -322,7 +348,8 @@ fn rest(text: &str) -> Vec<&str> {
 /// The text with these changes.
 fn with(base: &str, servers: &[Edit], structural: &[Structural], version: Version) -> Result<String, String> {
     let mut edits = servers.to_vec();
-    edits.extend(structural.iter().flat_map(|structural| structural.edits.iter().cloned()));
+    let structural = structural.iter().filter(|structural| !structural.is_text);
+    edits.extend(structural.flat_map(|structural| structural.edits.iter().cloned()));
     apply(base, &edits, version).map_err(|error| error.to_string())
 }
 

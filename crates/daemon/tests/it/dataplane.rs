@@ -8,6 +8,7 @@ mod proxy;
 mod reloads;
 mod restarts;
 pub(crate) mod site;
+mod strict;
 mod swallowed;
 mod trouble;
 mod vanished;

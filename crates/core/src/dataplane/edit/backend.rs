@@ -48,6 +48,20 @@ pub(super) fn put(
     Ok(())
 }
 
+/// One that has a mark keeps it, also one of another service.
+pub(super) fn mark(
+    view: &FileView<'_>,
+    mark: &Mark,
+    backend: &BackendName,
+    patches: &mut Patches,
+) -> Result<(), EditError> {
+    let (there, section) = find(view, backend)?.ok_or_else(|| EditError::NoBackend(backend.clone()))?;
+    if there.mark.is_none() {
+        set_mark(section, mark, patches);
+    }
+    Ok(())
+}
+
 /// Whether an `.if` that does not end would take in what is added.
 fn ends_in_condition(text: &str, added: &str, name: &BackendName) -> bool {
     text.contains(".if") && {

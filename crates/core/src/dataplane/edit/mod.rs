@@ -53,6 +53,13 @@ pub enum Edit {
         /// What it is to be.
         backend: Box<Backend>,
     },
+    /// Let the mark stand above a backend that was made without one.
+    Mark {
+        /// For which service.
+        mark: Mark,
+        /// Which one.
+        backend: BackendName,
+    },
     /// Remove a backend of ours that is for this service.
     RemoveBackend {
         /// For which service.
@@ -213,7 +220,9 @@ impl<'e> Touched<'e> {
             }
             Edit::AddServer { backend, server } => self.takes_server(backend, &server.name),
             Edit::PutBackend { backend, .. } => self.takes_backend(&backend.name),
-            Edit::RemoveBackend { backend, .. } | Edit::Checks { backend, .. } => self.takes_backend(backend),
+            Edit::Mark { backend, .. }
+            | Edit::RemoveBackend { backend, .. }
+            | Edit::Checks { backend, .. } => self.takes_backend(backend),
             Edit::Routes { frontend, .. } => self.frontends.insert(frontend),
         }
     }
@@ -241,6 +250,7 @@ fn one<'t>(
         Edit::AddServer { backend, server } => server::add(text, index, backend, server, version, patches),
         Edit::RemoveServer { backend, server } => server::remove(index, backend, server, patches),
         Edit::PutBackend { mark, backend } => backend::put(text, view, mark, backend, version, patches),
+        Edit::Mark { mark, backend } => backend::mark(view, mark, backend, patches),
         Edit::RemoveBackend { mark, backend } => backend::remove(view, mark, backend, patches),
         Edit::Checks { backend, check } => {
             backend::checks(text, view, backend, check.as_ref(), version, patches)

@@ -212,8 +212,11 @@ impl Caller<'_> {
             Edit::RemoveBackend { backend, .. } if self.backends.contains_key(backend.as_str()) => {
                 self.calls.push(ObjectCall::DeleteBackend { backend: backend.clone() });
             }
-            // Nothing is there to remove, or it is there as wanted.
-            Edit::AddServer { .. } | Edit::RemoveServer { .. } | Edit::RemoveBackend { .. } => {}
+            // Nothing is there to remove, or it is there as wanted; and a comment is no object.
+            Edit::AddServer { .. }
+            | Edit::RemoveServer { .. }
+            | Edit::RemoveBackend { .. }
+            | Edit::Mark { .. } => {}
             Edit::PutBackend { mark, backend } => return self.put_backend(mark, backend),
             Edit::Checks { backend, check } => self.checks(backend, check.as_ref()),
             Edit::Routes { frontend, routes } => self.routes(frontend, routes),

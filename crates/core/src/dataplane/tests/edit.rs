@@ -184,6 +184,18 @@ fn another_backend_of_ours_takes_the_place_of_the_old_one_and_its_mark() {
 }
 
 #[test]
+fn a_mark_comes_above_a_backend_without_one_and_takes_no_others_place() {
+    let mark_of = |service: &str, name: &str| Edit::Mark { mark: mark(service), backend: backend(name) };
+    let text = "# a note\nbackend web\n server a 10.0.0.1:80\n";
+    let marked = edited(text, &[mark_of("fleet/web", "web")]);
+    assert_eq!(marked, "# a note\n# Kept by Roster: service fleet/web\nbackend web\n server a 10.0.0.1:80\n");
+    assert_eq!(edited(&marked, &[mark_of("jobs/web", "web")]), marked);
+    let said = "backend web # {\"comment\":\"Kept by Roster: service fleet/web\"}\n";
+    assert_eq!(edited(said, &[mark_of("fleet/web", "web")]), said);
+    assert!(apply(text, &[mark_of("fleet/api", "api")], V3_0).is_err());
+}
+
+#[test]
 fn a_backend_of_ours_goes_with_its_mark_and_leaves_what_is_not_ours() {
     let made = edited(BY_HAND, &[put("fleet/web", whole("fresh", 2))]);
     let remove = Edit::RemoveBackend { mark: mark("fleet/web"), backend: backend("fresh") };

@@ -17,7 +17,13 @@ pub(super) enum How {
     Unanswered,
     /// The API carries it out, and a web page comes instead of its answer.
     Page,
+    /// The API refuses it, as it does what is not as its specification says.
+    Refused,
 }
+
+const PAGE: &str = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 6\r\nConnection: close\r\n\r\n<html>";
+const REFUSED: &str = "HTTP/1.1 422 Unprocessable Entity\r\nContent-Type: application/json\r\n\
+                       Content-Length: 44\r\nConnection: close\r\n\r\n{\"code\":602,\"message\":\"not as it should be\"}";
 
 /// Calls that are to fail: by method and a part of the path, so many.
 #[derive(Clone, Debug)]
@@ -107,8 +113,11 @@ fn pass(client: &TcpStream, upstream: SocketAddr, traps: &Mutex<Vec<Trap>>) -> s
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     let fate = head.first().and_then(|first| met(first, traps));
-    if fate == Some(How::Unsent) {
-        return Ok(());
+    let mut client = client;
+    match fate {
+        Some(How::Unsent) => return Ok(()),
+        Some(How::Refused) => return client.write_all(REFUSED.as_bytes()),
+        _ => {}
     }
     let mut server = TcpStream::connect(upstream)?;
     server.write_all(head.concat().as_bytes())?;
@@ -116,12 +125,9 @@ fn pass(client: &TcpStream, upstream: SocketAddr, traps: &Mutex<Vec<Trap>>) -> s
     server.write_all(&body)?;
     let mut answer = Vec::new();
     server.read_to_end(&mut answer)?;
-    let mut client = client;
     match fate {
         Some(How::Unanswered) => Ok(()),
-        Some(How::Page) => client.write_all(
-            b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 6\r\nConnection: close\r\n\r\n<html>",
-        ),
+        Some(How::Page) => client.write_all(PAGE.as_bytes()),
         _ => client.write_all(&answer),
     }
 }

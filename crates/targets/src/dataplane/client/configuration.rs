@@ -148,6 +148,16 @@ impl Client {
         self.insert(Place::Backend(backend, "http_checks"), index, check, write).await
     }
 
+    /// Deletes the line `http-check` at this place; the later ones move down.
+    pub async fn delete_http_check(
+        &self,
+        backend: &str,
+        index: usize,
+        write: Write<'_>,
+    ) -> Result<Outcome, ClientError> {
+        self.delete(Place::Backend(backend, "http_checks"), &index.to_string(), write).await
+    }
+
     /// All frontends.
     pub async fn frontends(&self, view: View<'_>) -> Result<Versioned<Vec<Frontend>>, ClientError> {
         self.list(FRONTENDS, view).await
