@@ -153,10 +153,19 @@ impl ApiFile {
         self.raw.is_some() || (is_beside && self.looks > 0)
     }
 
-    /// Reads which backends the file has; none where it cannot be read, which whoever writes it is told.
-    pub(crate) async fn find(&self) -> Vec<Found> {
-        let raw = self.client.raw().await.ok();
-        raw.map(|raw| found(&FileView::read(&raw.text))).unwrap_or_default()
+    /// Reads the file once, for a look that changes nothing, and finds which backends it has.
+    pub(crate) async fn find(&mut self) -> Vec<Found> {
+        match self.client.raw().await {
+            Ok(raw) => {
+                let found = found(&FileView::read(&raw.text));
+                self.raw = Some(raw);
+                found
+            }
+            Err(error) => {
+                self.unreadable(&error);
+                Vec::new()
+            }
+        }
     }
 
     /// What backends the file has.

@@ -49,14 +49,14 @@ impl ApiFile {
         Preview { reloads: self.waiting.iter().cloned().collect(), ..Preview::default() }
     }
 
-    /// What a pass would do besides: why HAProxy would be reloaded.
+    /// What a pass would do besides, by the file as [`ApiFile::find`] read it: why HAProxy would be reloaded.
     pub(crate) async fn preview(mut self, agenda: &Agenda, passed: &mut Passed) -> Preview {
         let now = clock::now();
         self.lacks(passed, now);
         self.ran(std::mem::take(&mut passed.lines), now);
         self.hear(agenda, agenda, true, now);
-        passed.missing.retain(|backend| self.leaves_alone(backend));
-        let Some(raw) = self.read(agenda, now).await else { return Preview::default() };
+        passed.missing.clear();
+        let Some(raw) = self.raw.as_ref() else { return Preview::default() };
         let Ok(process) = self.client.process().await else { return Preview::default() };
         let file = FileView::read(&raw.text);
         let structural = self.structural(agenda, &file, process.version);

@@ -27,13 +27,23 @@ fn state(site: &Site) -> State {
     }
 }
 
+/// How often the file was read.
+fn reads(site: &Site) -> u64 {
+    let requests = site.api.counters().requests;
+    requests.get("GET ~/configuration/raw").copied().unwrap_or_default()
+}
+
 fn plan_and_once(mut site: Site) {
     site.with_backends();
     let ports = site.ports();
     site.services(&[("web", &ports[..2]), ("api", &ports[2..3])]);
     let before = state(&site);
+    // Where servers are kept by the API too, their target reads the file itself.
+    let reads_of_a_plan = if site.keys.contains("socket") { 1 } else { 2 };
     for words in [&["plan"][..], &["plan", "-v"], &["plan", "--json"]] {
+        let reads = reads(&site);
         let plan = site.rig.roster(words);
+        assert_eq!(self::reads(&site) - reads, reads_of_a_plan);
         assert_eq!(plan.code, Some(2), "{plan:?}");
         assert!(plan.out.contains("srv1") && plan.out.contains(&ports[0].to_string()), "{plan:?}");
         assert!(plan.out.contains("backend api is new"), "the reload is not told: {plan:?}");
