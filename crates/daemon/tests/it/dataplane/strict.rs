@@ -79,6 +79,19 @@ fn what_is_new_comes_by_objects_in_one_transaction_with_its_marks_and_routes() {
 }
 
 #[test]
+fn once_leaves_a_new_backend_with_its_mark() {
+    each_pair("balance: roundrobin", |site| {
+        let ports = site.ports();
+        site.services(&[("api", &ports[..2])]);
+        let once = site.rig.roster(&["once"]);
+        assert_eq!(once.code, Some(0), "{once:?}");
+        site.until_ready("api", &ports[..2]);
+        assert!(site.text().contains("Kept by Roster: service fleet/api"), "{once:?}\n{}", site.text());
+        assert_eq!(site.reloads(), 1, "{once:?}");
+    });
+}
+
+#[test]
 fn a_backend_with_lines_that_no_object_has_is_left_out_and_the_others_come() {
     for (api, haproxy) in PAIRS {
         let mut site = Site::start(api, haproxy, false);
