@@ -27,7 +27,7 @@ fn state(site: &Site) -> State {
     }
 }
 
-/// How often the file was read.
+/// How often the file was read; the real program does not count it.
 fn reads(site: &Site) -> u64 {
     let requests = site.api.counters().requests;
     requests.get("GET ~/configuration/raw").copied().unwrap_or_default()
@@ -43,7 +43,7 @@ fn plan_and_once(mut site: Site) {
     for words in [&["plan"][..], &["plan", "-v"], &["plan", "--json"]] {
         let reads = reads(&site);
         let plan = site.rig.roster(words);
-        assert_eq!(self::reads(&site) - reads, reads_of_a_plan);
+        assert!(site.api.is_real() || self::reads(&site) - reads == reads_of_a_plan);
         assert_eq!(plan.code, Some(2), "{plan:?}");
         assert!(plan.out.contains("srv1") && plan.out.contains(&ports[0].to_string()), "{plan:?}");
         assert!(plan.out.contains("backend api is new"), "the reload is not told: {plan:?}");
