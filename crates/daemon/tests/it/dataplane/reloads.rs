@@ -32,6 +32,8 @@ fn a_failing_reload_loses_nothing(mut site: Site) {
     site.until_ready("api", &ports[2..3]);
     // After pauses of 1, 2 and 4 seconds.
     assert!(failed.elapsed().as_secs() >= 6, "after {:?}: {}", failed.elapsed(), daemon.log());
+    // The process serves before the API has heard of it.
+    wait_until_or_fail(CAP, "the reload to be over", || site.api.counters().reloads_done > 0);
     let counters = site.api.counters();
     assert_eq!((counters.reloads_failed, counters.reloads_done), (3, 1), "{}", daemon.log());
     let load = load.stop();
