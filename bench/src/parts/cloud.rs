@@ -217,9 +217,12 @@ impl Site {
             }
         };
         let pid = self.pid()?;
-        self.runtime.block_on(async {
-            let version = self.client.version().await?;
-            self.client.write_reload(text, version, true).await
+        // One that comes too soon after another's reload is refused.
+        wait_until(CAP, "the file to be taken", || {
+            self.runtime.block_on(async {
+                let version = self.client.version().await?;
+                self.client.write_reload(text.clone(), version, true).await
+            })
         })?;
         wait_until(CAP, "another process", || Poll::when(self.pid().unwrap_or(pid), |now| *now != pid))?;
         Ok(())

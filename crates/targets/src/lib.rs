@@ -30,7 +30,7 @@ pub trait Target: Send + Sync {
     /// Asks only which process serves: the cheapest way to notice a restart.
     fn identify(&self) -> impl Future<Output = Result<ProcessId, Self::Error>> + Send;
 
-    /// The backends that it has; none where it cannot say.
+    /// The backends that it has, to be read ahead; none where nothing is.
     fn backends(&self) -> impl Future<Output = Result<BTreeSet<BackendName>, Self::Error>> + Send {
         std::future::ready(Ok(BTreeSet::new()))
     }

@@ -30,7 +30,7 @@ use roster_core::haproxy::Version;
 use roster_core::layout::Lines;
 use roster_core::name::{BackendName, ServerName, TargetName};
 use roster_core::plan::Change;
-use roster_targets::dataplane::client::{Client, ClientError, ConfigVersion, RawConfig};
+use roster_targets::dataplane::client::{Client, ClientError, RawConfig};
 
 use crate::clock;
 use crate::events::{Event, OwnTrouble, Reporter, chain};
@@ -278,10 +278,6 @@ impl ApiFile {
         if is_new {
             self.look_soon(now);
         }
-    }
-
-    fn version(&self) -> Option<ConfigVersion> {
-        self.raw.as_ref().map(|raw| raw.version)
     }
 
     /// Tells what is wrong, once until something goes well again.

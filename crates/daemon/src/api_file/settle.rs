@@ -30,17 +30,18 @@ const JITTER: Duration = Duration::from_millis(80);
 impl ApiFile {
     /// Does what is due.
     pub(crate) async fn see_to(&mut self, agenda: &Agenda, now: Timestamp) -> Changed {
+        let mut fresh = None;
         if self.look_due <= now {
-            self.look(agenda, now).await;
+            fresh = self.look(agenda, now).await;
         }
         let mut changed = Changed::Nothing;
         if self.due.is_some_and(|due| due.at <= now) {
             self.due = None;
-            changed = self.settle(agenda, now).await;
+            changed = self.settle(&mut fresh, agenda, now).await;
         }
         if self.file_due.is_some_and(|at| at <= now) {
             self.file_due = None;
-            self.persist(now).await;
+            self.persist(fresh, now).await;
         }
         match self.follows {
             _ if changed == Changed::Started && !agenda.items.is_empty() => self.follows = Follows::Pass,
@@ -55,31 +56,41 @@ impl ApiFile {
     /// Has the file follow what ran last. HAProxy goes on.
     pub(crate) async fn end(mut self) {
         if self.file_due.is_some() {
-            self.persist(clock::now()).await;
+            self.persist(None, clock::now()).await;
         }
     }
 
-    /// Asks whether somebody else changed the file.
-    async fn look(&mut self, agenda: &Agenda, now: Timestamp) {
+    /// Asks whether somebody else changed the file. Answers the file, where it was read.
+    async fn look(&mut self, agenda: &Agenda, now: Timestamp) -> Option<RawConfig> {
         self.look_due = clock::after(now, self.reach.poll);
         self.looks = self.looks.wrapping_add(1);
-        let whole = self.looks.is_multiple_of(WHOLE);
-        let is_known = match self.client.version().await {
-            Ok(version) => {
-                self.unread = None;
-                self.version() == Some(version)
-            }
-            Err(error) => return self.unreadable(&error),
-        };
-        if is_known && !whole {
-            return;
-        }
         let before = self.raw.clone();
-        if let Some(raw) = self.read(agenda, now).await
-            && before.is_none_or(|before| before.text != raw.text)
-        {
+        if let Some(before) = before.as_ref().filter(|_| !self.looks.is_multiple_of(WHOLE)) {
+            match self.client.version().await {
+                Ok(version) if version == before.version => {
+                    self.unread = None;
+                    return None;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    self.unreadable(&error);
+                    return None;
+                }
+            }
+        }
+        let raw = match self.client.raw().await {
+            Ok(raw) => raw,
+            Err(error) => {
+                self.unreadable(&error);
+                return None;
+            }
+        };
+        self.unread = None;
+        self.take(&raw, agenda, now);
+        if before.is_none_or(|before| before.text != raw.text) {
             self.look_soon(now);
         }
+        Some(raw)
     }
 
     /// Reads the file.
@@ -110,9 +121,14 @@ impl ApiFile {
         self.judge(agenda);
     }
 
-    async fn settle(&mut self, agenda: &Agenda, now: Timestamp) -> Changed {
+    /// `fresh` is the file, where it was read just now: before this, and also after it if there was nothing to do.
+    async fn settle(&mut self, fresh: &mut Option<RawConfig>, agenda: &Agenda, now: Timestamp) -> Changed {
         for _ in 0..TRIES {
-            let Some(raw) = self.read(agenda, now).await else { return Changed::Nothing };
+            let raw = match fresh.take() {
+                Some(raw) => Some(raw),
+                None => self.read(agenda, now).await,
+            };
+            let Some(raw) = raw else { return Changed::Nothing };
             let Some(version) = self.haproxy(now).await else { return Changed::Nothing };
             let structural = {
                 let file = FileView::read(&raw.text);
@@ -122,6 +138,7 @@ impl ApiFile {
             self.waiting = structural.iter().map(|structural| structural.reason.to_string()).collect();
             if structural.is_empty() {
                 self.nothing_to_do(agenda, &raw);
+                *fresh = Some(raw);
                 return Changed::Nothing;
             }
             if !self.may_reload(now) {

@@ -69,9 +69,12 @@ impl ApiFile {
             let transaction = self.client.begin(raw.version).await?;
             let filled = self.fill(&transaction, raw, good, version).await;
             let Err(Unfilled { place, why }) = filled else {
-                transaction.commit(true).await?;
-                self.unmarked.extend(good.iter().flat_map(marks));
-                self.file_due = Some(clock::now());
+                let committed = transaction.commit(true).await;
+                if committed.as_ref().err().is_none_or(ClientError::may_be_done) {
+                    self.unmarked.extend(good.iter().flat_map(marks));
+                    self.file_due = Some(clock::now());
+                }
+                committed?;
                 return Ok(Some(self.client.raw().await?));
             };
             // One that cannot be deleted now is deleted before the next one begins.

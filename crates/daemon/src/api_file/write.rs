@@ -13,7 +13,7 @@ use roster_core::name::BackendName;
 use roster_core::observed::State;
 use roster_core::render::ServerLine;
 use roster_core::weight::Weight;
-use roster_targets::dataplane::client::Why;
+use roster_targets::dataplane::client::{RawConfig, Why};
 
 use super::{ApiFile, FILE_AFTER, TRIES};
 use crate::clock::{self, after};
@@ -59,10 +59,14 @@ impl ApiFile {
         self.reach.socket.is_some() && there.algorithm.is_dynamic() && !self.grows_by_reload
     }
 
-    /// Has the API write what already runs.
-    pub(super) async fn persist(&mut self, now: Timestamp) {
+    /// Has the API write what already runs. `fresh` is the file, where it was read just now.
+    pub(super) async fn persist(&mut self, mut fresh: Option<RawConfig>, now: Timestamp) {
         for _ in 0..TRIES {
-            let raw = match self.client.raw().await {
+            let read = match fresh.take() {
+                Some(raw) => Ok(raw),
+                None => self.client.raw().await,
+            };
+            let raw = match read {
                 Ok(raw) => raw,
                 Err(error) => return self.persist_later(&chain(&error)),
             };

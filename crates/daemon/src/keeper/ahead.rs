@@ -27,7 +27,7 @@ impl Ahead {
     /// So many backends were read, or it failed: a pass asks for what is missing.
     pub(super) fn over(&mut self, target: &TargetName, process: Option<ProcessId>, backends: Option<usize>) {
         self.done = process;
-        if let Some(backends) = backends
+        if let Some(backends) = backends.filter(|count| *count > 0)
             && !std::mem::replace(&mut self.told, true)
         {
             tracing::info!(%target, backends, "read ahead");

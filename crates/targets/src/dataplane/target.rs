@@ -306,12 +306,6 @@ impl Target for DataplaneTarget {
         Ok(self.process().await?.0)
     }
 
-    async fn backends(&self) -> Result<BTreeSet<BackendName>, DataplaneError> {
-        let raw = self.client.raw().await?;
-        let file = FileView::read(&raw.text);
-        Ok(file.backends.iter().filter_map(|backend| BackendName::new(&backend.name).ok()).collect())
-    }
-
     async fn apply(&self, process: ProcessId, operations: &[Operation]) -> Result<Receipt, DataplaneError> {
         let started = Instant::now();
         let (raw, observed, serving, version) = {

@@ -72,9 +72,7 @@ fn a_hundred_backends_are_one_write_and_a_read_each() {
 
         // One that changes is one write, and its own backend's reads.
         let daemon = site.rig.run();
-        // The first look is over, and so is what is read ahead.
         daemon.until_log("HAProxy answers");
-        daemon.until_log("read ahead");
         let before = site.api.counters().requests;
         let other = [20_500];
         let mut services = services.clone();

@@ -187,9 +187,6 @@ fn a_look_has_addresses_and_states_of_the_process_and_weights_of_the_file() {
         assert_eq!(reading.process.pid, rig.haproxy.worker_pid().or_fail());
         assert_eq!(reading.process, rig.target.identify().await.or_fail());
         assert_eq!(rig.counts(), (0, 0));
-        let names: Vec<String> =
-            rig.target.backends().await.or_fail().iter().map(ToString::to_string).collect();
-        assert_eq!(names, ["app", "fixed", "slots"]);
         let shown = format!("{:?}", rig.target);
         assert!(!shown.contains(PASSWORD) && !shown.contains("stats socket"), "{shown}");
     });
