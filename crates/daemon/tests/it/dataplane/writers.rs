@@ -118,6 +118,8 @@ fn a_new_backend_comes_beside_another_writer() {
         site.services(&[("web", &ports[..1]), ("api", &ports[2..3])]);
         site.until_ready("api", &ports[2..3]);
         let tally = writer.stop();
+        // The process serves before the API has heard of it.
+        wait_until_or_fail(CAP, "the reload to be over", || site.api.counters().reloads_done > 0);
         assert_eq!(site.api.counters().reloads_done, 1, "{tally:?}\n{}", daemon.log());
         site.until_written(&format!("server own 127.0.0.1:9 weight {}", tally.last));
         site.until_ready("web", &ports[..1]);
