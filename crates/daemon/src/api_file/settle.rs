@@ -18,8 +18,8 @@ use crate::own::Changed;
 /// Every so many looks the whole file is read: one that was put back can have the number of the one that it replaced.
 const WHOLE: u32 = 5;
 /// How often, and how long after one another, the API is asked for the process that took over.
-const FOLLOW: u32 = 100;
-const PAUSE: Duration = Duration::from_millis(20);
+const FOLLOW: u32 = 400;
+const PAUSE: Duration = Duration::from_millis(5);
 /// How often a change that was found good is written anew because somebody else was faster.
 const RACES: u32 = 20;
 /// How long the keeper listens to everybody else at least before the API is looked at again.

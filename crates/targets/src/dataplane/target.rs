@@ -35,8 +35,8 @@ const AT_ONCE: usize = 4;
 /// How often a write is made anew because somebody else was faster.
 const TRIES: u32 = 20;
 /// How often, and how long after one another, the API is asked for the process that took over.
-const FOLLOW: u32 = 250;
-const PAUSE: Duration = Duration::from_millis(40);
+const FOLLOW: u32 = 1000;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// How changes reach HAProxy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
