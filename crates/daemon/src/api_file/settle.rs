@@ -38,6 +38,9 @@ impl ApiFile {
         if self.due.is_some_and(|due| due.at <= now) {
             self.due = None;
             changed = self.settle(&mut fresh, agenda, now).await;
+            if changed == Changed::Started {
+                fresh.clone_from(&self.raw);
+            }
         }
         if self.file_due.is_some_and(|at| at <= now) {
             self.file_due = None;
