@@ -60,14 +60,22 @@ pub fn missing(
 ) -> Vec<ServerLine> {
     let exposure = &item.exposure;
     let servers = seen.map(|seen| seen.servers.clone()).unwrap_or_default();
-    parked(exposure, plan(item, version, servers, now).operations)
+    parked(exposure, plan(item, version, servers, None, now).operations)
 }
 
-/// The servers of a backend that does not exist yet. An instance for which its source vouches needs nothing but its line, and
-/// takes traffic as soon as the backend is there; the slots of all others are parked.
-pub fn first(item: &Item, version: Version, now: Timestamp) -> Vec<ServerLine> {
+/// The servers of a backend that is not there. An instance for which its source vouches needs nothing but its line, and takes
+/// traffic as soon as the backend is there; the slots of all others are parked. `applied` is what was written to a backend
+/// of this name before: whoever had a slot in it has the same one again.
+pub fn first(
+    item: &Item,
+    version: Version,
+    applied: Option<&AppliedBackend>,
+    now: Timestamp,
+) -> Vec<ServerLine> {
     let exposure = &item.exposure;
-    let BackendPlan { operations, applied, .. } = plan(item, version, BTreeMap::new(), now);
+    // Who left meanwhile is forgotten first, and the slot is free.
+    let applied = applied.map(|applied| plan(item, version, BTreeMap::new(), Some(applied), now).applied);
+    let BackendPlan { operations, applied, .. } = plan(item, version, BTreeMap::new(), applied.as_ref(), now);
     let is_ready = |operation: &&Operation| operation.change == Change::State(State::Ready);
     let ready: BTreeSet<ServerName> =
         operations.iter().filter(is_ready).map(|operation| operation.server.clone()).collect();
@@ -92,12 +100,13 @@ fn plan(
     item: &Item,
     version: Version,
     servers: BTreeMap<ServerName, ObservedServer>,
+    applied: Option<&AppliedBackend>,
     now: Timestamp,
 ) -> BackendPlan {
     let limits = BackendLimits { version, algorithm: None, dynamic: true, grows: true };
     let seen = ObservedBackend { limits, servers };
     let probes = ProbeResults::new();
-    item.plan(&Moment { seen: &seen, applied: None, same_process: false, probes: &probes, now })
+    item.plan(&Moment { seen: &seen, applied, same_process: false, probes: &probes, now })
 }
 
 /// The servers that are added, without anybody in them.
@@ -181,8 +190,10 @@ mod tests {
     use crate::instance::{Health, Instance, Snapshot, SourceEvent};
     use crate::slots::SlotScheme;
 
-    /// The lines of a new backend with three instances, one of which is failing, and four slots.
-    fn made(change: impl Fn(&mut Policy)) -> Vec<String> {
+    const VERSION: Version = Version::new(3, 0, 11);
+
+    /// A service with these instances, those that fail among them, in four slots.
+    fn item(instances: &[(u32, Health)], change: impl Fn(&mut Policy)) -> Item {
         let mut policy = Policy { cookie: true, weight: Weight::new(16).ok(), ..Policy::default() };
         change(&mut policy);
         let rule = Rule {
@@ -197,22 +208,41 @@ mod tests {
             layout: Arc::default(),
             policy,
         };
-        let instance = |n: u32, health: Health| Instance {
-            health,
+        let instance = |(n, health): &(u32, Health)| Instance {
+            health: *health,
             ..Instance::at(format!("10.0.0.{n}:80").parse().unwrap())
         };
-        let instances =
-            vec![instance(1, Health::Passing), instance(2, Health::Failing), instance(3, Health::Passing)];
+        let instances = instances.iter().map(instance).collect();
         let snapshot =
             Snapshot { services: [("web".parse().unwrap(), instances)].into(), ..Snapshot::default() };
         let source: crate::name::SourceName = "fleet".parse().unwrap();
         let mut catalog = Catalog::new([source.clone()]);
         catalog.accept(&source, SourceEvent::Full(Arc::new(snapshot)), Timestamp::UNIX_EPOCH);
-        let now = Timestamp::UNIX_EPOCH;
-        let agenda = Agenda::new(&catalog, &[rule], &"edge".parse().unwrap(), &Applied::default(), &[], now);
-        let item = agenda.items.values().next().unwrap();
-        let version = Version::new(3, 0, 11);
-        first(item, version, now).iter().map(|line| crate::render::server_text(line, version)).collect()
+        let (target, applied) = ("edge".parse().unwrap(), Applied::default());
+        let agenda = Agenda::new(&catalog, &[rule], &target, &applied, &[], Timestamp::UNIX_EPOCH);
+        agenda.items.into_values().next().unwrap()
+    }
+
+    fn texts(item: &Item, applied: Option<&AppliedBackend>) -> Vec<String> {
+        let lines = first(item, VERSION, applied, Timestamp::UNIX_EPOCH);
+        lines.iter().map(|line| crate::render::server_text(line, VERSION)).collect()
+    }
+
+    fn made(change: impl Fn(&mut Policy)) -> Vec<String> {
+        texts(&item(&[(1, Health::Passing), (2, Health::Failing), (3, Health::Passing)], change), None)
+    }
+
+    #[test]
+    fn in_a_backend_that_is_made_again_everybody_has_the_slot_of_before() {
+        let of = |instances: &[u32]| {
+            let instances: Vec<_> = instances.iter().map(|n| (*n, Health::Passing)).collect();
+            item(&instances, |policy| policy.bring_up = Some(BringUp::Registry))
+        };
+        let before = plan(&of(&[1, 2, 3]), VERSION, BTreeMap::new(), None, Timestamp::UNIX_EPOCH).applied;
+        let again = texts(&of(&[2, 3]), Some(&before));
+        let is_at = |slot: usize, at: &str| again[slot - 1].contains(&format!("srv{slot} {at}"));
+        assert_eq!(again.len(), 4, "{again:?}");
+        assert!(is_at(2, "10.0.0.2:80") && is_at(3, "10.0.0.3:80") && is_at(1, "127.0.0.1:1"), "{again:?}");
     }
 
     #[test]

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use roster_core::agenda::{Agenda, Item};
+use roster_core::applied::Applied;
 use roster_core::dataplane::{BackendView, Edit, FileView, Mark, ReloadReason};
 use roster_core::exposure::Layout;
 use roster_core::found::found;
 use roster_core::haproxy::Version;
 use roster_core::layout::{first, sections};
 use roster_core::name::{BackendName, ServerName};
-use roster_core::render::{FrontendName, Route, Section};
+use roster_core::render::{FrontendName, Route, Section, ServerLine};
 
 use super::ApiFile;
 use crate::clock;
@@ -55,6 +56,7 @@ impl ApiFile {
     pub(super) fn structural(
         &self,
         agenda: &Agenda,
+        applied: &Applied,
         file: &FileView<'_>,
         version: Version,
     ) -> Vec<Structural> {
@@ -64,7 +66,10 @@ impl ApiFile {
             let Some(layout) = self.layouts.get(backend) else { continue };
             match file.backend(backend.as_str()) {
                 None if item.is_farewell() || self.left_out.get(backend) == Some(layout) => {}
-                None => all.extend(added(backend, item, layout, version)),
+                None => {
+                    let servers = first(item, version, applied.backends.get(backend), clock::now());
+                    all.extend(added(backend, item, layout, servers));
+                }
                 Some(there) => all.extend(self.grown(backend, there).or_else(|| self.ahead(backend, there))),
             }
         }
@@ -151,8 +156,12 @@ impl ApiFile {
 }
 
 /// A backend that is new.
-fn added(backend: &BackendName, item: &Item, layout: &Layout, version: Version) -> Option<Structural> {
-    let servers = first(item, version, clock::now());
+fn added(
+    backend: &BackendName,
+    item: &Item,
+    layout: &Layout,
+    servers: Vec<ServerLine>,
+) -> Option<Structural> {
     let section = sections(backend, layout, servers).into_iter().find_map(|section| match section {
         Section::Backend(backend) => Some(backend),
         _ => None,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use roster_config::native::Apply;
 use roster_core::agenda::Agenda;
+use roster_core::applied::Applied;
 use roster_core::dataplane::{Edit, FileView, ReloadReason, apply};
 use roster_core::haproxy::Version;
 use roster_targets::dataplane::client::{ClientError, RawConfig, Why};
@@ -28,8 +29,8 @@ const LISTEN: Duration = Duration::from_millis(10);
 const JITTER: Duration = Duration::from_millis(80);
 
 impl ApiFile {
-    /// Does what is due.
-    pub(crate) async fn see_to(&mut self, agenda: &Agenda, now: Timestamp) -> Changed {
+    /// Does what is due. `applied` is what was written last.
+    pub(crate) async fn see_to(&mut self, agenda: &Agenda, applied: &Applied, now: Timestamp) -> Changed {
         let mut fresh = None;
         if self.look_due <= now {
             fresh = self.look(agenda, now).await;
@@ -37,7 +38,7 @@ impl ApiFile {
         let mut changed = Changed::Nothing;
         if self.due.is_some_and(|due| due.at <= now) {
             self.due = None;
-            changed = self.settle(&mut fresh, agenda, now).await;
+            changed = self.settle(&mut fresh, agenda, applied, now).await;
             if changed == Changed::Started {
                 fresh.clone_from(&self.raw);
             }
@@ -125,7 +126,13 @@ impl ApiFile {
     }
 
     /// `fresh` is the file, where it was read just now: before this, and also after it if there was nothing to do.
-    async fn settle(&mut self, fresh: &mut Option<RawConfig>, agenda: &Agenda, now: Timestamp) -> Changed {
+    async fn settle(
+        &mut self,
+        fresh: &mut Option<RawConfig>,
+        agenda: &Agenda,
+        applied: &Applied,
+        now: Timestamp,
+    ) -> Changed {
         for _ in 0..TRIES {
             let raw = match fresh.take() {
                 Some(raw) => Some(raw),
@@ -136,7 +143,7 @@ impl ApiFile {
             let structural = {
                 let file = FileView::read(&raw.text);
                 self.tell_lost_frontends(agenda, &file);
-                self.structural(agenda, &file, version)
+                self.structural(agenda, applied, &file, version)
             };
             self.waiting = structural.iter().map(|structural| structural.reason.to_string()).collect();
             if structural.is_empty() {

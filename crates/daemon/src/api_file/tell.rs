@@ -1,6 +1,7 @@
 //! How the file of a HAProxy behind a Data Plane API is doing.
 
 use roster_core::agenda::Agenda;
+use roster_core::applied::Applied;
 use roster_core::dataplane::FileView;
 
 use super::{ApiFile, Follows};
@@ -50,7 +51,12 @@ impl ApiFile {
     }
 
     /// What a pass would do besides, by the file as [`ApiFile::find`] read it: why HAProxy would be reloaded.
-    pub(crate) async fn preview(mut self, agenda: &Agenda, passed: &mut Passed) -> Preview {
+    pub(crate) async fn preview(
+        mut self,
+        agenda: &Agenda,
+        applied: &Applied,
+        passed: &mut Passed,
+    ) -> Preview {
         let now = clock::now();
         self.lacks(passed, now);
         self.ran(std::mem::take(&mut passed.lines), now);
@@ -59,7 +65,7 @@ impl ApiFile {
         let Some(raw) = self.raw.as_ref() else { return Preview::default() };
         let Ok(process) = self.client.process().await else { return Preview::default() };
         let file = FileView::read(&raw.text);
-        let structural = self.structural(agenda, &file, process.version);
+        let structural = self.structural(agenda, applied, &file, process.version);
         passed.plans.retain(|backend, _| !self.leaves_alone(backend));
         let mut reloads: Vec<String> =
             structural.iter().map(|structural| structural.reason.to_string()).collect();

@@ -136,7 +136,7 @@ pub(crate) async fn look_at(
     };
     let own = match owner {
         Some(Owner::Managed(own)) => own.preview(&agenda, &mut passed, !is_down),
-        Some(Owner::Api(file)) => file.preview(&agenda, &mut passed).await,
+        Some(Owner::Api(file)) => file.preview(&agenda, &applied, &mut passed).await,
         None => Preview::default(),
     };
     Ok(Looked { name: name.clone(), target, agenda, passed, own })

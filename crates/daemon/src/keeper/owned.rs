@@ -29,7 +29,7 @@ where
             return false;
         }
         let before = self.applied.process;
-        match own.see_to(&self.agenda, now).await {
+        match own.see_to(&self.agenda, &self.applied, now).await {
             Changed::Nothing => {}
             Changed::Started | Changed::Added => self.schedule.add(self.agenda.items.keys()),
             Changed::Reloaded => self.follow(before).await,

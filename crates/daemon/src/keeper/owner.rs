@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
-use roster_core::applied::ProcessId;
+use roster_core::applied::{Applied, ProcessId};
 use roster_core::found::Found;
 use roster_core::name::BackendName;
 
@@ -95,10 +95,10 @@ impl Owner {
         }
     }
 
-    pub(super) async fn see_to(&mut self, agenda: &Agenda, now: Timestamp) -> Changed {
+    pub(super) async fn see_to(&mut self, agenda: &Agenda, applied: &Applied, now: Timestamp) -> Changed {
         match self {
             Self::Managed(own) => own.see_to(agenda, now).await,
-            Self::Api(file) => file.see_to(agenda, now).await,
+            Self::Api(file) => file.see_to(agenda, applied, now).await,
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use roster_testkit::{Fault, OrFail, Poll, TrafficLoad, wait_until_or_fail};
 
-use super::site::{CONFIG, PAIRS, Site, alone, on_each_stand_in};
+use super::site::{CONFIG, PAIRS, Site, alone, on_each, on_each_stand_in, wait_for};
 use crate::rig::CAP;
 
 fn the_api_comes_and_goes(mut site: Site) {
@@ -172,4 +172,40 @@ fn a_haproxy_that_is_down_is_told_and_filled_when_it_is_back() {
         site.until_ready("web", &ports[..2]);
         site.until_file_follows("web");
     });
+}
+
+fn everybody_is_where_they_were(mut site: Site) {
+    site.with_backends();
+    let ports = site.ports();
+    site.services(&[("api", &ports[..3])]);
+    let daemon = site.rig.run();
+    site.until_ready("api", &ports[..3]);
+    site.services(&[("api", &ports[1..3])]);
+    site.until_ready("api", &ports[1..3]);
+    let slots = site.rig.ready("api");
+    site.until_file_follows("api");
+    daemon.stop();
+    // Somebody puts a file back that has no such backend.
+    let client = site.client();
+    let text = site.text();
+    let keeps = text.lines().scan(true, |keeps, line| {
+        if !line.starts_with(char::is_whitespace) && !line.is_empty() {
+            *keeps = !line.contains("api");
+        }
+        Some((*keeps, line))
+    });
+    let rest: String = keeps.filter(|(keeps, _)| *keeps).flat_map(|(_, line)| [line, "\n"]).collect();
+    wait_for(async {
+        let version = client.version().await.or_fail();
+        client.write_reload(rest, version, true).await.or_fail();
+    });
+    wait_until_or_fail(CAP, "the backend to be gone", || site.rig.ready("api").is_empty());
+    let daemon = site.rig.run();
+    site.until_ready("api", &ports[1..3]);
+    assert_eq!(site.rig.ready("api"), slots, "{}", daemon.log());
+}
+
+#[test]
+fn in_a_backend_that_somebody_removed_everybody_is_where_they_were() {
+    on_each(everybody_is_where_they_were);
 }
