@@ -18,9 +18,8 @@ use crate::own::Changed;
 
 /// Every so many looks the whole file is read: one that was put back can have the number of the one that it replaced.
 const WHOLE: u32 = 5;
-/// How often, and how long after one another, the API is asked for the process that took over.
-const FOLLOW: u32 = 400;
-const PAUSE: Duration = Duration::from_millis(5);
+/// How long the next process is waited for after a reload. One that comes later is noticed by the pass that follows.
+const FOLLOW: Duration = Duration::from_secs(2);
 /// How often a change that was found good is written anew because somebody else was faster.
 const RACES: u32 = 20;
 /// How long the keeper listens to everybody else at least before the API is looked at again.
@@ -224,7 +223,7 @@ impl ApiFile {
         let Some((good, written)) = self.put(raw, made, good, version).await? else {
             return Ok(Changed::Nothing);
         };
-        self.until_another_serves(before).await;
+        self.client.until_another_serves(before, FOLLOW).await;
         self.has_changed(&good, written, started, now);
         Ok(Changed::Started)
     }
@@ -245,16 +244,6 @@ impl ApiFile {
         self.retry.went_well();
         // What was left out for now may have been about something that is there now.
         self.look_due = now;
-    }
-
-    /// The API answers once HAProxy was told to reload: until the next process serves, the former one shows itself.
-    async fn until_another_serves(&self, before: u32) {
-        for _ in 0..FOLLOW {
-            match self.client.process().await {
-                Ok(process) if process.pid != before => return,
-                _ => tokio::time::sleep(PAUSE).await,
-            }
-        }
     }
 
     /// Writes what was found good, and writes it anew where somebody else changed servers meanwhile. Answers what was

@@ -34,9 +34,8 @@ const AT_ONCE: usize = 4;
 
 /// How often a write is made anew because somebody else was faster.
 const TRIES: u32 = 20;
-/// How often, and how long after one another, the API is asked for the process that took over.
-const FOLLOW: u32 = 1000;
-const PAUSE: Duration = Duration::from_millis(10);
+/// How long the next process may take to serve after a reload.
+const FOLLOW: Duration = Duration::from_secs(10);
 
 /// How changes reach HAProxy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -114,17 +113,6 @@ impl DataplaneTarget {
         };
         self.known().weights.confirmed();
         Ok(raw)
-    }
-
-    /// The API answers once it told HAProxy to reload: until the next process serves, the former one shows itself.
-    async fn until_another_serves(&self, before: ProcessId) -> Result<(), DataplaneError> {
-        for _ in 0..FOLLOW {
-            match self.process().await {
-                Ok((process, _)) if process != before => return Ok(()),
-                _ => tokio::time::sleep(PAUSE).await,
-            }
-        }
-        Err(DataplaneError::SameProcess { at: self.at(), after: PAUSE * FOLLOW })
     }
 
     /// Whether the API adds servers while HAProxy runs: from version 3 on.
@@ -326,7 +314,9 @@ impl Target for DataplaneTarget {
                 }
             };
         if reloaded {
-            self.until_another_serves(process).await?;
+            if !self.client.until_another_serves(process.pid, FOLLOW).await {
+                return Err(DataplaneError::SameProcess { at: self.at(), after: FOLLOW });
+            }
         } else {
             let is_done =
                 |place: &usize| !left.contains(place) && refused.iter().all(|one| one.operation != *place);

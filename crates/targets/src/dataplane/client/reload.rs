@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::answer::Answer;
 use super::error::{Call, ClientError, Why};
@@ -14,6 +14,8 @@ use super::{Client, services};
 /// The first look comes soon, since `reload_delay` may be about to end; later ones are rarer.
 const SOONEST: Duration = Duration::from_millis(50);
 const RAREST: Duration = Duration::from_millis(500);
+/// How long after one another the process is asked for that is about to serve.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// The name of a scheduled reload: `2026-11-21-4`, the day and a count since the API's start.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -56,6 +58,19 @@ impl fmt::Display for ReloadId {
 }
 
 impl Client {
+    /// Waits, so long at most, for another process than that of this number, and answers whether one came. The API answers
+    /// once HAProxy was told to reload; until the next process serves, the former one shows itself.
+    pub async fn until_another_serves(&self, before: u32, longest: Duration) -> bool {
+        let end = Instant::now() + longest;
+        loop {
+            match self.process().await {
+                Ok(process) if process.pid != before => return true,
+                _ if Instant::now() >= end => return false,
+                _ => sleep(PAUSE).await,
+            }
+        }
+    }
+
     /// How far a reload is. An API that was restarted knows no earlier one: [`Why::NotFound`].
     pub async fn reload(&self, id: &ReloadId) -> Result<ReloadState, ClientError> {
         self.look_at(id).await.map(|(_, state)| state)
