@@ -223,7 +223,7 @@ impl ApiFile {
         let Some((good, written)) = self.put(raw, made, good, version).await? else {
             return Ok(Changed::Nothing);
         };
-        self.client.until_another_serves(before, FOLLOW).await;
+        self.client.until_another_serves(FOLLOW, |process| process.pid != before).await;
         self.has_changed(&good, written, started, now);
         Ok(Changed::Started)
     }

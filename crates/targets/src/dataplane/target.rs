@@ -20,8 +20,8 @@ use roster_core::plan::Operation;
 use roster_core::weight::Weight;
 
 use super::client::{
-    AdminState, ApiVersion, Client, ClientError, OperationalState, RawConfig, RuntimeServer, ServerStats,
-    Versioned, Why,
+    AdminState, ApiVersion, Client, ClientError, OperationalState, ProcessInfo, RawConfig, RuntimeServer,
+    ServerStats, Versioned, Why,
 };
 use super::error::DataplaneError;
 use super::known::Known;
@@ -314,7 +314,9 @@ impl Target for DataplaneTarget {
                 }
             };
         if reloaded {
-            if !self.client.until_another_serves(process.pid, FOLLOW).await {
+            // One that was started anew, in a container, may have the number of the one before.
+            let is_another = |info: &ProcessInfo| self.known().identify(info) != process;
+            if !self.client.until_another_serves(FOLLOW, is_another).await {
                 return Err(DataplaneError::SameProcess { at: self.at(), after: FOLLOW });
             }
         } else {

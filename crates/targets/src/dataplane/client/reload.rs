@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::answer::Answer;
 use super::error::{Call, ClientError, Why};
 use super::transport::Question;
-use super::{Client, services};
+use super::{Client, ProcessInfo, services};
 
 /// The first look comes soon, since `reload_delay` may be about to end; later ones are rarer.
 const SOONEST: Duration = Duration::from_millis(50);
@@ -58,13 +58,17 @@ impl fmt::Display for ReloadId {
 }
 
 impl Client {
-    /// Waits, so long at most, for another process than that of this number, and answers whether one came. The API answers
-    /// once HAProxy was told to reload; until the next process serves, the former one shows itself.
-    pub async fn until_another_serves(&self, before: u32, longest: Duration) -> bool {
+    /// Waits, so long at most, for another process than before, and answers whether one came. The API answers once HAProxy
+    /// was told to reload; until the next process serves, the former one shows itself.
+    pub async fn until_another_serves(
+        &self,
+        longest: Duration,
+        is_another: impl Fn(&ProcessInfo) -> bool + Send,
+    ) -> bool {
         let end = Instant::now() + longest;
         loop {
             match self.process().await {
-                Ok(process) if process.pid != before => return true,
+                Ok(process) if is_another(&process) => return true,
                 _ if Instant::now() >= end => return false,
                 _ => sleep(PAUSE).await,
             }
