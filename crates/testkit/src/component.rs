@@ -12,8 +12,10 @@ pub enum HaproxyVersion {
     V2_6,
     /// The long-term branch between them, the first that takes `cookie` for a server that is added live.
     V2_8,
-    /// The newest long-term branch of the three.
+    /// The first long-term branch that answers before an address is there.
     V3_0,
+    /// The newest long-term branch of the four, the first that takes `init-state`.
+    V3_2,
 }
 
 /// A real server that a test needs is not there.
@@ -43,13 +45,14 @@ pub struct HaproxyBin {
 
 impl HaproxyVersion {
     /// All of them, the oldest first.
-    pub const ALL: [Self; 3] = [Self::V2_6, Self::V2_8, Self::V3_0];
+    pub const ALL: [Self; 4] = [Self::V2_6, Self::V2_8, Self::V3_0, Self::V3_2];
 
     fn variable(self) -> &'static str {
         match self {
             Self::V2_6 => "HAPROXY_2_6",
             Self::V2_8 => "HAPROXY_2_8",
             Self::V3_0 => "HAPROXY_3_0",
+            Self::V3_2 => "HAPROXY_3_2",
         }
     }
 
@@ -58,6 +61,7 @@ impl HaproxyVersion {
             Self::V2_6 => (2, 6),
             Self::V2_8 => (2, 8),
             Self::V3_0 => (3, 0),
+            Self::V3_2 => (3, 2),
         }
     }
 }
@@ -89,20 +93,20 @@ impl HaproxyBin {
         }
     }
 
-    /// 2.6, 2.8, 3.0 and what `HAPROXY_BINS` names (a colon between paths).
-    pub fn all() -> Result<Vec<Self>, MissingComponent> {
-        let mut bins =
-            HaproxyVersion::ALL.into_iter().map(Self::find).collect::<Result<Vec<_>, MissingComponent>>()?;
+    /// 2.6, 2.8, 3.0, 3.2 and what `HAPROXY_BINS` names (a colon between paths). The missing ones are last, so that a test
+    /// runs on the others before it fails.
+    pub fn all() -> Vec<Result<Self, MissingComponent>> {
         let extra = env("HAPROXY_BINS").unwrap_or_default();
-        for path in std::env::split_paths(&extra).filter(|path| !path.as_os_str().is_empty()) {
-            let missing = |found| MissingComponent {
+        let extra = std::env::split_paths(&extra).filter(|path| !path.as_os_str().is_empty()).map(|path| {
+            Self::inspect(&path).map_err(|found| MissingComponent {
                 what: format!("the HAProxy in {}", path.display()),
                 found,
                 variable: "HAPROXY_BINS",
-            };
-            bins.push(Self::inspect(&path).map_err(missing)?);
-        }
-        Ok(bins)
+            })
+        });
+        let mut bins: Vec<_> = HaproxyVersion::ALL.into_iter().map(Self::find).chain(extra).collect();
+        bins.sort_by_key(Result::is_err);
+        bins
     }
 
     /// The binary that `HAPROXY_34_BIN` names, 3.4 or later; for tests that are run by hand.
