@@ -159,11 +159,11 @@ pub(crate) fn roster(asked: Option<&Path>) -> anyhow::Result<PathBuf> {
 
 /// Every HAProxy to measure on.
 pub(crate) fn haproxys(asked: &[String]) -> anyhow::Result<Vec<HaproxyBin>> {
-    let all = HaproxyBin::all()?;
     if asked.is_empty() {
-        let named = all.into_iter().skip(HaproxyVersion::ALL.len());
-        return Ok(std::iter::once(HaproxyBin::find(HaproxyVersion::V3_0)?).chain(named).collect());
+        let usual = HaproxyBin::find(HaproxyVersion::V3_0);
+        return Ok(std::iter::once(usual).chain(HaproxyBin::further()).collect::<Result<_, _>>()?);
     }
+    let all: Vec<HaproxyBin> = HaproxyBin::all().into_iter().flatten().collect();
     let named = |which: &String| {
         let fits = |bin: &&HaproxyBin| bin.path() == Path::new(which) || bin.version().starts_with(which);
         all.iter().find(fits).cloned().with_context(|| {

@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::OrFail;
+
 /// The versions that every test of HAProxy runs on.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum HaproxyVersion {
@@ -93,20 +95,31 @@ impl HaproxyBin {
         }
     }
 
-    /// 2.6, 2.8, 3.0, 3.2 and what `HAPROXY_BINS` names (a colon between paths). The missing ones are last, so that a test
-    /// runs on the others before it fails.
+    /// 2.6, 2.8, 3.0, 3.2 and what `HAPROXY_BINS` names (a colon between paths), for a test that runs on each of them. It
+    /// runs on those that are there before a missing one fails it.
+    pub fn each() -> impl Iterator<Item = Self> {
+        Self::all().into_iter().map(OrFail::or_fail)
+    }
+
+    /// The same, the missing ones last.
     pub fn all() -> Vec<Result<Self, MissingComponent>> {
-        let extra = env("HAPROXY_BINS").unwrap_or_default();
-        let extra = std::env::split_paths(&extra).filter(|path| !path.as_os_str().is_empty()).map(|path| {
+        let mut bins: Vec<_> =
+            HaproxyVersion::ALL.into_iter().map(Self::find).chain(Self::further()).collect();
+        bins.sort_by_key(Result::is_err);
+        bins
+    }
+
+    /// What `HAPROXY_BINS` names.
+    pub fn further() -> Vec<Result<Self, MissingComponent>> {
+        let bins = env("HAPROXY_BINS").unwrap_or_default();
+        let inspect = |path: PathBuf| {
             Self::inspect(&path).map_err(|found| MissingComponent {
                 what: format!("the HAProxy in {}", path.display()),
                 found,
                 variable: "HAPROXY_BINS",
             })
-        });
-        let mut bins: Vec<_> = HaproxyVersion::ALL.into_iter().map(Self::find).chain(extra).collect();
-        bins.sort_by_key(Result::is_err);
-        bins
+        };
+        std::env::split_paths(&bins).filter(|path| !path.as_os_str().is_empty()).map(inspect).collect()
     }
 
     /// The binary that `HAPROXY_34_BIN` names, 3.4 or later; for tests that are run by hand.

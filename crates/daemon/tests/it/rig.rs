@@ -45,8 +45,8 @@ pub(crate) fn one_version() -> HaproxyBin {
 }
 
 /// Every version that the suite runs on.
-pub(crate) fn all_versions() -> Vec<HaproxyBin> {
-    HaproxyBin::all().or_fail()
+pub(crate) fn all_versions() -> impl Iterator<Item = HaproxyBin> {
+    HaproxyBin::each()
 }
 
 /// Runs `roster` with these words.

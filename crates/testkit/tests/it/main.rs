@@ -10,13 +10,13 @@ mod traffic;
 use std::path::Path;
 use std::time::Duration;
 
-use roster_testkit::{HaproxyBin, HttpBackend, OrFail};
+use roster_testkit::{HaproxyBin, HttpBackend};
 
 const CAP: Duration = Duration::from_secs(20);
 
 /// Runs the same test on each HAProxy, and says which one failed.
 fn on_each(test: impl Fn(&HaproxyBin)) {
-    for bin in HaproxyBin::all().or_fail() {
+    for bin in HaproxyBin::each() {
         eprintln!("on {bin}");
         test(&bin);
     }

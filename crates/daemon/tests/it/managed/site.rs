@@ -54,15 +54,15 @@ pub(crate) fn on_each(test: impl Fn(&HaproxyBin)) {
 
 /// The same on all of them at once, for what mostly waits. A failing thread has the version's name.
 pub(crate) fn on_each_at_once(test: impl Fn(&HaproxyBin) + Sync) {
-    at_once(&all_versions(), test);
+    at_once(all_versions(), test);
 }
 
 /// The same on these.
-pub(crate) fn at_once(bins: &[HaproxyBin], test: impl Fn(&HaproxyBin) + Sync) {
+pub(crate) fn at_once(bins: impl IntoIterator<Item = HaproxyBin>, test: impl Fn(&HaproxyBin) + Sync) {
     let test = &test;
     thread::scope(|scope| {
         for bin in bins {
-            thread::Builder::new().name(bin.to_string()).spawn_scoped(scope, move || test(bin)).or_fail();
+            thread::Builder::new().name(bin.to_string()).spawn_scoped(scope, move || test(&bin)).or_fail();
         }
     });
 }

@@ -139,7 +139,7 @@ fn plan_tells_a_start_from_a_reload() {
 fn a_thousand_new_backends_in_one_answer_are_one_reload() {
     let bins =
         [HaproxyVersion::V2_6, HaproxyVersion::V3_0].map(|version| HaproxyBin::find(version).or_fail());
-    at_once(&bins, |bin| {
+    at_once(bins, |bin| {
         let site = Site::new(bin);
         let roster = started(&site, &[("web", &[8001])]);
         let names: Vec<String> = (0..1000).map(|n| format!("svc{n}")).collect();

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use roster_core::render::*;
 use roster_targets::managed::Inherited;
 use roster_targets::managed::file::*;
-use roster_testkit::{Haproxy, HaproxyBin, OrFail};
+use roster_testkit::{Haproxy, HaproxyBin, HaproxyVersion, OrFail};
 
 use site::{Site, on_each};
 
@@ -46,7 +46,7 @@ fn new_files_are_checked_and_written_once_and_nothing_else_stays_in_the_folder()
 
 #[test]
 fn what_only_changes_live_is_written_without_asking() {
-    let mut site = Site::new(&HaproxyBin::all().or_fail()[0]);
+    let mut site = Site::new(&HaproxyBin::find(HaproxyVersion::V2_6).or_fail());
     site.checked(&site.rendered()).or_fail();
     site.files.settle(&mut site.record).or_fail();
     // Whoever asked it would fail.
@@ -63,7 +63,7 @@ fn what_only_changes_live_is_written_without_asking() {
 
 #[test]
 fn mode_and_owner_of_what_is_there_are_kept() {
-    let mut site = Site::new(&HaproxyBin::all().or_fail()[0]);
+    let mut site = Site::new(&HaproxyBin::find(HaproxyVersion::V2_6).or_fail());
     site.write("haproxy.cfg", "# the operator's\n");
     site.write("hosts.map", "old.org/ web\n");
     let is_root = rustix::process::geteuid().is_root();
@@ -93,7 +93,7 @@ fn mode_and_owner_of_what_is_there_are_kept() {
 #[test]
 fn where_a_file_is_a_link_what_it_leads_to_is_replaced() {
     for there in [true, false] {
-        let mut site = Site::new(&HaproxyBin::all().or_fail()[0]);
+        let mut site = Site::new(&HaproxyBin::find(HaproxyVersion::V2_6).or_fail());
         fs::create_dir(site.path("real")).or_fail();
         if there {
             site.write("real/site.cfg", "# the operator's\n");
@@ -145,7 +145,7 @@ fn arguments_and_variables_are_those_that_haproxy_will_have() {
 
 #[test]
 fn the_servers_state_is_dumped_whole_and_for_nobody_else() {
-    for bin in HaproxyBin::all().or_fail() {
+    for bin in HaproxyBin::each() {
         let haproxy =
             Haproxy::builder(&bin).config("backend b\n    server s 127.0.0.1:1\n").start().or_fail();
         let state = haproxy.cli("show servers state").or_fail();

@@ -47,7 +47,7 @@ fn text(folder: &Path) -> &str {
 
 #[test]
 fn haproxy_takes_every_document_without_a_word() {
-    for bin in HaproxyBin::all().or_fail() {
+    for bin in HaproxyBin::each() {
         let folder = TempDir::new().or_fail();
         fs::write(folder.path().join("servers.state"), "1\n").or_fail();
         // A socket that is inherited would have to be handed to the check too.
@@ -64,7 +64,7 @@ fn haproxy_takes_every_document_without_a_word() {
 
 #[test]
 fn haproxy_says_what_is_wrong_and_the_line_leads_to_the_section() {
-    for bin in HaproxyBin::all().or_fail() {
+    for bin in HaproxyBin::each() {
         let folder = TempDir::new().or_fail();
         let mut web = documents::backend("web", Vec::new());
         web.lines = vec![RawLine::new(Place::Backend, "timeout server soon").unwrap()];
@@ -156,7 +156,7 @@ fn routed(bin: &HaproxyBin) -> (Haproxy, SocketAddr) {
 
 #[test]
 fn requests_go_by_host_then_by_the_longest_path() {
-    for bin in HaproxyBin::all().or_fail() {
+    for bin in HaproxyBin::each() {
         let (_haproxy, addr) = routed(&bin);
         for (host, path, answer) in [
             ("example.org", "/", "shop /"),
@@ -185,7 +185,7 @@ fn requests_go_by_host_then_by_the_longest_path() {
 
 #[test]
 fn a_route_is_added_and_taken_away_on_the_runtime_socket() {
-    for bin in HaproxyBin::all().or_fail() {
+    for bin in HaproxyBin::each() {
         let (haproxy, addr) = routed(&bin);
         let map = documents::path(text(haproxy.dir()), "web-hosts.map");
         assert_eq!(get(addr, "new.org", "/"), "other /", "{bin}");
@@ -198,7 +198,7 @@ fn a_route_is_added_and_taken_away_on_the_runtime_socket() {
 
 #[test]
 fn the_servers_state_is_loaded_though_the_operators_defaults_do_not_ask_for_it() {
-    for bin in HaproxyBin::all().or_fail() {
+    for bin in HaproxyBin::each() {
         let (mut haproxy, _) = routed(&bin);
         haproxy.cli("set server api/srv1 state maint").or_fail();
         let state = haproxy.cli("show servers state").or_fail();
@@ -235,7 +235,7 @@ const WORDS: &[(&str, &str)] = &[
 
 #[test]
 fn haproxy_reads_exactly_the_words_of_a_raw_line() {
-    for bin in HaproxyBin::all().or_fail() {
+    for bin in HaproxyBin::each() {
         let addr = free_addr();
         let lines = WORDS.iter().enumerate().map(|(number, (given, _))| {
             let line = format!(
@@ -253,7 +253,7 @@ fn haproxy_reads_exactly_the_words_of_a_raw_line() {
 
 #[test]
 fn haproxy_takes_live_what_needs_no_reload_by_the_structure() {
-    for bin in HaproxyBin::all().or_fail() {
+    for bin in HaproxyBin::each() {
         let sections = |folder: &str| {
             documents::all(folder).into_iter().find(|(name, _)| *name == "balances").unwrap().1.sections
         };

@@ -6,12 +6,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use roster_targets::managed::file::*;
-use roster_testkit::{HaproxyBin, OrFail};
+use roster_testkit::{HaproxyBin, HaproxyVersion, OrFail};
 
 use super::site::Site;
 
 fn site() -> Site {
-    Site::new(&HaproxyBin::all().or_fail()[0])
+    Site::new(&HaproxyBin::find(HaproxyVersion::V2_6).or_fail())
 }
 
 /// Fails, and changes nothing.

@@ -4,12 +4,12 @@ use std::fs;
 
 use roster_core::render::*;
 use roster_targets::managed::file::*;
-use roster_testkit::{HaproxyBin, OrFail};
+use roster_testkit::{HaproxyBin, HaproxyVersion, OrFail};
 
 use super::site::{self, Site, path_route};
 
 fn site() -> Site {
-    Site::new(&HaproxyBin::all().or_fail()[0])
+    Site::new(&HaproxyBin::find(HaproxyVersion::V2_6).or_fail())
 }
 
 /// Another one for each number, in haproxy.cfg and in a map.

@@ -3,12 +3,12 @@
 use std::fs;
 
 use roster_targets::managed::file::*;
-use roster_testkit::{HaproxyBin, OrFail};
+use roster_testkit::{HaproxyBin, HaproxyVersion, OrFail};
 
 use super::site::Site;
 
 fn site() -> Site {
-    Site::new(&HaproxyBin::all().or_fail()[0])
+    Site::new(&HaproxyBin::find(HaproxyVersion::V2_6).or_fail())
 }
 
 fn foreign(written: &Written) -> &[Foreign] {

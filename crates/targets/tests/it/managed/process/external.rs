@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use roster_targets::managed::process::{External, Limits, ProcessError, Reload};
-use roster_testkit::{Haproxy, HaproxyBin, OrFail};
+use roster_testkit::{Haproxy, HaproxyBin, HaproxyVersion, OrFail};
 
 use super::CAP;
 use super::site::until;
@@ -35,7 +35,7 @@ async fn reload(by: &External, haproxy: &Haproxy) -> Result<Reload, ProcessError
 
 #[tokio::test]
 async fn its_masters_socket_tells_what_came_of_a_reload() {
-    for bin in HaproxyBin::all().or_fail() {
+    for bin in HaproxyBin::each() {
         let mut haproxy = started(&bin);
         let before = haproxy.worker_pid().or_fail();
         let by = External::Master(haproxy.master_socket());
@@ -49,7 +49,7 @@ async fn its_masters_socket_tells_what_came_of_a_reload() {
 
 #[tokio::test]
 async fn a_commands_success_counts_only_when_another_process_serves() {
-    for bin in HaproxyBin::all().or_fail() {
+    for bin in HaproxyBin::each() {
         let haproxy = started(&bin);
         let before = haproxy.worker_pid().or_fail();
         let by = shell(&format!("kill -USR2 {}", haproxy.pid()));
@@ -69,7 +69,7 @@ async fn a_commands_success_counts_only_when_another_process_serves() {
 
 #[tokio::test]
 async fn a_command_that_fails_is_a_refusal_with_what_it_wrote() {
-    let bin = HaproxyBin::all().or_fail().remove(0);
+    let bin = HaproxyBin::find(HaproxyVersion::V2_6).or_fail();
     let haproxy = started(&bin);
     let refused = reload(&shell("echo no such unit >&2; exit 5"), &haproxy).await.or_fail();
     assert_eq!(refused, Reload::Refused { text: "exit code 5: no such unit".to_owned() });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use roster_targets::managed::process::{
     Adoptable, Ended, Event, Patience, ProcessError, Program, Stopped, Supervisor,
 };
-use roster_testkit::{OrFail, free_port};
+use roster_testkit::{HaproxyBin, HaproxyVersion, OrFail, free_port};
 use rustix::process::{Pid, Signal, getpgid};
 
 use super::CAP;
@@ -191,7 +191,7 @@ async fn one_that_ended_meanwhile_is_not_adopted_nor_is_a_stranger() {
 async fn a_haproxy_on_another_socket_is_not_adopted() {
     on_each(async |site| {
         let one = site.start().await.detach().unwrap();
-        let other = Site::new(&roster_testkit::HaproxyBin::all().or_fail()[0]);
+        let other = Site::new(&HaproxyBin::find(HaproxyVersion::V2_6).or_fail());
         let two = other.start().await.detach().unwrap();
         let error = Supervisor::adopt(other.program(), one).await.map(drop).unwrap_err();
         assert!(matches!(error, ProcessError::OtherMaster { found, .. } if found == two.pid), "{error}");

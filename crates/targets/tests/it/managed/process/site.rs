@@ -23,7 +23,7 @@ pub(super) struct Site {
 
 /// Runs the same test on each HAProxy, and says which one failed.
 pub(super) async fn on_each(test: impl AsyncFn(&Site)) {
-    for bin in HaproxyBin::all().or_fail() {
+    for bin in HaproxyBin::each() {
         eprintln!("on {bin}");
         let site = Site::new(&bin);
         let done = timeout(CAP * 3, test(&site)).await;
