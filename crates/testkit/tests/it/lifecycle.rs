@@ -80,7 +80,7 @@ fn a_reload_takes_the_new_configuration_and_the_old_sockets() {
         assert!(haproxy.server("be", "second").is_ok());
 
         let serving = haproxy.pid();
-        haproxy.set_config("frontend web\n    no such keyword\n").unwrap();
+        haproxy.set_config("frontend web\n    nonsense here\n").unwrap();
         let refused = haproxy.reload().unwrap_err();
         assert!(
             matches!(&refused, HaproxyError::ReloadRefused { log } if log.contains("unknown keyword")),
@@ -145,7 +145,7 @@ fn a_test_that_panics_leaves_no_process_and_no_folder() {
 #[test]
 fn a_broken_configuration_fails_with_haproxys_own_words() {
     on_each(|bin| {
-        let error = Haproxy::builder(bin).config("backend be\n    no such keyword\n").start().unwrap_err();
+        let error = Haproxy::builder(bin).config("backend be\n    nonsense here\n").start().unwrap_err();
         assert!(error.to_string().contains("unknown keyword"), "{error}");
         let error = Haproxy::builder(bin).config("backend {what}\n").start().unwrap_err();
         assert!(matches!(error, HaproxyError::Placeholder(name) if name == "what"));

@@ -28,7 +28,7 @@ fn a_refused_reload_is_told_and_the_worker_stays_then_a_good_one_counts_again() 
     on_each(|bin| {
         let mut haproxy = Haproxy::builder(bin).config("backend be\n").master_worker().start().unwrap();
         let worker = haproxy.worker_pid().unwrap();
-        haproxy.set_config("backend be\n    no such keyword\n").unwrap();
+        haproxy.set_config("backend be\n    nonsense here\n").unwrap();
         let refused = haproxy.reload().unwrap_err();
         assert!(
             matches!(&refused, HaproxyError::ReloadRefused { log } if log.contains("unknown keyword")),

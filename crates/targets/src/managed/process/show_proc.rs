@@ -64,10 +64,10 @@ impl Processes {
         (all.master != 0).then_some(all)
     }
 
-    /// The worker that serves. After a failed reload 3.1 and later list it among the old ones (measured on 3.2): it is
-    /// then the one that outlived the fewest reloads.
+    /// The worker that serves. After a failed reload 3.1 and later list it among the old ones: it is then the one that
+    /// outlived the fewest reloads. If the master itself refused the file, it counts no failure (measured on 3.2).
     pub fn worker(&self) -> Option<u32> {
-        let survivor = || self.old.iter().min_by_key(|worker| worker.reloads).filter(|_| self.failed > 0);
+        let survivor = || self.old.iter().min_by_key(|worker| worker.reloads);
         self.current.first().or_else(survivor).map(|worker| worker.pid)
     }
 
@@ -154,8 +154,18 @@ mod tests {
     }
 
     #[test]
-    fn without_a_worker_nobody_serves() {
+    fn a_worker_that_outlived_a_reload_that_the_master_refused_serves() {
         let text = V3_2_RELOAD_REFUSED.replace("[failed: 1]", "[failed: 0]");
+        assert_eq!(read(&text).1, Some(22554));
+    }
+
+    #[test]
+    fn without_a_worker_nobody_serves() {
+        let text: String = V3_2_RELOAD_REFUSED
+            .lines()
+            .filter(|line| !line.contains("worker "))
+            .map(|line| format!("{line}\n"))
+            .collect();
         assert_eq!(Processes::parse(&text).unwrap().worker(), None);
     }
 

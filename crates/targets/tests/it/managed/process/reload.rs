@@ -68,6 +68,23 @@ async fn a_refused_file_is_told_with_its_line_and_the_old_worker_serves_on() {
     .await;
 }
 
+/// From 3.1 on the master reads the file too, and some errors stop it before there is a new worker.
+#[tokio::test]
+async fn a_file_that_stops_the_master_itself_is_a_refusal_and_the_old_worker_serves_on() {
+    on_each(async |site| {
+        let mut supervisor = site.start().await;
+        let worker = serving(&mut supervisor).await;
+        for reason in ["no nonsense", ".if nonsense"] {
+            site.serve("two", &format!("    {reason}"));
+            let Reload::Refused { text } = reload(&mut supervisor).await else { panic!() };
+            assert!(text.contains("haproxy.cfg:"), "{text}");
+            assert_eq!(supervisor.processes().await.or_fail().worker(), Some(worker));
+        }
+        goes_on(site, &mut supervisor, worker).await;
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_taken_port_is_a_refusal_and_the_old_worker_serves_on() {
     on_each(async |site| {
