@@ -13,11 +13,12 @@ use roster_core::address::{self, Port};
 use roster_core::haproxy::keywords;
 use roster_core::name;
 use roster_core::pattern::{InvalidPattern, Pattern, Place};
-use roster_core::render::{self, RawLine};
+use roster_core::render::{self, InvalidLine, RawLine};
 use roster_core::select::route_key;
 use roster_core::slots::NameScheme;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use crate::document::nearest;
 use crate::native;
 use crate::value;
 
@@ -78,7 +79,17 @@ fn bind_address(text: &str) -> Result<(), String> {
 }
 
 fn backend_line(text: &str) -> Result<(), String> {
-    RawLine::new(render::Place::Backend, text).map(drop).map_err(|error| error.to_string())
+    line(render::Place::Backend, text)
+}
+
+fn line(place: render::Place, text: &str) -> Result<(), String> {
+    let near = |error: &InvalidLine| match error {
+        InvalidLine::After { word, taken, .. } => nearest(word, taken.iter().copied()),
+        _ => None,
+    };
+    let hint = |error: &InvalidLine| near(error).map(|near| format!(" (did you mean `{near}`?)"));
+    let told = |error: InvalidLine| error.to_string() + &hint(&error).unwrap_or_default();
+    RawLine::new(place, text).map(drop).map_err(told)
 }
 
 fn listen_address(text: &str) -> Result<(), String> {
@@ -151,7 +162,7 @@ fn route_pattern(text: &str, host: bool) -> Result<(), String> {
 }
 
 fn frontend_line(text: &str) -> Result<(), String> {
-    RawLine::new(render::Place::Frontend, text).map(drop).map_err(|error| error.to_string())
+    line(render::Place::Frontend, text)
 }
 
 /// Printable, without what would end the request line.

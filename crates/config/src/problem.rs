@@ -28,13 +28,15 @@ impl fmt::Display for Problem {
 
 impl Problems {
     /// Sorts what was found by its place; `Ok` if nothing was.
-    pub fn none(mut found: Vec<Problem>) -> Result<(), Self> {
-        if found.is_empty() {
-            return Ok(());
-        }
+    pub fn none(found: Vec<Problem>) -> Result<(), Self> {
+        if found.is_empty() { Ok(()) } else { Err(Self::some(found)) }
+    }
+
+    /// Sorts what was found, which is at least one.
+    pub(crate) fn some(mut found: Vec<Problem>) -> Self {
         found.sort();
         found.dedup();
-        Err(Self(found))
+        Self(found)
     }
 
     /// Each of them.

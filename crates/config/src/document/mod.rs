@@ -27,6 +27,7 @@ pub use build::NotPlain;
 pub(crate) use check::wants;
 pub use data::{Data, Text};
 pub use nearest::hint;
+pub(crate) use nearest::nearest;
 pub use node::Position;
 pub use path::Path;
 pub use schema::schema_of;
@@ -35,7 +36,7 @@ pub use view::{Field, View};
 
 use crate::document::build::{Built, Fault};
 use crate::document::check::Check;
-use crate::document::node::Node;
+use crate::document::node::{Content, Node};
 use crate::env::Env;
 use crate::problem::{Problem, Problems};
 
@@ -76,6 +77,39 @@ impl Document {
         serde_path_to_error::deserialize(value).map_err(|error| self.residual(&error).into())
     }
 
+    /// The value at a path, if it is there and nothing is wrong with it.
+    pub(crate) fn part<T: DeserializeOwned + JsonSchema>(&self, path: &Path) -> Option<T> {
+        let schema = schema_of::<T>();
+        let (value, faults) = Check::run(&schema, self.node(path)?);
+        if faults.is_empty() { serde_json::from_value(value).ok() } else { None }
+    }
+
+    /// The keys of the mapping at a path.
+    pub(crate) fn keys(&self, path: &Path) -> Vec<&str> {
+        match self.node(path).map(|node| &node.content) {
+            Some(Content::Map(entries)) => entries.iter().map(|entry| &*entry.key).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The places of the list at a path.
+    pub(crate) fn items(&self, path: &Path) -> std::ops::Range<usize> {
+        match self.node(path).map(|node| &node.content) {
+            Some(Content::List(items)) => 0..items.len(),
+            _ => 0..0,
+        }
+    }
+
+    /// The text at a path, or the texts of the list there.
+    pub(crate) fn texts(&self, path: &Path) -> Vec<(Path, &str)> {
+        let text = |path: Path| match &self.node(&path)?.content {
+            Content::Scalar(scalar) if !scalar.is_nothing() => Some((path, &*scalar.text)),
+            _ => None,
+        };
+        let items = self.items(path).map(|index| path.join(index));
+        std::iter::once(path.clone()).chain(items).filter_map(text).collect()
+    }
+
     /// The name the file was given.
     pub fn file(&self) -> &str {
         &self.file
@@ -83,7 +117,7 @@ impl Document {
 
     /// Whether anything was written at a path.
     pub fn has(&self, path: &Path) -> bool {
-        path.steps().try_fold(&self.root, Node::child).is_some()
+        self.node(path).is_some()
     }
 
     /// Where the value at a path begins. If there is none, the nearest one above it.
@@ -107,6 +141,10 @@ impl Document {
     /// message may show the value.
     pub fn variable(&self, path: &Path) -> Option<&str> {
         self.nearest(path).variable()
+    }
+
+    fn node(&self, path: &Path) -> Option<&Node<'static>> {
+        path.steps().try_fold(&self.root, Node::child)
     }
 
     fn nearest(&self, path: &Path) -> &Node<'static> {

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::resolve::Resolve;
 use super::{File, LastGood, Listen, Log, Reach, Source};
-use super::{expose, target};
+use super::{expose, partial, target};
 use crate::document::{self, Document};
 use crate::env::Env;
 use crate::problem::Problems;
@@ -78,7 +78,14 @@ impl Config {
     /// The same for a text. `file` stands in errors. Files with text for HAProxy's file (`{ file: … }`) are read.
     pub fn parse(file: &str, text: &str, folder: &Path, env: &dyn Env) -> Result<Self, Problems> {
         let document = Document::parse(file, text, env)?;
-        resolve(&document, &document.decode()?, folder)
+        match document.decode() {
+            Ok(file) => resolve(&document, &file, folder),
+            Err(problems) => {
+                let mut all = problems.into_vec();
+                all.extend(partial::rest(&document, folder));
+                Err(Problems::some(all))
+            }
+        }
     }
 }
 
@@ -100,25 +107,33 @@ fn unreadable(path: &Path, why: io::Error) -> LoadError {
     }
 }
 
-fn resolve(document: &Document, file: &File, folder: &Path) -> Result<Config, Problems> {
+pub(super) fn resolve(document: &Document, file: &File, folder: &Path) -> Result<Config, Problems> {
     let mut cx = Resolve::new(document, folder);
     let rules = rules(&mut cx, file);
-    let targets = file.targets.iter().filter_map(|(name, target)| {
-        let at = document::Path::from(["targets", name.as_str()]);
-        Some((name.clone(), target.resolve(&mut cx, &at, name)?))
-    });
-    let targets: BTreeMap<_, _> = targets.collect();
-    target::clashes(&mut cx, &targets);
-    let sources = file.sources.iter().map(|(name, source)| {
-        let at = document::Path::from(["sources", name.as_str()]);
-        (name.clone(), source.resolve(&mut cx, &at))
-    });
-    let sources = sources.collect();
+    let (sources, targets) = entries(&mut cx, file);
     Problems::none(std::mem::take(&mut cx.problems))?;
     let given = document.has(&document::Path::from(["admin", "listen"]));
     let admin = file.admin.listen().map(|address| Listen { address, given });
     let warnings = cx.warnings;
     Ok(Config { sources, targets, rules, admin, log: file.log, last_good: file.last_good, warnings })
+}
+
+/// The sources and the targets, each by itself.
+pub(super) fn entries(
+    cx: &mut Resolve<'_>,
+    file: &File,
+) -> (BTreeMap<SourceName, Source>, BTreeMap<TargetName, Reach>) {
+    let targets = file.targets.iter().filter_map(|(name, target)| {
+        let at = document::Path::from(["targets", name.as_str()]);
+        Some((name.clone(), target.resolve(cx, &at, name)?))
+    });
+    let targets: BTreeMap<_, _> = targets.collect();
+    target::clashes(cx, &targets);
+    let sources = file.sources.iter().map(|(name, source)| {
+        let at = document::Path::from(["sources", name.as_str()]);
+        (name.clone(), source.resolve(cx, &at))
+    });
+    (sources.collect(), targets)
 }
 
 fn rules(cx: &mut Resolve<'_>, file: &File) -> Vec<Rule> {

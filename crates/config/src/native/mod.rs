@@ -8,6 +8,7 @@ mod expose;
 mod last_good;
 mod load;
 mod log;
+mod partial;
 mod resolve;
 mod source;
 mod target;
@@ -42,7 +43,7 @@ pub use target::{
 use crate::format;
 
 /// Where Roster learns of instances, which HAProxy it keeps, and what goes where.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Roster's configuration")]
 pub struct File {

@@ -105,3 +105,51 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_name_that_nothing_has_is_told_beside_a_key_that_does_not_fit() {
+    let text = "sources:\n  fleet: { file: { path: a.yaml, fromat: roster } }\n\
+                targets:\n  local: { runtime: { socket: /run/a.sock, timeout: soon } }\n\
+                expose:\n  - { each: flet, service_: x }\n  - { service: [fleet/web, flet/api], on: [local, locl] }\n  \
+                - { each: fleet, on: local }\nlog: { level: loud }\n";
+    let told = errors(text);
+    for one in [
+        "roster.yaml:2:34: unknown key `fromat`",
+        "roster.yaml:4:53: `timeout`",
+        "roster.yaml:6:13: there is no source `flet` (did you mean `fleet`?)",
+        "roster.yaml:6:19: unknown key `service_`",
+        "roster.yaml:7:28: there is no source `flet`",
+        "roster.yaml:7:51: there is no target `locl` (did you mean `local`?)",
+        "roster.yaml:9:15: unknown value `loud` for `level`",
+        "7 errors; nothing was applied",
+    ] {
+        assert!(told.contains(one), "no {one:?} in\n{told}");
+    }
+}
+
+#[test]
+fn what_is_wrong_between_sound_parts_is_told_beside_what_does_not_fit() {
+    let told = errors(&format!("{MINIMAL}expose: [{{ each: flet, service: fleet/web }}]\nmetrics: true\n"));
+    for one in
+        ["unknown key `metrics`", "`each` and `service` are both given", "2 errors; nothing was applied"]
+    {
+        assert!(told.contains(one), "no {one:?} in\n{told}");
+    }
+    let told =
+        errors(&format!("{MINIMAL}expose: [{{ on: locl, fallback: {{ backend: b }} }}]\nmetrics: true\n"));
+    for one in ["there is no target `locl`", "there is no `select`", "3 errors; nothing was applied"] {
+        assert!(told.contains(one), "no {one:?} in\n{told}");
+    }
+}
+
+#[test]
+fn a_source_that_does_not_fit_is_no_unknown_source() {
+    let told = errors(
+        "sources: { fleet: { fiel: {} } }\ntargets: { local: { runtime: { socket: /run/a.sock } } }\nexpose: [{ each: fleet }]\n",
+    );
+    assert!(told.ends_with("1 error; nothing was applied"), "{told}");
+    let told = errors(
+        "sources: []\ntargets: { local: { runtime: { socket: /run/a.sock } } }\nexpose: [{ each: fleet }]\n",
+    );
+    assert!(told.ends_with("1 error; nothing was applied"), "{told}");
+}

@@ -286,6 +286,7 @@ fn each_wrong_layout_says_what_to_do() {
             "{ backend: { http_check: { expect: 99 } }, server: { check: true } }",
             "{ backend: { lines: [] } }",
             "{ backend: { lines: [option forwardfor, 'server x 10.0.0.1:80'] } }",
+            "{ backend: { lines: option forwardfrom } }",
             "{ backend: { lines: \"retries 1\\nserver x 10.0.0.1:80\" } }",
             "{ backend: { bind: 80 } }",
             "{ backend: { bind: ['*:80', 'fd@3'] } }",

@@ -251,7 +251,7 @@ pub(super) fn why_not(word: &str) -> &'static str {
         "log-format" | "log-tag" | "email-alert" | "stats" | "dispatch" | "transparent" | "source" => {
             "it is the operator's to decide; write it in the configuration's own sections"
         }
-        _ => "it is not on the list of what a registry may say there",
+        _ => "it is not among the lines that Roster takes",
     }
 }
 

@@ -54,15 +54,17 @@ pub enum InvalidLine {
         why: &'static str,
     },
     /// A second or third word that is not on the list of its first word.
-    #[error("`{after} {word}` is not taken: it is not on the list of what a registry may say there")]
+    #[error("`{after} {word}` is not among the lines that Roster takes")]
     After {
         /// What stands before it.
         after: String,
         /// The word.
         word: String,
+        /// The words that are taken there.
+        taken: &'static [&'static str],
     },
     /// A word that may stand nowhere.
-    #[error("{word:?} is not taken: it {why}; the operator can write such a line in the configuration")]
+    #[error("{word:?} is not taken: it {why}; write such a line in a section of your own")]
     Forbidden {
         /// The word.
         word: String,
@@ -145,9 +147,9 @@ fn judge(place: Place, words: &[String]) -> Result<(), InvalidLine> {
         place,
         why: allowed::why_not(first),
     })?;
-    let mut one_of = |after: &str, list: &[&str]| {
+    let mut one_of = |after: &str, list: &'static [&'static str]| {
         let word = rest.next().unwrap_or_default();
-        let refused = InvalidLine::After { after: after.to_owned(), word: shown(word) };
+        let refused = InvalidLine::After { after: after.to_owned(), word: shown(word), taken: list };
         if allowed::is_one_of(word, list) { Ok(word) } else { Err(refused) }
     };
     match then {

@@ -122,9 +122,9 @@ fn a_refusal_tells_the_word_and_the_reason_but_not_the_line() {
     let error = backend("server s 10.0.0.1:80 # password").unwrap_err().to_string();
     insta::assert_snapshot!(error, @r#""server" is not taken in a backend section: Roster writes this one itself; give it in the field of that name"#);
     let error = backend("http-request set-dst str(x)").unwrap_err().to_string();
-    insta::assert_snapshot!(error, @"`http-request set-dst` is not taken: it is not on the list of what a registry may say there");
+    insta::assert_snapshot!(error, @"`http-request set-dst` is not among the lines that Roster takes");
     let error = backend("acl a src -f /etc/shadow").unwrap_err().to_string();
-    insta::assert_snapshot!(error, @r#""-f" is not taken: it reads a file; the operator can write such a line in the configuration"#);
+    insta::assert_snapshot!(error, @r#""-f" is not taken: it reads a file; write such a line in a section of your own"#);
 }
 
 proptest! {
