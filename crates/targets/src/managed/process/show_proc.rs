@@ -161,12 +161,10 @@ mod tests {
 
     #[test]
     fn without_a_worker_nobody_serves() {
-        let text: String = V3_2_RELOAD_REFUSED
-            .lines()
-            .filter(|line| !line.contains("worker "))
-            .map(|line| format!("{line}\n"))
-            .collect();
-        assert_eq!(Processes::parse(&text).unwrap().worker(), None);
+        let is_worker = |line: &&str| line.contains("worker ");
+        let text: Vec<&str> =
+            V3_2_RELOAD_REFUSED.split_inclusive('\n').filter(|line| !is_worker(line)).collect();
+        assert_eq!(Processes::parse(&text.concat()).unwrap().worker(), None);
     }
 
     #[test]
