@@ -17,8 +17,8 @@ help: ## List what there is to do
 
 run: ## Show Roster at work: a real HAProxy, changing servers, live traffic
 	@ROSTER_HAPROXY=$$(tools/setup demo); export ROSTER_HAPROXY; \
-	$(CARGO) build --locked --package roster; \
-	exec "$${CARGO_TARGET_DIR:-target}/debug/roster" demo
+	$(CARGO) build --locked --package roster --package roster-demo; \
+	exec "$${CARGO_TARGET_DIR:-target}/debug/roster-demo"
 
 test: ## Run every check: format, lints, all tests on real servers
 	@$(SETUP_OR_SOME)

@@ -42,8 +42,6 @@ pub(crate) enum Command {
     Compact(CompactArgs),
     /// Forget a target while no roster runs: HAProxy, its file and its servers stay as they are
     Detach(DetachArgs),
-    /// See it work: a HAProxy, a few servers and a file to edit, all on this machine
-    Demo(DemoArgs),
     /// Run in the place of another program, with its own options and configuration file
     As {
         #[command(subcommand)]
@@ -197,16 +195,6 @@ fn target_path(text: &str) -> Result<(TargetName, Option<BackendName>), String> 
     let target = target.parse::<TargetName>().map_err(|error| error.to_string())?;
     let backend = backend.map(str::parse::<BackendName>).transpose().map_err(|error| error.to_string())?;
     Ok((target, backend))
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct DemoArgs {
-    /// The haproxy program, 2.6 or later; else `$ROSTER_HAPROXY` or the one on PATH
-    #[arg(long, value_name = "FILE", env = "ROSTER_HAPROXY")]
-    pub(crate) haproxy: Option<PathBuf>,
-    /// End by itself after so many seconds
-    #[arg(long, value_name = "SECONDS")]
-    pub(crate) seconds: Option<u64>,
 }
 
 /// The programs that Roster stands in for.

@@ -6,7 +6,6 @@ mod cli;
 mod clock;
 mod commands;
 mod compaction;
-mod demo;
 mod events;
 mod exit;
 mod hub;
@@ -99,7 +98,6 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
             runtime.block_on(commands::compact::compact(&args))
         }
         Command::Detach(args) => commands::detach::detach(&args),
-        Command::Demo(args) => runtime.block_on(demo::demo(&args)),
         Command::As { program: Program::HaproxyCloudDiscovery(args) } => {
             legacy::cloud_discovery::run(&args, &runtime)
         }

@@ -14,7 +14,6 @@ mod cloud_discovery;
 mod commands;
 mod compact;
 mod dataplane;
-mod demo;
 mod hardship;
 mod keeping;
 mod managed;

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What a line is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A headline.
     Title,
     /// Ordinary text.
@@ -27,14 +27,14 @@ pub(super) enum Kind {
 
 /// What the screen can show.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Abilities {
+pub(crate) struct Abilities {
     colours: bool,
     live: bool,
 }
 
 /// Where the demo shows what happens. When nobody can read it any more, the demo is told to stop.
 #[derive(Clone, Debug)]
-pub(super) struct Screen {
+pub(crate) struct Screen {
     abilities: Abilities,
     /// The line at the bottom, as it is shown.
     live: Arc<Mutex<Option<String>>>,
@@ -43,7 +43,7 @@ pub(super) struct Screen {
 
 impl Abilities {
     /// What standard output can show. `NO_COLOR` is honoured as on no-color.org.
-    pub(super) fn of_stdout(env: &impl Env) -> Self {
+    pub(crate) fn of_stdout(env: &impl Env) -> Self {
         Self::of(io::stdout().is_terminal(), env)
     }
 
@@ -56,12 +56,12 @@ impl Abilities {
 
 impl Screen {
     /// A screen with nothing on it.
-    pub(super) fn new(abilities: Abilities, stop: CancellationToken) -> Self {
+    pub(crate) fn new(abilities: Abilities, stop: CancellationToken) -> Self {
         Self { abilities, live: Arc::default(), stop }
     }
 
     /// Shows a line, or several.
-    pub(super) fn say(&self, kind: Kind, text: &str) {
+    pub(crate) fn say(&self, kind: Kind, text: &str) {
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         let mut out = String::new();
         if live.is_some() {
@@ -79,12 +79,12 @@ impl Screen {
     }
 
     /// An empty line.
-    pub(super) fn gap(&self) {
+    pub(crate) fn gap(&self) {
         self.say(Kind::Text, "\n");
     }
 
     /// Changes the line at the bottom. Where there is none, nothing is shown.
-    pub(super) fn change_live(&self, kind: Kind, text: &str) {
+    pub(crate) fn change_live(&self, kind: Kind, text: &str) {
         if self.abilities.live {
             let line = format!("{NO_WRAP}{}{WRAP}", paint(kind, text, self.abilities.colours));
             let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
@@ -94,7 +94,7 @@ impl Screen {
     }
 
     /// Takes the line at the bottom away.
-    pub(super) fn end_live(&self) {
+    pub(crate) fn end_live(&self) {
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         if live.take().is_some() {
             self.write(CLEAR);
@@ -102,7 +102,7 @@ impl Screen {
     }
 
     /// Whether there is a line at the bottom that can change.
-    pub(super) fn is_live(&self) -> bool {
+    pub(crate) fn is_live(&self) -> bool {
         self.abilities.live
     }
 

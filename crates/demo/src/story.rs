@@ -8,15 +8,15 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::client::Download;
-use super::error::DemoError;
-use super::files::{Entry, Ports, WEB, services_yaml};
-use super::haproxy::{Eye, LOOK_EVERY, Standing, View, write};
-use super::load::Load;
-use super::log::Told;
-use super::screen::{Kind, Screen};
-use super::servers::Server;
-use super::tally::{Lives, Status, Tally};
+use crate::client::Download;
+use crate::error::DemoError;
+use crate::files::{Entry, Ports, WEB, services_yaml};
+use crate::haproxy::{Eye, LOOK_EVERY, Standing, View, write};
+use crate::load::Load;
+use crate::log::Told;
+use crate::screen::{Kind, Screen};
+use crate::servers::Server;
+use crate::tally::{Lives, Status, Tally};
 
 /// The longest that anything may take to show.
 const CAP: Duration = Duration::from_secs(30);
@@ -30,25 +30,25 @@ const WINDOW: Duration = Duration::from_secs(2);
 const LEAVER: &str = "coral";
 
 /// Everything that the story is told with.
-pub(super) struct Story<'a> {
-    pub(super) screen: &'a Screen,
-    pub(super) eye: &'a Eye,
-    pub(super) servers: &'a [Server],
-    pub(super) folder: &'a Path,
+pub(crate) struct Story<'a> {
+    pub(crate) screen: &'a Screen,
+    pub(crate) eye: &'a Eye,
+    pub(crate) servers: &'a [Server],
+    pub(crate) folder: &'a Path,
     /// HAProxy's frontends.
-    pub(super) ports: Ports,
-    pub(super) told: watch::Receiver<Told>,
+    pub(crate) ports: Ports,
+    pub(crate) told: watch::Receiver<Told>,
     /// How long the traffic is shown after each change.
-    pub(super) pace: Duration,
+    pub(crate) pace: Duration,
 }
 
 /// The list that Roster reads.
-pub(super) fn list_file(folder: &Path) -> PathBuf {
+pub(crate) fn list_file(folder: &Path) -> PathBuf {
     folder.join("services.yaml")
 }
 
 /// Writes the list beside its place and renames it there, so that it is never seen half-written.
-pub(super) fn write_list(folder: &Path, servers: &[Server], listed: &[&str]) -> Result<Instant, DemoError> {
+pub(crate) fn write_list(folder: &Path, servers: &[Server], listed: &[&str]) -> Result<Instant, DemoError> {
     let entries: Vec<Entry> = servers.iter().map(|server| server.entry).collect();
     let (new, path) = (folder.join(".services.yaml.new"), list_file(folder));
     write(&new, &services_yaml(&entries, listed))?;
@@ -59,7 +59,7 @@ pub(super) fn write_list(folder: &Path, servers: &[Server], listed: &[&str]) -> 
 
 impl Story<'_> {
     /// Two servers, with which the traffic can begin.
-    pub(super) async fn begin(&self) -> Result<(), DemoError> {
+    pub(crate) async fn begin(&self) -> Result<(), DemoError> {
         self.step("1. Two servers are written into services.yaml.");
         let before = self.told();
         let took = self.list_until_serving(&["amber", "blue"]).await?;
@@ -69,7 +69,7 @@ impl Story<'_> {
     }
 
     /// All the rest.
-    pub(super) async fn go_on(&self, load: &Load) -> Result<(), DemoError> {
+    pub(crate) async fn go_on(&self, load: &Load) -> Result<(), DemoError> {
         self.traffic(load).await;
         self.two_more(load).await?;
         self.one_leaves(load).await?;
@@ -81,7 +81,7 @@ impl Story<'_> {
     }
 
     /// Shows the traffic for ever.
-    pub(super) async fn watch(&self, load: &Load) {
+    pub(crate) async fn watch(&self, load: &Load) {
         loop {
             let before = load.tally();
             tokio::time::sleep(WINDOW).await;
@@ -273,7 +273,7 @@ impl Story<'_> {
 }
 
 /// What became of HAProxy so far.
-pub(super) fn lives(eye: &Eye, told: &Told) -> Lives {
+pub(crate) fn lives(eye: &Eye, told: &Told) -> Lives {
     Lives { pids: eye.seen(), reloads: told.reloads.clone(), restarts: told.ended }
 }
 

@@ -3,12 +3,12 @@
 
 use tokio::time::Instant;
 
-use super::super::client::fetch;
-use super::super::error::DemoError;
-use super::super::files::SHOP;
-use super::super::load::Load;
-use super::super::process::Other;
 use super::{CAP, Story, View, shown, silent};
+use crate::client::fetch;
+use crate::error::DemoError;
+use crate::files::SHOP;
+use crate::load::Load;
+use crate::process::Other;
 
 impl Story<'_> {
     pub(super) async fn a_new_service(&self, load: &Load) -> Result<(), DemoError> {

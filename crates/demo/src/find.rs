@@ -1,4 +1,4 @@
-//! Which HAProxy the demo runs.
+//! Which Roster and which HAProxy the demo runs.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -8,7 +8,7 @@ use roster_config::env::Env;
 use roster_core::haproxy::Version;
 use tokio::process::Command;
 
-use super::error::DemoError;
+use crate::error::DemoError;
 
 /// Folders that an ordinary user's PATH lacks and that distributions put haproxy in.
 const SYSTEM: [&str; 2] = ["/usr/local/sbin", "/usr/sbin"];
@@ -17,15 +17,26 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A HAProxy that would do.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// The program.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     /// What it says it is.
-    pub(super) version: Version,
+    pub(crate) version: Version,
+}
+
+/// The Roster that was named; else the one that was built beside the demo.
+pub(crate) fn roster(given: Option<&Path>) -> Result<PathBuf, DemoError> {
+    let beside = || {
+        let demo = std::env::current_exe()
+            .map_err(|source| DemoError::Start { program: "roster".into(), source })?;
+        Ok(demo.with_file_name("roster"))
+    };
+    let path = given.map_or_else(beside, |given| Ok(given.to_owned()))?;
+    if path.is_file() { Ok(path) } else { Err(DemoError::NoRoster { path }) }
 }
 
 /// The HAProxy that was named; else the first that is new enough of those on PATH and in the cache of `tools/setup`.
-pub(super) async fn find(given: Option<&Path>, env: &impl Env) -> Result<Found, DemoError> {
+pub(crate) async fn find(given: Option<&Path>, env: &impl Env) -> Result<Found, DemoError> {
     if let Some(path) = given {
         return inspect(path).await.map_err(DemoError::NotUsable);
     }

@@ -8,7 +8,7 @@ use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::servers::{LAST_CHUNK, LINGER_PATH, NAME_HEADER};
+use crate::servers::{LAST_CHUNK, LINGER_PATH, NAME_HEADER};
 
 /// The longest wait for a whole answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -19,7 +19,7 @@ const TRIES: usize = 200;
 
 /// What a visitor would call a failure.
 #[derive(Debug, Error)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// No connection.
     #[error("no connection to {at}: {source}")]
     Connect {
@@ -55,13 +55,13 @@ struct Head {
 
 /// An answer that has begun and goes on until the server ends it.
 #[derive(Debug)]
-pub(super) struct Download {
+pub(crate) struct Download {
     stream: TcpStream,
     read: Vec<u8>,
 }
 
 /// Asks once, and answers who gave the whole answer.
-pub(super) async fn fetch(at: SocketAddr, path: &str) -> Result<String, Fault> {
+pub(crate) async fn fetch(at: SocketAddr, path: &str) -> Result<String, Fault> {
     let whole = async {
         let mut stream = ask(at, path).await?;
         let mut read = Vec::new();
@@ -77,7 +77,7 @@ pub(super) async fn fetch(at: SocketAddr, path: &str) -> Result<String, Fault> {
 
 impl Download {
     /// Begins one from the server of this name, which has been told to linger.
-    pub(super) async fn begin(at: SocketAddr, name: &str) -> Result<Self, Fault> {
+    pub(crate) async fn begin(at: SocketAddr, name: &str) -> Result<Self, Fault> {
         for _ in 0..TRIES {
             let begun = async {
                 let mut stream = ask(at, LINGER_PATH).await?;
@@ -95,7 +95,7 @@ impl Download {
     }
 
     /// Waits for the end of it. Being cut off is a fault.
-    pub(super) async fn finish(mut self) -> Result<(), Fault> {
+    pub(crate) async fn finish(mut self) -> Result<(), Fault> {
         while !self.read.ends_with(LAST_CHUNK) {
             if self.read.len() > MOST {
                 self.read.drain(..MOST / 2);

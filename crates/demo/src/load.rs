@@ -8,8 +8,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::client::{Fault, fetch};
-use super::tally::Tally;
+use crate::client::{Fault, fetch};
+use crate::tally::Tally;
 
 /// 50 requests a second.
 const EVERY: Duration = Duration::from_millis(20);
@@ -28,7 +28,7 @@ enum Killed {
 
 /// Traffic under way.
 #[derive(Debug)]
-pub(super) struct Load {
+pub(crate) struct Load {
     tally: watch::Receiver<Tally>,
     killed: watch::Sender<Killed>,
     stop: CancellationToken,
@@ -37,7 +37,7 @@ pub(super) struct Load {
 
 impl Load {
     /// Begins.
-    pub(super) fn start(at: SocketAddr) -> Self {
+    pub(crate) fn start(at: SocketAddr) -> Self {
         let (counted, tally) = watch::channel(Tally::default());
         let (killed, when) = watch::channel(Killed::Never);
         let stop = CancellationToken::new();
@@ -46,22 +46,22 @@ impl Load {
     }
 
     /// HAProxy is about to be killed.
-    pub(super) fn haproxy_is_killed(&self) {
+    pub(crate) fn haproxy_is_killed(&self) {
         self.killed.send_replace(Killed::Now);
     }
 
     /// It is gone: whoever comes from now on is to get an answer.
-    pub(super) fn haproxy_is_gone(&self) {
+    pub(crate) fn haproxy_is_gone(&self) {
         self.killed.send_replace(Killed::Before(Instant::now()));
     }
 
     /// What became of the requests so far.
-    pub(super) fn tally(&self) -> Tally {
+    pub(crate) fn tally(&self) -> Tally {
         self.tally.borrow().clone()
     }
 
     /// Sends no more, waits for the answers that are still to come, and tells everything.
-    pub(super) async fn end(self) -> Tally {
+    pub(crate) async fn end(self) -> Tally {
         self.stop.cancel();
         // The task does not panic and nobody else ends it.
         drop(self.task.await);
@@ -107,8 +107,8 @@ async fn timed(at: SocketAddr) -> (Instant, Result<String, Fault>) {
 mod tests {
     use tokio_util::task::TaskTracker;
 
-    use super::super::servers;
     use super::*;
+    use crate::servers;
 
     #[tokio::test]
     async fn every_request_that_was_sent_is_counted() {

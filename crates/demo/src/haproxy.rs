@@ -6,23 +6,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use roster_core::haproxy::{Command as Cli, ServerState, servers_state};
-use roster_core::name::TargetName;
 use roster_core::render::FilePath;
-use roster_targets::managed::process::Program;
 use roster_targets::runtime::batch::Batch;
 use roster_targets::runtime::session::Limits;
 use roster_targets::runtime::socket::SocketAddress;
 use tokio::net::TcpSocket;
 use tokio::sync::watch;
 
-use super::error::DemoError;
-use super::files::{Ports, RUN, TARGET};
-use super::log::Told;
-use super::process::Other;
-use crate::store::Store;
+use crate::error::{DemoError, chain};
+use crate::files::{CFG, Ports, RUN};
+use crate::log::Told;
+use crate::process::Other;
 
 /// Roster's state folder, in the demo's folder.
-pub(super) const STATE: &str = "state";
+pub(crate) const STATE: &str = "state";
 /// The longest that it may take to come up.
 const UP_WITHIN: Duration = Duration::from_secs(15);
 /// How long it may give no answer before it counts as gone.
@@ -32,35 +29,35 @@ const ENDS_WITHIN: Duration = Duration::from_secs(5);
 /// What a Unix socket's path has room for, less what HAProxy adds to it while it binds.
 const LONGEST_SOCKET: usize = 90;
 /// How long to wait between two looks.
-pub(super) const LOOK_EVERY: Duration = Duration::from_millis(10);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Ports of loopback that stay the demo's: nobody is given one of them who asks for any. Roster (`SO_REUSEADDR`) and
 /// `HAProxy` (`SO_REUSEPORT`) share them, as they ask for just these; a socket that does not listen gets no connections.
 #[derive(Debug)]
-pub(super) struct Reserved {
+pub(crate) struct Reserved {
     /// Their numbers.
-    pub(super) ports: Ports,
+    pub(crate) ports: Ports,
     _held: [TcpSocket; 2],
 }
 
 /// How to see what HAProxy shows.
 #[derive(Clone, Debug)]
-pub(super) struct Eye {
+pub(crate) struct Eye {
     socket: SocketAddress,
     seen: Arc<Mutex<Vec<u32>>>,
 }
 
 /// What HAProxy shows at one moment.
 #[derive(Clone, Debug)]
-pub(super) struct View {
+pub(crate) struct View {
     /// The process that answered.
-    pub(super) pid: u32,
+    pub(crate) pid: u32,
     servers: Vec<ServerState>,
 }
 
 /// How a server stands that has this address.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Standing {
+pub(crate) enum Standing {
     /// In this slot it gets its share.
     Serving(String),
     /// In this slot it gets nothing new.
@@ -71,7 +68,7 @@ pub(super) enum Standing {
 
 impl Reserved {
     /// Two that are free.
-    pub(super) fn new() -> Result<Self, DemoError> {
+    pub(crate) fn new() -> Result<Self, DemoError> {
         let ((web, web_held), (side, side_held)) = (reserve()?, reserve()?);
         Ok(Self { ports: Ports { web, side }, _held: [web_held, side_held] })
     }
@@ -89,7 +86,7 @@ fn reserve() -> Result<(SocketAddr, TcpSocket), DemoError> {
 }
 
 /// What HAProxy wrote, for a person.
-pub(super) fn said(folder: &Path) -> String {
+pub(crate) fn said(folder: &Path) -> String {
     let text = std::fs::read_to_string(log(folder)).unwrap_or_default();
     let lines: Vec<String> = text.lines().take(40).map(|line| format!("  haproxy | {line}")).collect();
     if lines.is_empty() { "  haproxy | (it wrote nothing)".to_owned() } else { lines.join("\n") }
@@ -100,20 +97,20 @@ fn log(folder: &Path) -> PathBuf {
 }
 
 /// Writes a file of the demo.
-pub(super) fn write(path: &Path, text: &str) -> Result<(), DemoError> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), DemoError> {
     std::fs::write(path, text).map_err(|source| DemoError::File { path: path.to_owned(), source })
 }
 
 impl Eye {
     /// For the HAProxy in this folder.
-    pub(super) fn new(folder: &Path) -> Self {
+    pub(crate) fn new(folder: &Path) -> Self {
         Self { socket: SocketAddress::Unix(folder.join(RUN).join("admin.sock")), seen: Arc::default() }
     }
 
     /// What it shows now; else why it cannot be seen.
-    pub(super) async fn look(&self) -> Result<View, String> {
+    pub(crate) async fn look(&self) -> Result<View, String> {
         let outcome = Batch::new(&[Cli::ShowServersState(None)]).run(&self.socket, &Limits::default()).await;
-        let outcome = outcome.map_err(|error| crate::events::chain(&error))?;
+        let outcome = outcome.map_err(|error| chain(&error))?;
         let reply = outcome.replies.first().map(|reply| reply.text().to_owned()).unwrap_or_default();
         let servers = servers_state::parse(&reply).map_err(|error| error.to_string())?;
         let pid = outcome.process.pid;
@@ -125,7 +122,7 @@ impl Eye {
     }
 
     /// Looks until it answers; none if it does not for a while. A reload makes its socket anew.
-    pub(super) async fn look_again(&self) -> Option<View> {
+    pub(crate) async fn look_again(&self) -> Option<View> {
         let looking = async {
             loop {
                 if let Ok(view) = self.look().await {
@@ -138,12 +135,12 @@ impl Eye {
     }
 
     /// The processes that answered, one after the other.
-    pub(super) fn seen(&self) -> Vec<u32> {
+    pub(crate) fn seen(&self) -> Vec<u32> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until Roster has brought it up, and says which process serves.
-    pub(super) async fn until_up(
+    pub(crate) async fn until_up(
         &self,
         mut told: watch::Receiver<Told>,
         folder: &Path,
@@ -164,21 +161,16 @@ impl Eye {
     }
 }
 
-/// Ends the HAProxy of this folder if Roster, whose it is, could not do that any more.
-pub(super) async fn end_what_is_left(folder: &Path) {
-    let recorded = Store::open(&folder.join(STATE)).ok().zip(TargetName::new(TARGET).ok());
-    let recorded = recorded.and_then(|(store, target)| store.own(&target).ok().flatten()?.master);
-    let answering = Program::new("", "", folder.join(RUN).join("master.sock"), "").running().await;
-    for master in [recorded, answering].into_iter().flatten() {
-        if let Some(master) = Other::of(master.pid, folder).await {
-            master.end(ENDS_WITHIN).await;
-        }
+/// Ends the HAProxy of this folder if Roster could not do that any more.
+pub(crate) async fn end_what_is_left(folder: &Path) {
+    for process in Other::all_of(&folder.join(CFG)).await {
+        process.end(ENDS_WITHIN).await;
     }
 }
 
 /// Where the demo's folder is made: HAProxy's sockets have to fit into what a Unix socket's path has room for, and their
 /// paths stand in its file without quotes.
-pub(super) fn base() -> PathBuf {
+pub(crate) fn base() -> PathBuf {
     let wished = std::env::temp_dir();
     if has_room(&wished) { wished } else { PathBuf::from("/tmp") }
 }
@@ -191,7 +183,7 @@ fn has_room(base: &Path) -> bool {
 
 impl View {
     /// How the server at this address stands.
-    pub(super) fn standing(&self, at: SocketAddr) -> Standing {
+    pub(crate) fn standing(&self, at: SocketAddr) -> Standing {
         let here = |server: &&ServerState| server.address == Some(at.ip()) && server.port == at.port();
         match self.servers.iter().find(here) {
             Some(server) if server.admin.is_maint() => Standing::Out,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::client::Fault;
+use crate::client::Fault;
 
 /// What to do about a HAProxy that is not there.
 const GET_ONE: &str = "`make run` in Roster's repository fetches one; \
@@ -14,7 +14,7 @@ const GET_ONE: &str = "`make run` in Roster's repository fetches one; \
 
 /// Why the demo cannot go on. Whatever it started is ended all the same.
 #[derive(Debug, Error)]
-pub(super) enum DemoError {
+pub(crate) enum DemoError {
     /// No HAProxy that would do.
     #[error("no HAProxy was found ({0}); {GET_ONE}")]
     NoHaproxy(String),
@@ -32,9 +32,18 @@ pub(super) enum DemoError {
     /// No port on loopback.
     #[error("no port of 127.0.0.1 can be had ({0}); see what uses them with `ss -tan`")]
     Port(io::Error),
+    /// The asynchronous runtime does not start.
+    #[error("the asynchronous runtime does not start: {0}")]
+    Runtime(io::Error),
     /// Signals cannot be listened for.
     #[error("signals cannot be listened for: {0}")]
     Signals(io::Error),
+    /// The roster program is not there.
+    #[error("{path} is missing; build it with `cargo build -p roster`, or name one with --roster", path = path.display())]
+    NoRoster {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// A program that does not start.
     #[error("{program} does not start: {source}; check that the file may be run here", program = program.display())]
     Start {
@@ -73,4 +82,10 @@ pub(super) enum DemoError {
     /// The long download failed.
     #[error("the download through HAProxy failed: {0}")]
     Download(Fault),
+}
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -1,4 +1,4 @@
-//! `roster demo`: a newcomer's first minute, with a real HAProxy, live traffic and a list to edit.
+//! The demonstration: a newcomer's first minute, with a real HAProxy, live traffic and a list to edit.
 //!
 //! The demo runs `roster run`, and that runs HAProxy, as anybody's would. Invariants: everything is on loopback and in
 //! one temporary folder; however the demo ends, both are ended by their own number, also a HAProxy whose Roster was
@@ -18,15 +18,17 @@ mod stage;
 mod story;
 mod tally;
 
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Parser;
 use roster_config::env::ProcessEnv;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::DemoArgs;
-use crate::exit::{Exit, Failure};
-use error::DemoError;
+use error::{DemoError, chain};
 use screen::{Abilities, Kind, Screen};
 use stage::{Ended, Stage};
 
@@ -35,7 +37,29 @@ const PACE: Duration = Duration::from_secs(3);
 /// The story takes about twelve times its pace, which leaves some time in any case.
 const PACES: u32 = 20;
 
-/// Whoever asks the demo to end. In a terminal that closes (SIGHUP), too, nothing may be left running.
+/// Shows Roster at work: a real `HAProxy`, changing servers, live traffic
+#[derive(Debug, Parser)]
+#[command(name = "roster-demo", version)]
+struct Args {
+    /// The haproxy program, 2.6 or later; else `$ROSTER_HAPROXY` or the one on PATH
+    #[arg(long, value_name = "FILE", env = "ROSTER_HAPROXY")]
+    haproxy: Option<PathBuf>,
+    /// The roster program; else the one beside this program
+    #[arg(long, value_name = "FILE")]
+    roster: Option<PathBuf>,
+    /// End after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<u64>,
+}
+
+/// What the demo came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Outcome {
+    AllAnswered,
+    RequestsFailed,
+}
+
+/// The signals that end the demo. In a terminal that closes (SIGHUP), too, nothing may be left running.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -60,11 +84,26 @@ impl Signals {
     }
 }
 
-/// Runs the demo until it is asked to end. Exit code 1 if a request failed.
-pub(crate) async fn demo(args: &DemoArgs) -> Result<Exit, Failure> {
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = runtime.map_err(DemoError::Runtime).and_then(|runtime| runtime.block_on(demo(&args)));
+    match outcome {
+        Ok(Outcome::AllAnswered) => ExitCode::SUCCESS,
+        Ok(Outcome::RequestsFailed) => ExitCode::FAILURE,
+        Err(error) => {
+            // Where standard error is closed, the exit code is all that is left.
+            writeln!(std::io::stderr().lock(), "roster-demo: {}", chain(&error)).ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the demo until it is asked to end.
+async fn demo(args: &Args) -> Result<Outcome, DemoError> {
     let limit = args.seconds.map(Duration::from_secs);
     // Listened for before anything is started, and to the end, so that a second Ctrl-C does not cut the end short.
-    let mut signals = Signals::new().map_err(DemoError::Signals).map_err(anyhow::Error::from)?;
+    let mut signals = Signals::new().map_err(DemoError::Signals)?;
     let nobody_reads = CancellationToken::new();
     let screen = Screen::new(Abilities::of_stdout(&ProcessEnv), nobody_reads.clone());
     let mut stage = None;
@@ -78,18 +117,19 @@ pub(crate) async fn demo(args: &DemoArgs) -> Result<Exit, Failure> {
         Some(stage) => Some(stage.end().await),
         None => None,
     };
-    let exit = ended.map_or(Ok(Exit::Done), |ended| sum_up(&screen, ended));
-    played.and(exit).map_err(|error| anyhow::Error::from(error).into())
+    let outcome = ended.map_or(Ok(Outcome::AllAnswered), |ended| sum_up(&screen, ended));
+    played.and(outcome)
 }
 
 async fn play(
-    args: &DemoArgs,
+    args: &Args,
     screen: &Screen,
     pace: Duration,
     stage: &mut Option<Stage>,
 ) -> Result<(), DemoError> {
+    let roster = find::roster(args.roster.as_deref())?;
     let found = find::find(args.haproxy.as_deref(), &ProcessEnv).await?;
-    stage.insert(Stage::new(screen.clone(), pace)?).play(&found).await
+    stage.insert(Stage::new(screen.clone(), pace)?).play(&roster, &found).await
 }
 
 /// With little time the story is told faster.
@@ -105,7 +145,7 @@ async fn after(limit: Option<Duration>) {
 }
 
 /// Says what there was to see.
-fn sum_up(screen: &Screen, ended: Ended) -> Result<Exit, DemoError> {
+fn sum_up(screen: &Screen, ended: Ended) -> Result<Outcome, DemoError> {
     let Ended { tally, lives, folder } = ended;
     screen.gap();
     let (requests, failed) = (tally.requests(), tally.failed);
@@ -117,7 +157,7 @@ fn sum_up(screen: &Screen, ended: Ended) -> Result<Exit, DemoError> {
         screen.say(kind, &format!("The last failure: {fault}."));
     }
     screen.say(Kind::Text, &format!("Roster and HAProxy are ended, {} is removed.", folder?.display()));
-    Ok(if failed == 0 { Exit::Done } else { Exit::Failed })
+    Ok(if failed == 0 { Outcome::AllAnswered } else { Outcome::RequestsFailed })
 }
 
 #[cfg(test)]
@@ -139,7 +179,7 @@ mod tests {
             lives: None,
             folder: Ok("/tmp/roster-demo-x".into()),
         };
-        assert_eq!(sum_up(&screen, ended(0)).unwrap(), Exit::Done);
-        assert_eq!(sum_up(&screen, ended(1)).unwrap(), Exit::Failed);
+        assert_eq!(sum_up(&screen, ended(0)).unwrap(), Outcome::AllAnswered);
+        assert_eq!(sum_up(&screen, ended(1)).unwrap(), Outcome::RequestsFailed);
     }
 }

@@ -11,22 +11,22 @@ use std::time::Duration;
 use rustix::process::{Pid, PidfdFlags, Signal, getpgid, kill_process_group, pidfd_open, pidfd_send_signal};
 use tokio::process::{Child, Command};
 
-use super::error::DemoError;
+use crate::error::DemoError;
 
 /// Between two looks whether a process has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A running child.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     pid: u32,
 }
 
-/// A process of somebody else that was started with a file of the demo's folder. A signal reaches it or nobody, also
+/// A process that is no child of the demo and was started with a file of the demo's folder. A signal reaches it or nobody, also
 /// when its number was given away since.
 #[derive(Debug)]
-pub(super) struct Other {
+pub(crate) struct Other {
     id: Pid,
     pidfd: OwnedFd,
     /// When it started, in clock ticks since boot; with the number it names one process.
@@ -35,7 +35,7 @@ pub(super) struct Other {
 
 impl Process {
     /// Starts it without input; where its output goes is the caller's to say.
-    pub(super) fn spawn(command: &mut Command) -> Result<Self, DemoError> {
+    pub(crate) fn spawn(command: &mut Command) -> Result<Self, DemoError> {
         let program = command.as_std().get_program().into();
         let spawned = command.stdin(Stdio::null()).process_group(0).spawn();
         let child = spawned.map_err(|source| DemoError::Start { program, source })?;
@@ -44,17 +44,17 @@ impl Process {
     }
 
     /// Its number.
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.pid
     }
 
     /// Its standard error, once, if that is a pipe.
-    pub(super) fn take_stderr(&mut self) -> Option<tokio::process::ChildStderr> {
+    pub(crate) fn take_stderr(&mut self) -> Option<tokio::process::ChildStderr> {
         self.child.stderr.take()
     }
 
     /// Waits until it ends by itself, and says how.
-    pub(super) async fn ended(&mut self) -> String {
+    pub(crate) async fn ended(&mut self) -> String {
         match self.child.wait().await {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
@@ -62,7 +62,7 @@ impl Process {
     }
 
     /// Asks it to end, waits, makes it end if that takes too long, and reaps it.
-    pub(super) async fn end(mut self, patience: Duration) {
+    pub(crate) async fn end(mut self, patience: Duration) {
         self.signal(Signal::TERM);
         if tokio::time::timeout(patience, self.child.wait()).await.is_err() {
             self.signal(Signal::KILL);
@@ -89,7 +89,7 @@ impl Drop for Process {
 
 impl Other {
     /// The process of this number, if it runs and is of this folder.
-    pub(super) async fn of(pid: u32, folder: &Path) -> Option<Self> {
+    pub(crate) async fn of(pid: u32, folder: &Path) -> Option<Self> {
         let id = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
         let pidfd = pidfd_open(id, PidfdFlags::empty()).ok()?;
         // Looked at after the descriptor was made: then both are of one process.
@@ -106,14 +106,28 @@ impl Other {
         None
     }
 
+    /// Every process that was started with this file.
+    pub(crate) async fn all_of(file: &Path) -> Vec<Self> {
+        let mut all = Vec::new();
+        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            // The kernel's own threads run no program, and their command lines are empty for good.
+            let runs_a_program = std::fs::read_link(entry.path().join("exe")).is_ok();
+            if let Some(pid) = pid.filter(|_| runs_a_program) {
+                all.extend(Self::of(pid, file).await);
+            }
+        }
+        all
+    }
+
     /// Kills it and waits until it is gone.
-    pub(super) async fn kill(&self) {
+    pub(crate) async fn kill(&self) {
         self.signal(Signal::KILL);
         self.gone().await;
     }
 
     /// Asks it to end, waits, and kills it with what it started if that takes too long.
-    pub(super) async fn end(self, patience: Duration) {
+    pub(crate) async fn end(self, patience: Duration) {
         self.signal(Signal::TERM);
         if tokio::time::timeout(patience, self.gone()).await.is_ok() {
             return;

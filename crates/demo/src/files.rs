@@ -5,40 +5,40 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 /// The service that gets the traffic, and its backend.
-pub(super) const WEB: &str = "web";
+pub(crate) const WEB: &str = "web";
 /// The service that comes later, and its backend.
-pub(super) const SHOP: &str = "shop";
+pub(crate) const SHOP: &str = "shop";
 /// How many slots the first backend starts with.
-pub(super) const SLOTS: usize = 6;
+pub(crate) const SLOTS: usize = 6;
 /// Roster's name for HAProxy.
-pub(super) const TARGET: &str = "local";
+pub(crate) const TARGET: &str = "local";
 /// Where HAProxy's sockets and output are, in the demo's folder.
-pub(super) const RUN: &str = "run";
+pub(crate) const RUN: &str = "run";
 /// What Roster writes for HAProxy, in the demo's folder.
-pub(super) const CFG: &str = "haproxy.cfg";
+pub(crate) const CFG: &str = "haproxy.cfg";
 
 /// A server as the files name it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// What it is one of.
-    pub(super) service: &'static str,
+    pub(crate) service: &'static str,
     /// Its name.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// Where it listens.
-    pub(super) addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
 }
 
 /// Where HAProxy listens.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ports {
+pub(crate) struct Ports {
     /// The frontend of the first service, which Roster writes and whose port it holds.
-    pub(super) web: SocketAddr,
+    pub(crate) web: SocketAddr,
     /// An operator's own frontend: the statistics page, and every other service by its path.
-    pub(super) side: SocketAddr,
+    pub(crate) side: SocketAddr,
 }
 
 /// Roster's configuration: it writes HAProxy's file and runs HAProxy with it.
-pub(super) fn roster_yaml(haproxy: &Path, ports: Ports) -> String {
+pub(crate) fn roster_yaml(haproxy: &Path, ports: Ports) -> String {
     let haproxy = quoted(&haproxy.to_string_lossy());
     let Ports { web, side } = ports;
     format!(
@@ -85,7 +85,7 @@ admin: off
 }
 
 /// The list of servers. Those that are not in it stand there as comments, for whoever edits the file.
-pub(super) fn services_yaml(all: &[Entry], listed: &[&str]) -> String {
+pub(crate) fn services_yaml(all: &[Entry], listed: &[&str]) -> String {
     let mut text =
         "# Who is there. Edit and save: Roster brings HAProxy to what stands here.\nservices:\n".to_owned();
     let is_listed = |entry: &Entry| listed.contains(&entry.name);

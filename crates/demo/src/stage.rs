@@ -11,24 +11,24 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::error::DemoError;
-use super::files::{CFG, Ports, SHOP, SLOTS, WEB, roster_yaml};
-use super::find::Found;
-use super::haproxy::{self, Eye, Reserved, STATE};
-use super::load::Load;
-use super::log::{self, Told};
-use super::process::Process;
-use super::screen::{Kind, Screen};
-use super::servers::{self, Server};
-use super::story::{Story, list_file, lives, write_list};
-use super::tally::{Lives, Tally};
+use crate::error::DemoError;
+use crate::files::{CFG, Ports, SHOP, SLOTS, WEB, roster_yaml};
+use crate::find::Found;
+use crate::haproxy::{self, Eye, Reserved, STATE};
+use crate::load::Load;
+use crate::log::{self, Told};
+use crate::process::Process;
+use crate::screen::{Kind, Screen};
+use crate::servers::{self, Server};
+use crate::story::{Story, list_file, lives, write_list};
+use crate::tally::{Lives, Tally};
 
 /// How long Roster may take; it gives itself 10 s, and HAProxy a few.
 const ROSTER_ENDS_WITHIN: Duration = Duration::from_secs(20);
 
 /// Everything that is running. What it holds is ended by [`end`](Self::end), however far `play` came.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(crate) struct Stage {
     screen: Screen,
     pace: Duration,
     folder: TempDir,
@@ -43,18 +43,18 @@ pub(super) struct Stage {
 
 /// What was left when all was ended.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(crate) struct Ended {
     /// What became of the requests.
-    pub(super) tally: Tally,
+    pub(crate) tally: Tally,
     /// What became of HAProxy; nothing if it did not answer at the end.
-    pub(super) lives: Option<Lives>,
+    pub(crate) lives: Option<Lives>,
     /// The folder, and what went wrong when it was removed.
-    pub(super) folder: Result<PathBuf, DemoError>,
+    pub(crate) folder: Result<PathBuf, DemoError>,
 }
 
 impl Stage {
     /// An empty one.
-    pub(super) fn new(screen: Screen, pace: Duration) -> Result<Self, DemoError> {
+    pub(crate) fn new(screen: Screen, pace: Duration) -> Result<Self, DemoError> {
         let only_mine = std::fs::Permissions::from_mode(0o700);
         let base = haproxy::base();
         let folder = tempfile::Builder::new().prefix("roster-demo-").permissions(only_mine).tempdir_in(&base);
@@ -74,13 +74,13 @@ impl Stage {
     }
 
     /// Starts everything, tells the story and shows the traffic until something goes wrong. Can be dropped at any time.
-    pub(super) async fn play(&mut self, found: &Found) -> Result<(), DemoError> {
+    pub(crate) async fn play(&mut self, roster: &Path, found: &Found) -> Result<(), DemoError> {
         let (folder, eye, ports) = (self.folder.path(), &self.eye, self.reserved.ports);
         let servers = servers::start(&self.tasks, &self.stop).await?;
         write_list(folder, &servers, &[])?;
         let binary = std::path::absolute(&found.path).unwrap_or_else(|_| found.path.clone());
         haproxy::write(&folder.join("roster.yaml"), &roster_yaml(&binary, ports))?;
-        let roster = self.roster.insert(start_roster(folder)?);
+        let roster = self.roster.insert(start_roster(roster, folder)?);
         if let Some(stderr) = roster.take_stderr() {
             self.tasks.spawn(log::show(stderr, self.screen.clone(), self.tell.clone()));
         }
@@ -104,7 +104,7 @@ impl Stage {
     }
 
     /// Ends everything, in the order in which nobody misses what is gone.
-    pub(super) async fn end(self) -> Ended {
+    pub(crate) async fn end(self) -> Ended {
         self.screen.end_live();
         let tally = match self.load {
             Some(load) => load.end().await,
@@ -127,9 +127,7 @@ impl Stage {
 }
 
 /// Roster as anybody would run it, but for the log, which is easier to read for a program in JSON.
-fn start_roster(folder: &Path) -> Result<Process, DemoError> {
-    let program = std::env::current_exe();
-    let program = program.map_err(|source| DemoError::Start { program: "roster".into(), source })?;
+fn start_roster(program: &Path, folder: &Path) -> Result<Process, DemoError> {
     let mut command = Command::new(program);
     command.arg("run").arg("-c").arg(folder.join("roster.yaml")).arg("--state-dir").arg(folder.join(STATE));
     Process::spawn(command.args(["--log-format", "json"]).stdout(Stdio::null()).stderr(Stdio::piped()))

@@ -10,15 +10,15 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::error::DemoError;
-use super::files::{Entry, SHOP, WEB};
+use crate::error::DemoError;
+use crate::files::{Entry, SHOP, WEB};
 
 /// The header that says who answered.
-pub(super) const NAME_HEADER: &str = "Served-By";
+pub(crate) const NAME_HEADER: &str = "Served-By";
 /// The path whose answer lasts while the server is told to linger.
-pub(super) const LINGER_PATH: &str = "/download";
+pub(crate) const LINGER_PATH: &str = "/download";
 /// How an answer in chunks ends (RFC 9112, 7.1).
-pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// Their names are their pages' colours.
 const CAST: [(&str, &str, &str); 6] = [
@@ -37,9 +37,9 @@ const PIECE: &[u8] = b"10\r\n................\r\n";
 
 /// A running server.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     /// Its name and address.
-    pub(super) entry: Entry,
+    pub(crate) entry: Entry,
     linger: watch::Sender<bool>,
 }
 
@@ -52,13 +52,13 @@ struct Host {
 
 impl Server {
     /// Whether downloads go on without end.
-    pub(super) fn linger(&self, lingers: bool) {
+    pub(crate) fn linger(&self, lingers: bool) {
         self.linger.send_replace(lingers);
     }
 }
 
 /// Starts all of them on free ports; they run until `stop`.
-pub(super) async fn start(tasks: &TaskTracker, stop: &CancellationToken) -> Result<Vec<Server>, DemoError> {
+pub(crate) async fn start(tasks: &TaskTracker, stop: &CancellationToken) -> Result<Vec<Server>, DemoError> {
     let mut listeners = Vec::new();
     for _ in CAST {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(DemoError::Port)?;
@@ -157,8 +157,8 @@ fn page(name: &str, colour: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::{Download, fetch};
     use super::*;
+    use crate::client::{Download, fetch};
 
     #[tokio::test]
     async fn each_server_says_its_name() {

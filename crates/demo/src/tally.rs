@@ -5,44 +5,44 @@ use std::fmt::Write;
 
 /// What became of the requests so far.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     /// Whole answers, by who gave them.
-    pub(super) answers: BTreeMap<String, u64>,
+    pub(crate) answers: BTreeMap<String, u64>,
     /// Requests without a whole answer.
-    pub(super) failed: u64,
+    pub(crate) failed: u64,
     /// Requests that HAProxy was answering when it was killed, and that ended with it.
-    pub(super) cut: u64,
+    pub(crate) cut: u64,
     /// What was wrong with the last of those that failed.
-    pub(super) last_fault: Option<String>,
+    pub(crate) last_fault: Option<String>,
 }
 
 /// What became of HAProxy so far.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Lives {
+pub(crate) struct Lives {
     /// The processes that served, one after the other, as far as they were seen.
-    pub(super) pids: Vec<u32>,
+    pub(crate) pids: Vec<u32>,
     /// Why each reload was made, as Roster tells.
-    pub(super) reloads: Vec<String>,
+    pub(crate) reloads: Vec<String>,
     /// How often it ended and was started again, as Roster tells.
-    pub(super) restarts: u64,
+    pub(crate) restarts: u64,
 }
 
 /// What the status line shows.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Status<'a> {
+pub(crate) struct Status<'a> {
     /// Everything up to now.
-    pub(super) total: &'a Tally,
+    pub(crate) total: &'a Tally,
     /// Everything up to when the line begins to count.
-    pub(super) before: &'a Tally,
+    pub(crate) before: &'a Tally,
     /// The processes up to now.
-    pub(super) lives: &'a Lives,
+    pub(crate) lives: &'a Lives,
     /// Whether the last of them answers.
-    pub(super) answers: bool,
+    pub(crate) answers: bool,
 }
 
 impl Tally {
     /// Takes in one more request. Those that HAProxy's kill may have met are no failures if they came to nothing.
-    pub(super) fn count<E: std::fmt::Display>(&mut self, outcome: Result<String, E>, is_met_by_kill: bool) {
+    pub(crate) fn count<E: std::fmt::Display>(&mut self, outcome: Result<String, E>, is_met_by_kill: bool) {
         match outcome {
             Ok(name) => *self.answers.entry(name).or_default() += 1,
             Err(_) if is_met_by_kill => self.cut += 1,
@@ -54,7 +54,7 @@ impl Tally {
     }
 
     /// All requests, whatever came of them.
-    pub(super) fn requests(&self) -> u64 {
+    pub(crate) fn requests(&self) -> u64 {
         self.answers.values().sum::<u64>() + self.failed + self.cut
     }
 
@@ -66,13 +66,13 @@ impl Tally {
 impl Lives {
     /// Whether Roster has told of each time that another process came to serve. A process that nobody saw may have
     /// come and gone, so there may be fewer than it told of.
-    pub(super) fn are_explained(&self) -> bool {
+    pub(crate) fn are_explained(&self) -> bool {
         let changes = u64::try_from(self.pids.len().saturating_sub(1)).unwrap_or(u64::MAX);
         changes <= self.restarts.saturating_add(u64::try_from(self.reloads.len()).unwrap_or(u64::MAX))
     }
 
     /// Each kind of change, with how often and, where there is room for it, why.
-    pub(super) fn summary(&self, with_reasons: bool) -> String {
+    pub(crate) fn summary(&self, with_reasons: bool) -> String {
         let mut text = match (self.reloads.len(), self.restarts) {
             (0, 0) => "no reload".to_owned(),
             (0, restarts) => counted(restarts, "restart"),
@@ -101,12 +101,12 @@ impl Lives {
 
 impl Status<'_> {
     /// Whether all is as it should be.
-    pub(super) fn is_well(&self) -> bool {
+    pub(crate) fn is_well(&self) -> bool {
         self.total.failed == 0 && self.answers && self.lives.are_explained()
     }
 
     /// The line: who gave which share of the answers, what failed at all, whether HAProxy was replaced.
-    pub(super) fn render(&self, names: &[&str]) -> String {
+    pub(crate) fn render(&self, names: &[&str]) -> String {
         let since = |name: &str| self.total.by(name).saturating_sub(self.before.by(name));
         let all: u64 = self.total.answers.keys().map(|name| since(name)).sum();
         let mut line = String::new();

@@ -4,36 +4,36 @@ use serde_json::{Map, Value};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::sync::watch;
 
-use super::screen::{Kind, Screen};
+use crate::screen::{Kind, Screen};
 
 /// What stands before each of Roster's lines.
 const PREFIX: &str = "   roster | ";
 
 /// What the log told so far.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// How often the source gave an answer.
-    pub(super) answered: u64,
+    pub(crate) answered: u64,
     /// How many servers were made ready.
-    pub(super) ready: u64,
+    pub(crate) ready: u64,
     /// How many servers were put in drain.
-    pub(super) drain: u64,
+    pub(crate) drain: u64,
     /// How many servers were put in maintenance.
-    pub(super) maint: u64,
+    pub(crate) maint: u64,
     /// How often a guard began to hold changes back.
-    pub(super) held: u64,
+    pub(crate) held: u64,
     /// How often that ended.
-    pub(super) released: u64,
+    pub(crate) released: u64,
     /// How many operations were told of whose pass is not over.
-    pub(super) pending: u64,
+    pub(crate) pending: u64,
     /// How often HAProxy came to serve.
-    pub(super) served: u64,
+    pub(crate) served: u64,
     /// How often it ended though nobody asked it to.
-    pub(super) ended: u64,
+    pub(crate) ended: u64,
     /// Why it was reloaded each time.
-    pub(super) reloads: Vec<String>,
+    pub(crate) reloads: Vec<String>,
     /// What went wrong last.
-    pub(super) trouble: Option<String>,
+    pub(crate) trouble: Option<String>,
 }
 
 /// One line of the log.
@@ -123,7 +123,7 @@ impl Fact {
 }
 
 /// Shows each line as it comes, until Roster ends.
-pub(super) async fn show(log: impl AsyncRead + Unpin, screen: Screen, told: watch::Sender<Told>) {
+pub(crate) async fn show(log: impl AsyncRead + Unpin, screen: Screen, told: watch::Sender<Told>) {
     let mut lines = BufReader::new(log).split(b'\n');
     while let Ok(Some(bytes)) = lines.next_segment().await {
         let line = read(&String::from_utf8_lossy(&bytes));
