@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Endpoint;
-use crate::exposure::{BringUp, Drain, Exposure, Guards, Names, Own, Policy, Role, Selector};
+use crate::exposure::{BringUp, Claim, Drain, Exposure, Guards, Names, Own, Policy, Role, Selector};
 use crate::guard::{GuardRecord, Hold};
 use crate::haproxy::ProcessInfo;
 use crate::name::{BackendName, InstanceId, ServerName, ServiceKey};
@@ -79,6 +79,10 @@ pub struct AppliedServer {
     /// The weight it was given; none is that of its line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<Weight>,
+    /// The weight of its line before Roster gave it another one, as long as it has that. A file that says what runs does not
+    /// tell it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_weight: Option<Weight>,
     /// What an operator did to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator: Option<OperatorHold>,
@@ -181,6 +185,7 @@ impl AppliedBackend {
             service: self.service.clone(),
             backend: backend.clone(),
             own: Own::Servers,
+            claim: Claim::default(),
             role: self.role,
             names: self.names.clone(),
             slots: scheme,

@@ -258,6 +258,8 @@ pub struct Exposure {
     pub backend: BackendName,
     /// What of it is Roster's.
     pub own: Own,
+    /// Whether a backend of its name is Roster's also without a mark.
+    pub claim: Claim,
     /// What it is for.
     pub role: Role,
     /// Its servers' names.

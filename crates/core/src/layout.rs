@@ -103,7 +103,7 @@ fn plan(
     applied: Option<&AppliedBackend>,
     now: Timestamp,
 ) -> BackendPlan {
-    let limits = BackendLimits { version, algorithm: None, dynamic: true, grows: true };
+    let limits = BackendLimits { version, algorithm: None, dynamic: true, grows: true, line_weight: None };
     let seen = ObservedBackend { limits, servers };
     let probes = ProbeResults::new();
     item.plan(&Moment { seen: &seen, applied, same_process: false, probes: &probes, now })

@@ -40,6 +40,9 @@ pub struct BackendLimits {
     /// Whether servers can be added without a reload: its algorithm must be dynamic, and the way to HAProxy must have a
     /// word for it.
     pub grows: bool,
+    /// The weight of a line to which Roster gives none, where the lines are Roster's own. What such a line says besides was
+    /// written by Roster and is taken back. None where the weight of a line is somebody else's word.
+    pub line_weight: Option<Weight>,
 }
 
 /// One server.
@@ -80,7 +83,7 @@ pub struct ObservedCheck {
 
 impl Default for BackendLimits {
     fn default() -> Self {
-        Self { version: Version::new(2, 6, 0), algorithm: None, dynamic: true, grows: true }
+        Self { version: Version::new(2, 6, 0), algorithm: None, dynamic: true, grows: true, line_weight: None }
     }
 }
 

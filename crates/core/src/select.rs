@@ -188,6 +188,7 @@ fn make(
         service: key,
         backend,
         own: rule.own,
+        claim: rule.claim,
         role,
         names,
         slots,

@@ -158,6 +158,7 @@ mod tests {
             instance: None,
             endpoint: None,
             weight: None,
+            own_weight: None,
             operator: None,
             confirmed: true,
         };

@@ -9,7 +9,7 @@ use super::beside::beside;
 use super::derive::{Ours, derive, ours, records};
 use super::numbers::Numbers;
 use super::places::{Place, Serving, places};
-use super::server::{Goal, Scene, Steps, rise, steps};
+use super::server::{Goal, Scene, Steps, own_weight, rise, steps};
 use super::standing::standing;
 use super::types::{Change, Note, Operation, ProbeOrder, ProbeResults, Reason, Standing, Status};
 use crate::address::Endpoint;
@@ -20,7 +20,7 @@ use crate::haproxy::Version;
 use crate::haproxy::keywords::InitState;
 use crate::instance::Instance;
 use crate::name::{InstanceId, ServerName};
-use crate::observed::{ObservedBackend, State};
+use crate::observed::{ObservedBackend, ObservedServer, State};
 use crate::select::wishes;
 use crate::slots::{Assignment, Limits, Row, Shape, SlotTable, Wanted, assign};
 use crate::weight::Weight;
@@ -179,14 +179,14 @@ impl Desk<'_> {
             None => Goal::Park,
         };
         let steps = match (seen, goal) {
-            (Some(seen), goal) => steps(&self.scene(name), goal, seen, record),
+            (Some(seen), goal) => steps(&self.scene(name, record), goal, seen, record),
             (None, Goal::Serve { instance, weight }) => self.add(place, instance, weight),
             (None, Goal::Park) if matches!(place.row, Row::Free { .. }) => self.add_spare(place),
             (None, _) => Steps::default(),
         };
         let cap = self.inputs.exposure.policy.drain.cap;
         self.standings.push((name.clone(), standing(&steps, seen, wish, record, cap)));
-        self.take(name, steps);
+        self.take(name, steps, seen, record);
     }
 
     /// The weight that an instance should have; what a guard keeps has the one it had.
@@ -197,13 +197,15 @@ impl Desk<'_> {
         crate::select::weight(&self.inputs.exposure.policy, &wish.instance)
     }
 
-    fn scene(&self, name: &ServerName) -> Scene<'_> {
+    fn scene(&self, name: &ServerName, record: Option<&AppliedServer>) -> Scene<'_> {
         let exposure = self.inputs.exposure;
+        let limits = &self.inputs.seen.limits;
         Scene {
             policy: &exposure.policy,
             parking: exposure.slots.parking,
             by_address: exposure.names == Names::Address,
-            limits: &self.inputs.seen.limits,
+            limits,
+            own_weight: limits.line_weight.or(record.and_then(|record| record.own_weight)),
             bring_up: self.bring_up,
             same_process: self.inputs.same_process,
             others_serve: self.staying.besides(name),
@@ -220,7 +222,7 @@ impl Desk<'_> {
         };
         let add = self.addition(place, instance.endpoint, weight);
         let steps = Steps { changes: vec![(add, why.clone())], ..Steps::default() };
-        rise(&self.scene(&place.name), steps, instance, weight, None, &why)
+        rise(&self.scene(&place.name, place.record), steps, instance, weight, None, &why)
     }
 
     fn add_spare(&mut self, place: &Place<'_>) -> Steps {
@@ -231,6 +233,7 @@ impl Desk<'_> {
             instance: None,
             endpoint: None,
             weight: None,
+            own_weight: None,
             operator: None,
             confirmed: false,
         };
@@ -255,8 +258,15 @@ impl Desk<'_> {
         Change::Add { endpoint, keywords: Box::new(keywords) }
     }
 
-    fn take(&mut self, server: &ServerName, steps: Steps) {
+    fn take(
+        &mut self,
+        server: &ServerName,
+        steps: Steps,
+        seen: Option<&ObservedServer>,
+        record: Option<&AppliedServer>,
+    ) {
         let backend = &self.inputs.exposure.backend;
+        let own_weight = own_weight(self.inputs, &steps, seen, record);
         for (change, why) in steps.changes {
             if change == Change::State(State::Ready) {
                 self.staying.add(server);
@@ -283,7 +293,7 @@ impl Desk<'_> {
         }
         self.plan.wake = self.plan.wake.into_iter().chain(steps.wake).min();
         if let Some(next) = steps.next {
-            self.records.push((server.clone(), next));
+            self.records.push((server.clone(), AppliedServer { own_weight, ..next }));
         }
     }
 
@@ -315,9 +325,9 @@ impl Desk<'_> {
         for (name, seen, _) in servers.filter(|(_, _, placed)| placed.is_none()) {
             let standing = if self.inputs.exposure.own == Own::Whole {
                 let record = records(self.inputs).get(name);
-                let steps = steps(&self.scene(name), Goal::Park, seen, record);
+                let steps = steps(&self.scene(name, record), Goal::Park, seen, record);
                 let standing = standing(&steps, Some(seen), None, record, cap);
-                self.take(name, steps);
+                self.take(name, steps, Some(seen), record);
                 standing
             } else {
                 Standing { status: Status::Foreign, instance: None, endpoint: seen.endpoint(), since: None }

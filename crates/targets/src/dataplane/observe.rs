@@ -36,7 +36,8 @@ pub(super) fn backend(
     });
     let dynamic = view.algorithm.is_dynamic();
     let grows = adds && dynamic && !view.default_server;
-    let limits = BackendLimits { version, algorithm: view.algorithm.text.clone(), dynamic, grows };
+    let algorithm = view.algorithm.text.clone();
+    let limits = BackendLimits { version, algorithm, dynamic, grows, line_weight: None };
     ObservedBackend { limits, servers: servers.collect() }
 }
 

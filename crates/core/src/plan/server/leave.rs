@@ -68,6 +68,7 @@ pub(super) fn leave(
         instance: record.and_then(|r| r.instance.clone()),
         endpoint: seen.endpoint(),
         weight: record.and_then(|r| r.weight),
+        own_weight: None,
         operator: None,
         confirmed: steps.changes.is_empty(),
     });
@@ -106,6 +107,7 @@ pub(super) fn parked(scene: &Scene<'_>, record: Option<&AppliedServer>) -> Appli
         instance: record.and_then(|r| r.instance.clone()),
         endpoint: None,
         weight: None,
+        own_weight: None,
         operator: None,
         confirmed: false,
     }

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use leave::{leave, park};
 use operator::{held_by_operator, operator_state};
+pub(super) use weight::own_weight;
 use weight::{full_weight, set_weight, wake_for_ramp, weight_reason};
 
 use super::types::{CHECK_POLL, Change, Reason};
@@ -40,6 +41,8 @@ pub(super) struct Scene<'a> {
     /// Whether the server is called after its address, so that it is deleted rather than parked.
     pub by_address: bool,
     pub limits: &'a BackendLimits,
+    /// The weight of its line before Roster gave it another one, if that is not the one it starts with.
+    pub own_weight: Option<Weight>,
     pub bring_up: BringUp,
     /// Whether the record was written for the process that was observed.
     pub same_process: bool,
@@ -213,6 +216,7 @@ fn record_of(scene: &Scene<'_>, phase: Phase, instance: &Instance, weight: Optio
         instance: Some(instance.id.clone()),
         endpoint: Some(instance.endpoint),
         weight,
+        own_weight: None,
         operator: None,
         confirmed: false,
     }

@@ -48,6 +48,7 @@ pub(super) fn held_by_operator(
         instance: Some(instance.id.clone()),
         endpoint: seen.endpoint(),
         weight: record.and_then(|r| r.weight),
+        own_weight: None,
         operator: Some(hold),
         confirmed: true,
     };

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{Scene, Steps, later};
 use crate::applied::AppliedServer;
 use crate::observed::ObservedServer;
+use crate::plan::backend::Inputs;
 use crate::plan::types::{Change, Reason};
 use crate::weight::Weight;
 
@@ -24,6 +25,33 @@ pub(super) fn weight_reason(
     }
 }
 
+/// What the record is to keep of the weight that a server's line had before `steps`, or those before them, gave it another
+/// one: in a file that says what runs that weight is the line's, and so is that of a server that was added with one.
+pub(in crate::plan) fn own_weight(
+    inputs: &Inputs<'_>,
+    steps: &Steps,
+    seen: Option<&ObservedServer>,
+    record: Option<&AppliedServer>,
+) -> Option<Weight> {
+    if inputs.seen.limits.line_weight.is_some() {
+        return None;
+    }
+    let given = steps.changes.iter().find_map(|(change, _)| match change {
+        Change::Weight(_) => seen.map(|seen| seen.initial_weight),
+        Change::Add { keywords, .. } => {
+            let of_line = inputs.exposure.policy.server.weight;
+            (keywords.weight != of_line).then(|| of_line.unwrap_or(Weight::ONE))
+        }
+        _ => None,
+    });
+    let known = record.and_then(|record| record.own_weight);
+    let is_back = |own: Weight| {
+        let has = |seen: &ObservedServer| seen.weight == own && seen.initial_weight == own;
+        steps.changes.is_empty() && seen.is_some_and(has)
+    };
+    known.or(given).filter(|own| !is_back(*own))
+}
+
 /// The weight to have now: the wanted one, or that of the server's line, less what the slow start still holds back.
 pub(super) fn full_weight(
     scene: &Scene<'_>,
@@ -31,7 +59,7 @@ pub(super) fn full_weight(
     seen: &ObservedServer,
     up: Timestamp,
 ) -> Weight {
-    let full = weight.unwrap_or(seen.initial_weight);
+    let full = weight.or(scene.own_weight).unwrap_or(seen.initial_weight);
     let Some(ramp) = scene.policy.slow_start else { return full };
     let percent = u32::from(ramp.percent_after(since(scene.now, up)));
     let part = (u32::from(full.get()) * percent).div_ceil(100);

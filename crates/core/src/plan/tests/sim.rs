@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::address::Endpoint;
 use crate::applied::AppliedBackend;
-use crate::exposure::{BringUp, Drain, Exposure, Guards, Names, Own, Policy, Role, Selector};
+use crate::exposure::{BringUp, Claim, Drain, Exposure, Guards, Names, Own, Policy, Role, Selector};
 use crate::guard::Evidence;
 use crate::haproxy::{AdminState, OpState};
 use crate::instance::Instance;
@@ -63,6 +63,7 @@ pub(super) fn exposure() -> Exposure {
         service: ServiceKey { source: "fleet".parse().unwrap(), service: "web".parse().unwrap() },
         backend: "be".parse().unwrap(),
         own: Own::Servers,
+        claim: Claim::default(),
         role: Role::Primary,
         names: slot_names("srv"),
         slots: SlotScheme::default(),
