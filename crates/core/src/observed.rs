@@ -83,7 +83,13 @@ pub struct ObservedCheck {
 
 impl Default for BackendLimits {
     fn default() -> Self {
-        Self { version: Version::new(2, 6, 0), algorithm: None, dynamic: true, grows: true, line_weight: None }
+        Self {
+            version: Version::new(2, 6, 0),
+            algorithm: None,
+            dynamic: true,
+            grows: true,
+            line_weight: None,
+        }
     }
 }
 

@@ -26,6 +26,20 @@ pub enum ReloadReason {
         /// The server.
         server: String,
     },
+    /// Servers get the check and the cookie that are wanted and that their lines do not give them.
+    ServersShaped {
+        /// The backend.
+        backend: String,
+        /// How many.
+        servers: usize,
+    },
+    /// Servers get weights that the backend's algorithm does not take live.
+    WeightsChanged {
+        /// The backend.
+        backend: String,
+        /// How many.
+        servers: usize,
+    },
     /// A server is in the file, but HAProxy does not have it.
     ServerNotRunning {
         /// The backend.
@@ -86,6 +100,8 @@ impl ReloadReason {
             Self::SlotsFull { .. } => "slots_full",
             Self::ServersRemoved { .. } => "servers_removed",
             Self::ServerChanged { .. } => "server_changed",
+            Self::ServersShaped { .. } => "servers_shaped",
+            Self::WeightsChanged { .. } => "weights_changed",
             Self::ServerNotRunning { .. } => "server_not_running",
             Self::FileAhead(_) => "file_ahead",
             Self::NotBrought { .. } => "not_brought",
@@ -114,6 +130,16 @@ impl fmt::Display for ReloadReason {
             Self::ServerChanged { backend, server } => {
                 write!(f, "server {server} of backend {backend} changes in what cannot be changed live")
             }
+            Self::ServersShaped { backend, servers } => {
+                write!(
+                    f,
+                    "{servers} servers of backend {backend} get the check and the cookie that they lack"
+                )
+            }
+            Self::WeightsChanged { backend, servers } => write!(
+                f,
+                "{servers} servers of backend {backend} get weights that its algorithm does not take while HAProxy runs"
+            ),
             Self::ServerNotRunning { backend, server } => {
                 write!(f, "server {server} of backend {backend} is in the file, but HAProxy does not have it")
             }

@@ -12,6 +12,9 @@ pub enum Strategy {
     /// Keep the servers of a compatible one, and make a new one where there is none.
     #[default]
     UseExisting,
+    /// Keep the servers of any, whatever its algorithm, and make a new one where there is none. What the algorithm does not
+    /// take live comes by a reload.
+    TakeOver,
     /// Always make a new one; one that is there is in the way.
     CreateNew,
     /// One that is there is an error of whoever set this up, and is told as such.
@@ -101,6 +104,7 @@ impl Strategy {
                 judge_algorithm(there, name, wanted)?;
                 Ok(Verdict::ServersOnly)
             }
+            Self::TakeOver => Ok(Verdict::ServersOnly),
             Self::CreateNew => Err(Conflict::Exists(name.clone())),
             Self::FailOnConflict => Err(Conflict::Forbidden(name.clone())),
         }

@@ -35,6 +35,7 @@ impl Structural {
 impl ApiFile {
     /// Finds out which backends are somebody else's and not to be used.
     pub(super) fn judge(&mut self, agenda: &Agenda) {
+        self.find_own_lines(agenda);
         let Some(raw) = &self.raw else { return };
         let file = FileView::read(&raw.text);
         let found = found(&file);
@@ -70,7 +71,11 @@ impl ApiFile {
                     let servers = first(item, version, applied.backends.get(backend), clock::now());
                     all.extend(added(backend, item, layout, servers));
                 }
-                Some(there) => all.extend(self.grown(backend, there).or_else(|| self.ahead(backend, there))),
+                Some(there) => {
+                    all.extend(self.grown(backend, there).or_else(|| self.ahead(backend, there)));
+                    all.extend(self.shaped(backend, there));
+                    all.extend(self.weighed(backend, there));
+                }
             }
         }
         all.extend(self.rerouted(agenda, file, &all));

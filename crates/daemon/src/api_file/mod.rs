@@ -9,6 +9,7 @@
 
 mod compact;
 mod judge;
+mod lines;
 mod options;
 mod settle;
 mod tell;
@@ -30,11 +31,12 @@ use roster_core::haproxy::Version;
 use roster_core::layout::Lines;
 use roster_core::name::{BackendName, ServerName, TargetName};
 use roster_core::plan::Change;
+use roster_core::weight::Weight;
 use roster_targets::dataplane::client::{Client, ClientError, RawConfig};
 
 use crate::clock;
 use crate::events::{Event, OwnTrouble, Reporter, chain};
-use crate::keeper::Passed;
+use crate::keeper::{Passed, Weights};
 use crate::own::{Budget, Retry};
 
 /// How long after a change of servers the file follows; a crash before that starts with what was there a moment ago.
@@ -63,6 +65,10 @@ pub(crate) struct ApiFile {
     /// What backends it has, and whether that is news.
     found: Vec<Found>,
     found_anew: bool,
+    /// The backends whose servers' lines are Roster's own, each with the weight that `default-server` gives there.
+    own_lines: BTreeMap<BackendName, Option<Weight>>,
+    /// Weights that the backends' algorithms do not take live.
+    weights: Weights,
     /// Backends that are somebody else's and not to be used, and why.
     conflicts: BTreeMap<BackendName, Conflict>,
     /// Backends that HAProxy refused, as they were; they are left out until they change.
@@ -127,6 +133,8 @@ impl ApiFile {
             unmarked: BTreeMap::new(),
             found: Vec::new(),
             found_anew: false,
+            own_lines: BTreeMap::new(),
+            weights: Weights::new(),
             conflicts: BTreeMap::new(),
             left_out: BTreeMap::new(),
             retry: Retry::default(),
@@ -149,7 +157,8 @@ impl ApiFile {
     /// Whether servers can be kept: not before it is known whose the backends are. Where that does not matter and HAProxy
     /// itself can be reached, an API that is down keeps nothing from going on.
     pub(crate) fn is_up(&self) -> bool {
-        let is_beside = self.reach.socket.is_some() && self.reach.strategy == Strategy::UseExisting;
+        let is_beside = self.reach.socket.is_some()
+            && matches!(self.reach.strategy, Strategy::UseExisting | Strategy::TakeOver);
         self.raw.is_some() || (is_beside && self.looks > 0)
     }
 
@@ -202,6 +211,7 @@ impl ApiFile {
         self.lines.retain(|backend, _| agenda.items.contains_key(backend));
         self.left_out.retain(|backend, _| agenda.items.contains_key(backend));
         self.lacking.retain(|backend, _| agenda.items.contains_key(backend));
+        self.weights.retain(|backend, _| agenda.items.contains_key(backend));
         let routes = |agenda: &Agenda| -> Vec<_> {
             agenda
                 .items
@@ -273,7 +283,12 @@ impl ApiFile {
             self.lacking.remove(backend);
             self.reloaded.remove(backend);
         }
-        let is_new = lacking.iter().any(|(backend, servers)| self.lacking.get(backend) != Some(servers));
+        let mut is_new = lacking.iter().any(|(backend, servers)| self.lacking.get(backend) != Some(servers));
+        for backend in passed.plans.keys().filter(|backend| !passed.weights.contains_key(*backend)) {
+            self.weights.remove(backend);
+        }
+        is_new |= passed.weights.iter().any(|(backend, weights)| self.weights.get(backend) != Some(weights));
+        self.weights.extend(passed.weights.clone());
         self.lacking.extend(lacking);
         if is_new {
             self.look_soon(now);

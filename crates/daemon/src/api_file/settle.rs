@@ -39,6 +39,7 @@ impl ApiFile {
             self.due = None;
             changed = self.settle(&mut fresh, agenda, applied, now).await;
             if changed == Changed::Started {
+                self.find_own_lines(agenda);
                 fresh.clone_from(&self.raw);
             }
         }
@@ -236,6 +237,7 @@ impl ApiFile {
         Reloaded { target, word, reasons: &reasons, replaced: false, old_workers: None, took }
             .emit(&self.reporter);
         self.raw = Some(written);
+        self.wrote(good);
         self.waiting.clear();
         let ahead = good.iter().filter(|one| matches!(one.reason, ReloadReason::FileAhead(_)));
         self.reloaded.extend(ahead.filter_map(|one| one.backend.clone()));

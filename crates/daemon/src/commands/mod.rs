@@ -114,6 +114,9 @@ pub(crate) async fn look_at(
         Some(Owner::Managed(_)) | None => Vec::new(),
     };
     let agenda = Agenda::new(catalog, &config.rules, name, &applied, &found, clock::now());
+    if let Some(Owner::Api(file)) = &mut owner {
+        file.find_own_lines(&agenda);
+    }
     let backends: BTreeSet<BackendName> = agenda.items.keys().cloned().collect();
     let mut bench = Bench {
         name,
@@ -124,6 +127,7 @@ pub(crate) async fn look_at(
         probes: &ProbeResults::new(),
         reporter: to,
         owned: owner.is_some(),
+        own_lines: owner.as_ref().map(Owner::own_lines).unwrap_or_default(),
         left_alone: BTreeSet::new(),
     };
     let looked = bench.look(&backends).await;

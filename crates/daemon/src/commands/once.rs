@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use roster_config::native::Config;
 use roster_core::catalog::Catalog;
+use roster_core::name::BackendName;
 use roster_core::plan::Status;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -111,10 +112,14 @@ async fn settle(
 
 /// Whether nothing more will change by itself. Where Roster owns HAProxy, what is missing comes by a reload.
 fn is_over(status: &TargetStatus, owned: bool) -> bool {
-    let moves = |backend: &BackendStatus| is_moving(backend) || (owned && backend.missing);
-    let settles = status.own.as_ref().is_some_and(|own| own.settles);
-    let is_cut_off = status.own.as_ref().is_some_and(|own| own.is_cut_off);
-    let moves = settles || status.backends.values().any(moves);
+    let own = status.own.as_ref();
+    let comes = |backend: &BackendName| owned && own.is_none_or(|own| !own.hopeless.contains(backend));
+    let settles = own.is_some_and(|own| own.settles);
+    let is_cut_off = own.is_some_and(|own| own.is_cut_off);
+    let moves = |(name, backend): (&BackendName, &BackendStatus)| {
+        is_moving(backend) || (backend.missing && comes(name))
+    };
+    let moves = settles || status.backends.iter().any(moves);
     is_cut_off || status.trouble.is_some() || (status.stuck && !settles) || (status.synced && !moves)
 }
 

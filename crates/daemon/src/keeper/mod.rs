@@ -2,6 +2,7 @@
 
 mod ahead;
 mod awaiting;
+mod lines;
 mod orders;
 mod owned;
 mod owner;
@@ -27,9 +28,10 @@ use roster_targets::Target;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use lines::OwnLines;
 pub(crate) use orders::{Order, how_alone, no_backend};
 pub(crate) use owner::Owner;
-pub(crate) use pass::{Bench, Passed};
+pub(crate) use pass::{Bench, Passed, Weights};
 pub(crate) use status::{BackendStatus, TargetStatus};
 pub(crate) use takeover::Takeover;
 
@@ -274,6 +276,7 @@ where
             probes: &self.probes.results,
             reporter: &self.reporter,
             owned: self.own.is_some(),
+            own_lines: self.own.as_ref().map(Owner::own_lines).unwrap_or_default(),
             left_alone: self.own.as_ref().map(Owner::left_alone).unwrap_or_default(),
         }
     }
@@ -296,7 +299,7 @@ where
             passed.plans.iter().map(|(backend, plan)| (backend.clone(), plan.wake)).collect();
         wakes.extend(passed.missing.iter().map(|backend| (backend.clone(), None)));
         let left_alone = self.own.as_ref().map(Owner::left_alone).unwrap_or_default();
-        wakes.extend(left_alone.into_iter().map(|backend| (backend, None)));
+        wakes.extend(left_alone.iter().map(|backend| (backend.clone(), None)));
         let orders = passed.plans.values_mut().flat_map(|plan| std::mem::take(&mut plan.probes)).collect();
         self.probes.set(|backend| wakes.contains_key(backend), orders);
         self.schedule.passed(&wakes, now);
@@ -306,8 +309,10 @@ where
             self.schedule.failed(now);
         }
         let owned = self.own.is_some();
-        self.status
-            .send_modify(|status| status.take(&self.name, &self.agenda, passed, now, owned, &self.reporter));
+        self.status.send_modify(|status| {
+            status.take(&self.name, &self.agenda, passed, now, owned, &self.reporter);
+            status.is_synced_without(&left_alone, &self.agenda);
+        });
         self.part();
     }
 

@@ -8,7 +8,7 @@ use roster_core::applied::{Applied, ProcessId};
 use roster_core::found::Found;
 use roster_core::name::BackendName;
 
-use super::Passed;
+use super::{OwnLines, Passed};
 use crate::api_file::ApiFile;
 use crate::own::{Book, Changed, Own, OwnStatus, Preview};
 
@@ -47,6 +47,14 @@ impl Owner {
             // A file that Roster writes has what is wanted and nothing else.
             Self::Managed(_) => &[],
             Self::Api(file) => file.found(),
+        }
+    }
+
+    /// The backends whose servers' lines are Roster's own.
+    pub(crate) fn own_lines(&self) -> OwnLines {
+        match self {
+            Self::Managed(_) => OwnLines::All,
+            Self::Api(file) => OwnLines::Of(file.own_lines().clone()),
         }
     }
 

@@ -15,11 +15,13 @@ use roster_core::agenda::Agenda;
 use roster_core::applied::{Applied, ProcessId};
 use roster_core::haproxy::{Refusal, Version};
 use roster_core::layout::Lines;
-use roster_core::name::{BackendName, TargetName};
+use roster_core::name::{BackendName, ServerName, TargetName};
 use roster_core::plan::{BackendPlan, Compaction, Operation, ProbeResults};
+use roster_core::weight::Weight;
 use roster_targets::Target;
 
 use self::part::{Part, Scene};
+use super::lines::OwnLines;
 use super::takeover::Takeover;
 use crate::clock;
 use crate::events::{Converged, Event, NotConverged, Reporter};
@@ -41,9 +43,14 @@ pub(crate) struct Bench<'a, T> {
     pub reporter: &'a Reporter,
     /// Whether Roster writes HAProxy's file.
     pub owned: bool,
+    /// Whose the lines of the servers are in that file.
+    pub own_lines: OwnLines,
     /// Backends that are not to be touched.
     pub left_alone: BTreeSet<BackendName>,
 }
+
+/// Weights of servers, by their backends.
+pub(crate) type Weights = BTreeMap<BackendName, BTreeMap<ServerName, Weight>>;
 
 /// What a pass came to.
 #[derive(Debug, Default)]
@@ -62,6 +69,8 @@ pub(crate) struct Passed {
     pub lines: Lines,
     /// Those among them that do not run, since HAProxy does not take them live.
     pub lacking: Lines,
+    /// Weights that the backends' algorithms do not take live; only where a Data Plane API has HAProxy's file.
+    pub weights: Weights,
     /// What was carried out.
     pub done: Vec<Operation>,
     /// What was refused, the last time it was.
@@ -178,6 +187,7 @@ where
             probes: self.probes,
             reporter: self.reporter,
             owned: self.owned,
+            own_lines: &self.own_lines,
             known: self.applied.process,
             announced: AtomicBool::new(false),
         }
@@ -200,6 +210,7 @@ impl Passed {
         self.missing.extend(other.missing);
         self.lines.extend(other.lines);
         self.lacking.extend(other.lacking);
+        self.weights.extend(other.weights);
         self.spare.extend(other.spare);
         self.done.extend(other.done);
         self.refused.extend(other.refused);

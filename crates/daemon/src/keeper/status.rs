@@ -1,6 +1,6 @@
 //! How a target is doing, for whoever asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
@@ -160,8 +160,17 @@ impl TargetStatus {
         if passed.settled {
             self.settled_at = Some(now);
         }
-        let all = agenda.items.keys().all(|backend| self.backends.contains_key(backend));
-        self.synced = self.synced || (all && passed.settled);
+        self.synced |= self.has_all(agenda, &BTreeSet::new()) && passed.settled;
+    }
+
+    /// The backends that are left alone are not waited for.
+    pub(super) fn is_synced_without(&mut self, left_alone: &BTreeSet<BackendName>, agenda: &Agenda) {
+        self.synced |= !self.stuck && self.has_all(agenda, left_alone);
+    }
+
+    fn has_all(&self, agenda: &Agenda, but: &BTreeSet<BackendName>) -> bool {
+        let mut all = agenda.items.keys();
+        all.all(|backend| self.backends.contains_key(backend) || but.contains(backend))
     }
 
     /// It answers, and nothing is wanted of it. Answers whether that is new.

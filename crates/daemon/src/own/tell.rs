@@ -1,6 +1,6 @@
 //! What is to be told of a HAProxy that Roster owns: how it is doing, and why it would be reloaded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
@@ -35,6 +35,9 @@ pub(crate) struct OwnStatus {
     /// Whether nothing goes on because whoever has the file does not answer.
     #[serde(skip)]
     pub is_cut_off: bool,
+    /// Backends that will not come however long they are waited for.
+    #[serde(skip)]
+    pub hopeless: BTreeSet<BackendName>,
     /// What is wrong, since something last went well.
     pub troubles: Vec<String>,
 }
@@ -125,6 +128,7 @@ impl Own {
         let running = self.steward.running();
         OwnStatus {
             is_cut_off: false,
+            hopeless: BTreeSet::new(),
             master: running.master.map(|master| master.pid),
             api: None,
             old_workers: running.old_workers,

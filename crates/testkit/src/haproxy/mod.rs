@@ -120,6 +120,17 @@ impl Haproxy {
         })
     }
 
+    /// How often its master reloaded, by its own count.
+    pub fn reloads(&self) -> Result<u64, HaproxyError> {
+        let answer = self.master_cli("show proc")?;
+        let mut rows = answer.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let count = rows.find_map(|row| match row.as_slice() {
+            [_, "master", count, ..] => count.parse().ok(),
+            _ => None,
+        });
+        count.ok_or_else(|| CliError::Unexpected { command: "show proc".to_owned(), answer }.into())
+    }
+
     /// Which HAProxy this is.
     pub fn bin(&self) -> &HaproxyBin {
         &self.bin

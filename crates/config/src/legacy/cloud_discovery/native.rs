@@ -131,6 +131,8 @@ fn target(out: &mut String, haproxy: &Haproxy, secrets: Secrets) -> fmt::Result 
     if !haproxy.verify && haproxy.url.value().starts_with("https:") {
         writeln!(out, "      tls: {{ verify: false }}")?;
     }
+    // The original uses a backend that is there as it is.
+    writeln!(out, "      strategy: take_over")?;
     writeln!(out, "      timeout: \"{}s\"", haproxy.timeout.native)
 }
 

@@ -100,6 +100,8 @@ pub enum Strategy {
     /// Its servers are kept, if its algorithm takes servers live and is the one that is wanted.
     #[default]
     UseExisting,
+    /// Its servers are kept whatever its algorithm: what that does not take live comes by a reload.
+    TakeOver,
     /// Every backend is to be made by Roster: the service is left out, and told.
     CreateNew,
     /// The service is left out, and told.
@@ -200,6 +202,7 @@ impl From<Strategy> for dataplane::Strategy {
     fn from(strategy: Strategy) -> Self {
         match strategy {
             Strategy::UseExisting => Self::UseExisting,
+            Strategy::TakeOver => Self::TakeOver,
             Strategy::CreateNew => Self::CreateNew,
             Strategy::FailOnConflict => Self::FailOnConflict,
         }

@@ -16,7 +16,8 @@ use super::mark::Mark;
 use super::view::FileView;
 use crate::address::{Endpoint, Port};
 use crate::haproxy::Version;
-use crate::name::{BackendName, ServerName, ServiceKey};
+use crate::haproxy::keywords::CheckKeywords;
+use crate::name::{BackendName, CookieValue, ServerName, ServiceKey};
 use crate::render::{Backend, FrontendName, HttpCheck, Route, ServerLine};
 use crate::weight::Weight;
 
@@ -31,6 +32,15 @@ pub enum Edit {
         server: ServerName,
         /// What of it.
         change: ServerChange,
+    },
+    /// Let a server's line say this of what HAProxy cannot change while it runs.
+    Shape {
+        /// The backend.
+        backend: BackendName,
+        /// The server.
+        server: ServerName,
+        /// What.
+        shape: Box<ServerShape>,
     },
     /// Add a server behind the last one.
     AddServer {
@@ -94,6 +104,15 @@ pub struct ServerChange {
     pub disabled: Option<bool>,
     /// Where it is checked.
     pub check_port: Option<Port>,
+}
+
+/// What of a server's line cannot be changed live. What is none stays as it is.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ServerShape {
+    /// How it is checked.
+    pub check: Option<CheckKeywords>,
+    /// Its cookie.
+    pub cookie: Option<CookieValue>,
 }
 
 /// What becomes of a weight.
@@ -215,9 +234,9 @@ impl<'e> Touched<'e> {
     /// Whether an edit touches what none before it did.
     fn takes(&mut self, edit: &'e Edit) -> bool {
         match edit {
-            Edit::Server { backend, server, .. } | Edit::RemoveServer { backend, server } => {
-                self.takes_server(backend, server)
-            }
+            Edit::Server { backend, server, .. }
+            | Edit::Shape { backend, server, .. }
+            | Edit::RemoveServer { backend, server } => self.takes_server(backend, server),
             Edit::AddServer { backend, server } => self.takes_server(backend, &server.name),
             Edit::PutBackend { backend, .. } => self.takes_backend(&backend.name),
             Edit::Mark { backend, .. }
@@ -247,6 +266,7 @@ fn one<'t>(
 ) -> Result<(), EditError> {
     match edit {
         Edit::Server { backend, server, change } => server::change(index, backend, server, *change, patches),
+        Edit::Shape { backend, server, shape } => server::shape(index, backend, server, shape, patches),
         Edit::AddServer { backend, server } => server::add(text, index, backend, server, version, patches),
         Edit::RemoveServer { backend, server } => server::remove(index, backend, server, patches),
         Edit::PutBackend { mark, backend } => backend::put(text, view, mark, backend, version, patches),

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::patch::{Patches, indentation};
-use super::{EditError, ServerChange, WeightChange};
+use super::{EditError, ServerChange, ServerShape, WeightChange};
 use crate::dataplane::alike;
-use crate::dataplane::keywords::Keyword;
-use crate::dataplane::scan::Line;
+use crate::dataplane::keywords::{self, Keyword};
+use crate::dataplane::scan::{Line, lines};
 use crate::dataplane::view::{BackendView, FileView, SectionView, ServerView};
-use crate::haproxy::Version;
+use crate::haproxy::{ServerKeywords, Version};
 use crate::name::{BackendName, ServerName};
 use crate::render::{ServerLine, server_text};
+use crate::weight::Weight;
 
 /// Backends and servers by their names: there may be thousands of changes.
 pub(super) struct Index<'v> {
@@ -80,6 +81,31 @@ pub(super) fn change(
     change: ServerChange,
     patches: &mut Patches,
 ) -> Result<(), EditError> {
+    if let Some((line, view)) = line(index, backend, server)? {
+        Changer { line, view, patches }.make(change);
+    }
+    Ok(())
+}
+
+pub(super) fn shape(
+    index: &Index<'_>,
+    backend: &BackendName,
+    server: &ServerName,
+    shape: &ServerShape,
+    patches: &mut Patches,
+) -> Result<(), EditError> {
+    if let Some((line, view)) = line(index, backend, server)? {
+        Changer { line, view, patches }.shape(shape);
+    }
+    Ok(())
+}
+
+/// The line of a server, and what it says.
+fn line<'v>(
+    index: &Index<'v>,
+    backend: &BackendName,
+    server: &ServerName,
+) -> Result<Option<(&'v Line<'v>, &'v ServerView<'v>)>, EditError> {
     let (named, section) = index.backend(backend)?;
     let Some(view) = named.server(server)? else {
         let (of_template, backend, server) =
@@ -90,10 +116,7 @@ pub(super) fn change(
             EditError::NoServer { backend, server }
         });
     };
-    if let Some(line) = section.lines.get(view.line) {
-        Changer { line, view, patches }.make(change);
-    }
-    Ok(())
+    Ok(section.lines.get(view.line).map(|line| (line, view)))
 }
 
 pub(super) fn add(
@@ -173,6 +196,10 @@ impl Changer<'_, '_> {
         match change.weight {
             WeightChange::Keep => {}
             WeightChange::Set(to) if self.view.start_weight() == to => {}
+            // It starts with that without a word on its line.
+            WeightChange::Set(to) if self.view.defaults.weight.unwrap_or(Weight::ONE) == to => {
+                self.take_out("weight");
+            }
             WeightChange::Set(to) => self.set("weight", &to.to_string()),
             WeightChange::Remove => self.take_out("weight"),
         }
@@ -182,6 +209,23 @@ impl Changer<'_, '_> {
         match change.disabled {
             Some(to) if to != self.view.disabled => self.disable(to),
             _ => {}
+        }
+    }
+
+    fn shape(&mut self, shape: &ServerShape) {
+        let ServerShape { check, cookie } = shape.clone();
+        if check.is_some() {
+            self.take_out("no-check");
+        }
+        let text = ServerKeywords { check, cookie, ..ServerKeywords::default() }.to_string();
+        for line in lines(&text) {
+            for keyword in keywords::cut(&line.words, 0) {
+                match (line.word(keyword.at), line.word(keyword.at + 1)) {
+                    (Some(name), Some(value)) if keyword.len == 2 => self.set(name, value),
+                    (Some(name), _) if self.of(name).next().is_none() => self.add(name),
+                    _ => {}
+                }
+            }
         }
     }
 
@@ -203,10 +247,14 @@ impl Changer<'_, '_> {
         let is_there = self.of(word).next().is_some();
         self.take_out(opposite);
         if !is_there && self.view.defaults.disabled != to {
-            // Behind a keyword that is not known it might be taken for its value.
-            let at = if self.view.understood { self.line.words_end() } else { self.behind_address() };
-            self.patches.insert(at, format!(" {word}"));
+            self.add(word);
         }
+    }
+
+    fn add(&mut self, word: &str) {
+        // Behind a keyword that is not known it might be taken for its value.
+        let at = if self.view.understood { self.line.words_end() } else { self.behind_address() };
+        self.patches.insert(at, format!(" {word}"));
     }
 
     fn take_out(&mut self, name: &str) {

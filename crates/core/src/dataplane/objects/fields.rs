@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use super::Fields;
+use crate::dataplane::edit::ServerShape;
 use crate::dataplane::mark::Mark;
 use crate::haproxy::Version;
 use crate::haproxy::keywords::{CheckKeywords, ProxyProtocol, ServerKeywords, TlsKeywords, Verify};
@@ -73,6 +74,16 @@ fn keywords(keywords: &ServerKeywords, version: Version, body: &mut Body) {
     if let Some(tls) = tls {
         tls_keywords(tls, body);
     }
+}
+
+/// A change after which a server has this shape.
+pub(super) fn shape(shape: &ServerShape) -> Fields {
+    let mut body = Body::default();
+    body.some("cookie", shape.cookie.as_ref().map(crate::name::CookieValue::as_str));
+    if let Some(check) = &shape.check {
+        check_keywords(check, &mut body);
+    }
+    body.0
 }
 
 fn check_keywords(check: &CheckKeywords, body: &mut Body) {

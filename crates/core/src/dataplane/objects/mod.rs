@@ -202,6 +202,13 @@ impl Caller<'_> {
     fn call(&mut self, edit: &Edit) -> Result<(), ObjectError> {
         match edit {
             Edit::Server { backend, server, change } => self.change(backend, server, *change),
+            Edit::Shape { backend, server, shape } => {
+                if self.server(backend, server).is_some() {
+                    let change = fields::shape(shape);
+                    let (backend, server) = (backend.clone(), server.clone());
+                    self.calls.push(ObjectCall::PutServer { backend, server, change });
+                }
+            }
             Edit::AddServer { backend, server } if self.server(backend, &server.name).is_none() => {
                 self.post_server(backend, server);
             }

@@ -70,6 +70,42 @@ fn a_weight_that_goes_leaves_no_trace() {
 }
 
 #[test]
+fn a_weight_that_a_line_has_anyway_needs_no_word() {
+    assert!(
+        shows("web", "s2", weighs(1))
+            .ends_with("+  server s2 'ipv4@10.0.0.2:80'\tcheck # \"quoted\", not a comment's end\n")
+    );
+    assert!(shows("checked", "c2", weighs(7)).ends_with("+  server c2 10.0.1.2:80 enabled no-check\n"));
+    assert!(shows("checked", "c1", weighs(1)).ends_with("+  server c1 10.0.1.1:80 weight 1\n"));
+}
+
+fn shaped(of: &str, name: &str, check: Option<CheckKeywords>, cookie: Option<&str>) -> String {
+    let cookie = cookie.map(|cookie| cookie.parse().unwrap());
+    let shape = Box::new(ServerShape { check, cookie });
+    let edit = Edit::Shape { backend: backend(of), server: server(name), shape };
+    difference(ODD, &edited(ODD, &[edit]))
+}
+
+#[test]
+fn a_line_gets_the_check_and_the_cookie_and_keeps_the_rest() {
+    let check = || line(1).keywords.check;
+    let plain = || Some(CheckKeywords::default());
+    assert!(
+        shaped("checked", "c2", plain(), Some("c2"))
+            .ends_with("+  server c2 10.0.1.2:80 cookie c2 weight 1 enabled check\n")
+    );
+    assert!(
+        shaped("checked", "c2", check(), None)
+            .ends_with("+  server c2 10.0.1.2:80 inter 500ms weight 1 enabled check\n")
+    );
+    assert!(shaped("static", "l1", plain(), None).ends_with("+  server l1 10.0.2.1:80 port 99 check\n"));
+    // A word that is not known might take the one behind it for its value.
+    assert!(shaped("web", "s3", plain(), None).contains("+  server s3 [fd00::3]:80 check cookie s3"));
+    assert!(shaped("web", "s3", None, Some("x")).contains("+  server s3 [fd00::3]:80 cookie x backup"));
+    assert_eq!(shaped("checked", "c1", None, None), "");
+}
+
+#[test]
 fn a_server_comes_behind_the_last_one_and_goes_again() {
     let add = Edit::AddServer { backend: backend("app"), server: Box::new(line(4)) };
     let more = edited(BY_HAND, std::slice::from_ref(&add));

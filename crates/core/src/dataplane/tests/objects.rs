@@ -48,6 +48,18 @@ fn a_server_object_has_all_that_its_line_has() {
 }
 
 #[test]
+fn a_shape_is_a_change_of_the_object() {
+    let shape = ServerShape { check: line(1).keywords.check, cookie: "s1".parse().ok() };
+    let shape = Edit::Shape { backend: backend("app"), server: server("s1"), shape: Box::new(shape) };
+    let calls = calls(BY_API, &[shape]);
+    let [ObjectCall::PutServer { server, change, .. }] = &calls[..] else { panic!("{calls:?}") };
+    assert_eq!(
+        (server.as_str(), &change["check"], &change["cookie"]),
+        ("s1", &json!("enabled"), &json!("s1"))
+    );
+}
+
+#[test]
 fn a_changed_server_is_merged_into_what_was_read() {
     let changes = ServerChange {
         endpoint: Some(endpoint("[fd00::1]:80")),

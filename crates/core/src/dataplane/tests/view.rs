@@ -1,5 +1,5 @@
 use super::*;
-use crate::dataplane::Strategy::{CreateNew, FailOnConflict, UseExisting};
+use crate::dataplane::Strategy::{CreateNew, FailOnConflict, TakeOver, UseExisting};
 use crate::render::Balance;
 
 fn shown(text: &str) -> String {
@@ -106,7 +106,7 @@ fn only_a_compatible_backend_of_somebody_else_is_used() {
     let judge = |strategy: Strategy, name: &str, wanted: Option<Balance>| {
         strategy.judge(&view, &backend(name), wanted.as_ref())
     };
-    for strategy in [UseExisting, CreateNew, FailOnConflict] {
+    for strategy in [UseExisting, TakeOver, CreateNew, FailOnConflict] {
         assert_eq!(judge(strategy, "new", None), Ok(Verdict::Create));
         assert_eq!(judge(strategy, "ours", Some(Balance::LeastConn)), Ok(Verdict::Ours));
         assert!(matches!(judge(strategy, "odd", None), Err(Conflict::Name { .. })));
@@ -115,6 +115,8 @@ fn only_a_compatible_backend_of_somebody_else_is_used() {
     assert_eq!(judge(UseExisting, "plain", None), Ok(Verdict::ServersOnly));
     assert!(matches!(judge(UseExisting, "plain", Some(Balance::LeastConn)), Err(Conflict::Algorithm { .. })));
     assert!(matches!(judge(UseExisting, "fixed", Some(Balance::StaticRr)), Err(Conflict::Static { .. })));
+    assert_eq!(judge(TakeOver, "plain", Some(Balance::LeastConn)), Ok(Verdict::ServersOnly));
+    assert_eq!(judge(TakeOver, "fixed", Some(Balance::RoundRobin)), Ok(Verdict::ServersOnly));
     assert_eq!(judge(CreateNew, "plain", None), Err(Conflict::Exists(backend("plain"))));
     assert_eq!(judge(FailOnConflict, "plain", None), Err(Conflict::Forbidden(backend("plain"))));
 }

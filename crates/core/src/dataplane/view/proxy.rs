@@ -9,6 +9,7 @@ use super::{SectionKind, SectionView};
 use crate::dataplane::mark::Mark;
 use crate::dataplane::scan::Line;
 use crate::render::Route;
+use crate::weight::Weight;
 
 /// A `backend` or `listen` section.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub struct BackendView<'t> {
     pub algorithm: Algorithm,
     /// Whether a `default-server` applies, its own or its defaults'. The API adds no server live then (3.2).
     pub default_server: bool,
+    /// The weight that `default-server` gives, its own or its defaults'.
+    pub default_weight: Option<Weight>,
     /// Its servers in their order.
     pub servers: Vec<ServerView<'t>>,
     /// Its `server-template` lines: their servers have no lines of their own.
@@ -119,6 +122,7 @@ fn backend<'t>(place: usize, section: &SectionView<'t>, mut settings: Settings<'
         mark: section.mark(),
         mode: settings.mode(),
         default_server: settings.default_server,
+        default_weight: settings.servers.weight,
         algorithm: Algorithm::new(settings.balance, settings.consistent),
         servers,
         templates,

@@ -10,12 +10,14 @@ use roster_core::haproxy::Refusal;
 use roster_core::layout::{self, Lines};
 use roster_core::name::{BackendName, TargetName};
 use roster_core::observed::ObservedBackend;
-use roster_core::plan::{BackendPlan, Compaction, Note, Operation, ProbeResults};
+use roster_core::plan::{BackendPlan, Compaction, Note, Operation, ProbeResults, Status};
+use roster_core::slots::{NoSlot, Unplaced};
 use roster_targets::{Look, Reading, Target};
 
-use super::Passed;
+use super::{Passed, Weights};
 use crate::clock;
 use crate::events::{ChangeRefused, Changed, Event, ProcessReplaced, Reporter, StateTrouble};
+use crate::keeper::lines::OwnLines;
 use crate::keeper::takeover::Takeover;
 use crate::store::{Store, StoreError};
 
@@ -37,6 +39,8 @@ pub(super) struct Scene<'a, T> {
     pub reporter: &'a Reporter,
     /// Whether Roster writes HAProxy's file.
     pub owned: bool,
+    /// Whose the lines of the servers are in that file.
+    pub own_lines: &'a OwnLines,
     /// The process that was last seen to serve.
     pub known: Option<ProcessId>,
     /// Whether one part has told that another process serves now.
@@ -162,19 +166,20 @@ where
         loop {
             match self.scene.target.observe(&look).await {
                 Err(error) if error.is_takeover() && takeovers < TAKEOVERS => takeovers += 1,
-                other => return other.map(|reading| self.bare(reading)),
+                other => return other.map(|reading| self.limited(reading)),
             }
         }
     }
 
-    /// Where only bare servers can be added live, backends whose servers have more grow by a reload.
-    fn bare(&self, mut reading: Reading) -> Reading {
-        if self.scene.target.adds_only_bare() {
-            for (backend, seen) in &mut reading.observed.backends {
-                let policy = self.scene.agenda.items.get(backend).map(|item| &item.exposure.policy);
-                seen.limits.grows &=
-                    policy.is_some_and(|policy| policy.server.check.is_none() && !policy.cookie);
-            }
+    /// Adds to what was read what the rules and the file say of the backends. Where only bare servers can be added live,
+    /// backends whose servers have more grow by a reload.
+    fn limited(&self, mut reading: Reading) -> Reading {
+        let bare = self.scene.target.adds_only_bare();
+        for (backend, seen) in &mut reading.observed.backends {
+            let policy = self.scene.agenda.items.get(backend).map(|item| &item.exposure.policy);
+            seen.limits.line_weight = policy.and_then(|policy| self.scene.own_lines.weight(backend, policy));
+            seen.limits.grows &=
+                !bare || policy.is_some_and(|policy| policy.server.check.is_none() && !policy.cookie);
         }
         reading
     }
@@ -186,10 +191,11 @@ where
             plan.applied.process = Some(reading.process);
             Some((backend.clone(), plan))
         });
-        let plans: BTreeMap<BackendName, BackendPlan> = plans.collect();
+        let mut plans: BTreeMap<BackendName, BackendPlan> = plans.collect();
         let settled = plans.values().all(|plan| plan.operations.is_empty());
         let (lines, lacking) =
             if self.scene.owned { self.lines(reading, &plans, now) } else { <(Lines, Lines)>::default() };
+        let weights = self.by_reload(&mut plans, &lacking);
         Passed {
             process: Some(reading.process),
             version: Some(reading.version),
@@ -197,6 +203,7 @@ where
             missing: reading.observed.missing.clone(),
             lines,
             lacking,
+            weights,
             spare: BTreeMap::new(),
             done: Vec::new(),
             refused: Vec::new(),
@@ -244,8 +251,7 @@ where
             let (item, seen) = (self.scene.agenda.items.get(backend), reading.observed.backends.get(backend));
             let (Some(item), Some(seen)) = (item, seen) else { continue };
             let mut lines = layout::lines(&item.exposure, seen, Some(&plan.applied));
-            let short = plan.notes.iter().any(|note| matches!(note, Note::Unplaced(_)));
-            if short && !seen.limits.grows {
+            if !seen.limits.grows && is_short(item, plan) {
                 let missing = layout::missing(item, reading.version, Some(seen), now);
                 lines.extend(missing.iter().cloned());
                 lacking.insert(backend.clone(), missing);
@@ -253,6 +259,25 @@ where
             all.insert(backend.clone(), lines);
         }
         (all, lacking)
+    }
+
+    /// Takes out of the notes what comes by a reload. Answers the weights among it.
+    fn by_reload(&self, plans: &mut BTreeMap<BackendName, BackendPlan>, lacking: &Lines) -> Weights {
+        let by_api = matches!(self.scene.own_lines, OwnLines::Of(_));
+        let mut weights = Weights::new();
+        for (backend, plan) in plans {
+            let grows = lacking.get(backend).is_some_and(|lines| !lines.is_empty());
+            plan.notes.retain(|note| match note {
+                Note::Unplaced(Unplaced { why: NoSlot::Full { .. }, .. }) => !grows,
+                Note::Static { .. } => !by_api,
+                Note::WeightRefused { server, wanted, .. } if by_api => {
+                    weights.entry(backend.clone()).or_default().insert(server.clone(), *wanted);
+                    false
+                }
+                _ => true,
+            });
+        }
+        weights
     }
 
     async fn write(
@@ -293,4 +318,13 @@ where
         }
         Ok(())
     }
+}
+
+/// Whether a backend may have fewer slots than are wanted.
+fn is_short(item: &Item, plan: &BackendPlan) -> bool {
+    let scheme = &item.exposure.slots;
+    let slots = plan.standings.values().filter(|standing| standing.status != Status::Foreign).count();
+    let instances = u32::try_from(item.instances().len()).unwrap_or(u32::MAX);
+    let wanted = usize::try_from(scheme.growth.size(scheme.base, instances)).unwrap_or(usize::MAX);
+    !item.is_farewell() && (slots < wanted || plan.notes.iter().any(|note| matches!(note, Note::Unplaced(_))))
 }

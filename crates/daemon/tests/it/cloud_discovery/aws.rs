@@ -32,7 +32,12 @@ impl Cloud {
 
     /// A HAProxy for the region, with the example for AWS.
     pub(super) fn site(&self, pair: (DataplaneVersion, HaproxyVersion)) -> Site {
-        let mut site = Site::start("aws.yaml", pair);
+        self.site_with(pair, "")
+    }
+
+    /// The same with more sections in HAProxy's file.
+    pub(super) fn site_with(&self, pair: (DataplaneVersion, HaproxyVersion), sections: &str) -> Site {
+        let mut site = Site::start_with("aws.yaml", pair, sections);
         let set = [
             ("AWS_REGION", REGION),
             ("AWS_ENDPOINT_URL", &self.gate.url()),

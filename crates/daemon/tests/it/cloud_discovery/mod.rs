@@ -9,6 +9,7 @@ mod azure;
 mod azure_life;
 mod gate;
 mod site;
+mod takeover;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

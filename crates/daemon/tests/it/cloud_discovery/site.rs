@@ -56,10 +56,16 @@ pub(super) struct Site {
 impl Site {
     /// With the example of this name: the address and the version of the API stand in it, and it polls as often as can be.
     pub(super) fn start(name: &str, pair: (DataplaneVersion, HaproxyVersion)) -> Self {
+        Self::start_with(name, pair, "")
+    }
+
+    /// The same with more sections in HAProxy's file.
+    pub(super) fn start_with(name: &str, pair: (DataplaneVersion, HaproxyVersion), sections: &str) -> Self {
         let (version, haproxy) = pair;
         let bin = HaproxyBin::find(haproxy).or_fail();
-        let haproxy = Haproxy::builder(&bin).whole_config(HAPROXY).master_worker().start().or_fail();
-        let api = DataplaneApi::builder(version).haproxy(&haproxy).stand_in_only().start().or_fail();
+        let text = format!("{HAPROXY}{sections}");
+        let haproxy = Haproxy::builder(&bin).whole_config(&text).master_worker().start().or_fail();
+        let api = DataplaneApi::builder(version).haproxy(&haproxy).start().or_fail();
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().display().to_string();
         let env = BTreeMap::from([
@@ -112,7 +118,7 @@ impl Site {
     #[track_caller]
     pub(super) fn once_well(&self) -> Ended {
         let ended = self.once();
-        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(ended.code, Some(0), "{ended:?}\n{}", self.text());
         ended
     }
 
@@ -133,7 +139,8 @@ impl Site {
     /// The lines of a backend in it; none where it is not there.
     pub(super) fn section(&self, backend: &str) -> Vec<String> {
         let text = self.text();
-        let lines = text.lines().skip_while(|line| *line != format!("backend {backend}")).skip(1);
+        let head = format!("backend {backend} ");
+        let lines = text.lines().skip_while(|line| !format!("{line} ").starts_with(&head)).skip(1);
         let lines = lines.take_while(|line| line.starts_with(' '));
         lines.map(|line| line.trim().to_owned()).collect()
     }
@@ -176,14 +183,22 @@ impl Site {
         });
     }
 
-    /// Calls to the API that were to change something.
+    /// Calls to the API that were to change something; of the real program the number of the file.
     pub(super) fn changes(&self) -> u64 {
+        if self.api.is_real() {
+            let text = self.text();
+            let number = text.lines().find_map(|line| line.strip_prefix("# _version="));
+            return number.and_then(|number| number.parse().ok()).unwrap_or_default();
+        }
         let requests = self.api.counters().requests;
         requests.iter().filter(|(kind, _)| !kind.starts_with("GET")).map(|(_, count)| count).sum()
     }
 
     /// How often HAProxy was reloaded.
     pub(super) fn reloads(&self) -> u64 {
+        if self.api.is_real() {
+            return self.haproxy.reloads().or_fail();
+        }
         self.api.counters().reloads_asked
     }
 

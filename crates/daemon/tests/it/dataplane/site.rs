@@ -226,10 +226,10 @@ impl Site {
         });
     }
 
-    /// How often HAProxy was reloaded. The real program counts nothing: there it is whether the process is another one.
+    /// How often HAProxy was reloaded. The real program counts nothing: there HAProxy's master does.
     pub(super) fn reloads(&self) -> u64 {
         if self.api.is_real() {
-            u64::from(self.pid() != self.first)
+            self.rig.haproxy.reloads().or_fail()
         } else {
             self.api.counters().reloads_asked
         }
