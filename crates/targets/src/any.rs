@@ -8,7 +8,7 @@ use roster_core::plan::Operation;
 use thiserror::Error;
 
 use crate::dataplane::{DataplaneError, DataplaneTarget};
-use crate::runtime::{RuntimeError, RuntimeTarget};
+use crate::runtime::{RuntimeError, RuntimeTarget, Watching};
 use crate::{Look, Reading, Receipt, Target};
 
 /// A target, reached in one way or another.
@@ -32,10 +32,11 @@ pub enum AnyError {
 }
 
 impl AnyTarget {
-    /// Gives a sign whenever HAProxy may have been started anew, until what is returned is dropped.
-    pub fn watch(&self, sign: tokio::sync::mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
+    /// Gives a sign whenever another process may serve than before, until what is returned is dropped. Nothing is
+    /// returned where only asking says so.
+    pub fn watch(&self, sign: tokio::sync::mpsc::Sender<()>) -> Option<Watching> {
         match self {
-            Self::Runtime(target) => target.watch(sign),
+            Self::Runtime(target) => Some(target.watch(sign)),
             Self::Dataplane(_) => None,
         }
     }

@@ -7,6 +7,7 @@ pub mod any;
 pub mod dataplane;
 pub mod managed;
 pub mod probe;
+mod proc_stat;
 pub mod runtime;
 
 use std::collections::BTreeSet;

@@ -14,7 +14,6 @@ mod life;
 mod line;
 mod master;
 mod output;
-mod proc_stat;
 mod program;
 mod reaper;
 mod reload;

@@ -8,3 +8,4 @@ mod target;
 mod watch;
 
 pub use target::{RuntimeError, RuntimeTarget};
+pub use watch::Watching;

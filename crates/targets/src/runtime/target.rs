@@ -25,6 +25,7 @@ use self::read::ReadBackend;
 use super::batch::Batch;
 use super::session::{Limits, SessionError};
 use super::socket::SocketAddress;
+use super::watch::Watching;
 use crate::{Look, Reading, Receipt, Refused, Target};
 
 /// How many backends are read ahead on one connection.
@@ -91,12 +92,9 @@ impl RuntimeTarget {
         &self.address
     }
 
-    /// Gives a sign whenever the socket is made anew, until what is returned is dropped.
-    pub fn watch(&self, sign: tokio::sync::mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
-        match &self.address {
-            SocketAddress::Unix(path) => super::watch::watch(path, sign),
-            SocketAddress::Tcp(_) => None,
-        }
+    /// Gives a sign whenever another process may serve than before, until what is returned is dropped.
+    pub fn watch(&self, sign: tokio::sync::mpsc::Sender<()>) -> Watching {
+        Watching::start(self.address.clone(), self.limits, sign)
     }
 
     async fn ask(&self, commands: &[Command], expected: Option<ProcessId>) -> Result<Answers, RuntimeError> {

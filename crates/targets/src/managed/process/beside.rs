@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use super::child::Process;
-use super::proc_stat::Stat;
 use super::program::Program;
+use crate::proc_stat::Stat;
 
 /// The masters that were started on this program's master socket, but for one. Workers have a master's command line too,
 /// and are told by their parent.

@@ -21,7 +21,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::timeout;
 
-use super::proc_stat::Stat;
+use crate::proc_stat::Stat;
 
 /// As much as is kept of what a command wrote.
 const OUTPUT: u64 = 64 * 1024;

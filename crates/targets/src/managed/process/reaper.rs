@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::proc_stat::Stat;
+use crate::proc_stat::Stat;
 
 /// How long a child may be dead before it counts as an orphan.
 pub const GRACE: Duration = Duration::from_secs(10);

@@ -10,6 +10,7 @@ mod scripted;
 mod sockets;
 mod tap;
 mod target;
+mod watch;
 
 use std::time::Duration;
 
