@@ -349,3 +349,20 @@ fn what_somebody_changed_by_mistake_is_put_right_at_the_next_look() {
     rig.web(&[8001, 8002, 8003]);
     rig.until_ready("web", &[("srv1", 8001), ("srv2", 8002), ("srv3", 8003)]);
 }
+
+#[test]
+fn a_reload_by_somebody_else_is_made_up_for_without_waiting_for_the_poll() {
+    for bin in all_versions() {
+        let haproxy = Haproxy::builder(&bin).config(THREE_SLOTS).master_worker().start().or_fail();
+        let mut rig = Rig::around(haproxy, AT_ONCE);
+        let config = std::fs::read_to_string(rig.config()).unwrap();
+        std::fs::write(rig.config(), config.replace("timeout: 2s", "timeout: 2s, poll: 1h")).unwrap();
+        rig.web(&[8001]);
+        let _daemon = rig.run();
+        for _ in 0..2 {
+            rig.until_ready("web", &[("srv1", 8001)]);
+            rig.haproxy.reload().or_fail();
+        }
+        rig.until_ready("web", &[("srv1", 8001)]);
+    }
+}
