@@ -274,12 +274,15 @@ fn settle(
     // Without a record it may have served for long: no slow start for what already carries its load.
     let risen = if record.is_none() && steps.changes.is_empty() { Timestamp::MIN } else { since };
     let shown = serving.map(|r| r.weight.unwrap_or(seen.initial_weight));
+    let known = serving.and_then(|r| r.operator).filter(|hold| hold.weight.is_some());
+    // HAProxy itself hands a weight to the process that takes over.
+    let went_over = known.is_some_and(|hold| hold.weight == Some(seen.weight));
     let by_operator = serving
-        .filter(|r| r.confirmed && scene.same_process && shown != Some(seen.weight))
-        .map(|r| OperatorHold {
+        .filter(|r| r.confirmed && (went_over || (scene.same_process && shown != Some(seen.weight))))
+        .map(|_| OperatorHold {
             state: None,
             weight: Some(seen.weight),
-            since: r.operator.filter(|hold| hold.weight.is_some()).map_or(scene.now, |hold| hold.since),
+            since: known.map_or(scene.now, |hold| hold.since),
         });
     let wanted = full_weight(scene, weight, seen, risen);
     let operator = by_operator.filter(|_| wanted != seen.weight);

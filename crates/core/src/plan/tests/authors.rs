@@ -2,16 +2,25 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::sim::{Sim, endpoint, instance, instances, name};
 use crate::applied::OperatorHold;
 use crate::exposure::{BringUp, Guards};
 use crate::guard::Guard;
+use crate::instance::Instance;
 use crate::observed::State;
 use crate::plan::Status;
 use crate::weight::Weight;
 
-fn status(sim: &Sim, live: &[crate::instance::Instance], called: &str) -> Status {
+fn status(sim: &Sim, live: &[Instance], called: &str) -> Status {
     sim.plan(live).standings[&name(called)].status.clone()
+}
+
+/// One instance of this weight.
+fn weighted(weight: u32) -> Vec<Instance> {
+    let weight = Weight::new(weight).ok();
+    instances([1]).into_iter().map(|instance| Instance { weight, ..instance }).collect()
 }
 
 #[test]
@@ -40,6 +49,40 @@ fn an_operators_weight_stays() {
     sim.server("srv1").weight = Weight::new(7).unwrap();
     assert!(sim.settle(&live).is_empty());
     assert!(matches!(status(&sim, &live, "srv1"), Status::Operator(OperatorHold { state: None, .. })));
+}
+
+#[test]
+fn an_operators_weight_that_another_process_shows_too_is_still_the_operators() {
+    let mut sim = Sim::with_slots(2);
+    let live = weighted(20);
+    sim.settle(&live);
+    sim.server("srv1").weight = Weight::new(7).unwrap();
+    sim.settle(&live);
+    // The API writes it into the server's line, a state file beside it.
+    for initial in [Weight::ONE, Weight::new(7).unwrap()] {
+        sim.server("srv1").initial_weight = initial;
+        sim.same_process = false;
+        assert!(sim.settle(&live).is_empty());
+        sim.same_process = true;
+        assert!(sim.settle(&live).is_empty());
+        let Status::Operator(hold) = status(&sim, &live, "srv1") else { panic!("not told") };
+        assert_eq!((hold.weight, hold.since), (Weight::new(7).ok(), Timestamp::UNIX_EPOCH));
+    }
+}
+
+#[test]
+fn an_operators_weight_that_a_restart_lost_is_over() {
+    let mut sim = Sim::with_slots(2);
+    let live = weighted(20);
+    sim.settle(&live);
+    sim.server("srv1").weight = Weight::new(7).unwrap();
+    sim.settle(&live);
+    sim.server("srv1").weight = Weight::ONE;
+    sim.same_process = false;
+    sim.settle(&live);
+    assert_eq!(sim.server("srv1").weight, Weight::new(20).unwrap());
+    sim.same_process = true;
+    assert_eq!(status(&sim, &live, "srv1"), Status::Active);
 }
 
 #[test]
