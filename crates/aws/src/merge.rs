@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roster_core::fleet::Machine;
+use roster_core::fleet::{Machine, unreadable};
 use roster_core::instance::{Health, Lifecycle, Reject};
 
 use crate::question::{Batch, IDS_AT_ONCE, NAMES_AT_ONCE};
@@ -112,14 +112,14 @@ fn machine(
             let reason = format!(
                 "its Auto Scaling group says {state}, so it is not in service yet; nothing is to be done"
             );
-            return Err(Reject { place: id, reason });
+            return Err(Reject::aside(id, reason));
         }
         Some((Standing::Leaving, _)) => Lifecycle::Leaving,
         Some((Standing::InService, _)) | None => Lifecycle::InService,
     };
     let Some(address) = address else {
         let reason = "it has no private address; give it one, or take the service's tag from it".to_owned();
-        return Err(Reject { place: id, reason });
+        return Err(unreadable(&id, id.as_str(), reason));
     };
     let health = match member.and_then(|(_, member)| member.health.as_deref()) {
         Some(said) if said.eq_ignore_ascii_case("healthy") => Health::Passing,

@@ -10,11 +10,11 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use roster_core::address::{self, Port};
+use roster_core::expose::route_key;
 use roster_core::haproxy::keywords;
 use roster_core::name;
 use roster_core::pattern::{InvalidPattern, Pattern, Place};
 use roster_core::render::{self, InvalidLine, RawLine};
-use roster_core::select::route_key;
 use roster_core::slots::NameScheme;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 

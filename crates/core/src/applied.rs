@@ -4,24 +4,28 @@
 //! read-back agrees. So after a crash nothing that Roster did itself is taken for an operator's doing, and what an
 //! operator did is never taken for unfinished work.
 
+mod stored;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use self::stored::Stored;
 use crate::address::Endpoint;
-use crate::exposure::{BringUp, Claim, Drain, Exposure, Guards, Names, Own, Policy, Role, Selector};
-use crate::guard::{GuardRecord, Hold};
+use crate::departure::Departure;
+use crate::exposure::{BringUp, Exposure, Role};
+use crate::guard::{GuardRecord, Released};
 use crate::haproxy::ProcessInfo;
+use crate::instance::Health;
 use crate::name::{BackendName, InstanceId, ServerName, ServiceKey};
 use crate::observed::State;
-use crate::slots::SlotScheme;
 use crate::weight::Weight;
 
 /// The record of one target.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Applied {
     /// The process that was last seen to serve.
     pub process: Option<ProcessId>,
@@ -40,26 +44,17 @@ pub struct ProcessId {
 }
 
 /// The record of one backend.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct AppliedBackend {
     /// The process that this was written to. Each record has its own, so that a crash between two of them leaves none
     /// that is believed of the wrong process.
-    #[serde(default)]
     pub process: Option<ProcessId>,
-    /// The service that is exposed there.
-    pub service: ServiceKey,
-    /// As what.
-    pub role: Role,
-    /// What its servers are called; with this, a service that is gone can be taken out without its rule.
-    pub names: Names,
-    /// Where its free slots point.
-    pub parking: Endpoint,
-    /// How long its connections may take to end, in milliseconds.
-    pub drain_cap_ms: u64,
+    /// What was last exposed there, and how. With this the backend goes on as it was when its rule or its service is gone.
+    pub exposure: Arc<Exposure>,
     /// Each server that Roster ever wrote to.
     pub servers: BTreeMap<ServerName, AppliedServer>,
     /// What guards hold back, and since when.
-    #[serde(default)]
     pub guard: GuardRecord,
 }
 
@@ -83,6 +78,15 @@ pub struct AppliedServer {
     /// tell it any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_weight: Option<Weight>,
+    /// The weight that the instance should have once its slow start is over; none is that of its line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_weight: Option<Weight>,
+    /// What the source last said of the instance's health.
+    #[serde(default, skip_serializing_if = "Health::is_unknown")]
+    pub health: Health,
+    /// Why its last instance left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<Departure>,
     /// What an operator did to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator: Option<OperatorHold>,
@@ -163,44 +167,33 @@ impl fmt::Display for OperatorHold {
 
 impl AppliedBackend {
     /// A record for an exposure to which nothing was written yet.
-    pub fn new(exposure: &Exposure) -> Self {
-        let cap = exposure.policy.drain.cap.as_millis();
-        Self {
-            process: None,
-            service: exposure.service.clone(),
-            role: exposure.role,
-            names: exposure.names.clone(),
-            parking: exposure.slots.parking,
-            drain_cap_ms: u64::try_from(cap).unwrap_or(u64::MAX),
-            servers: BTreeMap::new(),
-            guard: GuardRecord::default(),
-        }
+    pub fn new(exposure: Arc<Exposure>) -> Self {
+        Self { process: None, exposure, servers: BTreeMap::new(), guard: GuardRecord::default() }
     }
 
-    /// The exposure as far as it is needed to take its servers out once its service is gone.
-    pub fn farewell(&self, backend: &BackendName) -> Exposure {
-        let scheme = SlotScheme { parking: self.parking, ..SlotScheme::default() };
-        let drain = Drain { cap: Duration::from_millis(self.drain_cap_ms) };
-        Exposure {
-            service: self.service.clone(),
-            backend: backend.clone(),
-            own: Own::Servers,
-            claim: Claim::default(),
-            role: self.role,
-            names: self.names.clone(),
-            slots: scheme,
-            select: Selector::default(),
-            policy: Policy { drain, guard: Guards::OFF, ..Policy::default() },
-            layout: None,
-            routes: Vec::new(),
+    /// The record of the backend of this name, whatever is stored of its name.
+    #[must_use]
+    pub fn of(self, backend: &BackendName) -> Self {
+        if self.exposure.backend == *backend {
+            return self;
         }
+        let exposure = Exposure { backend: backend.clone(), ..Arc::unwrap_or_clone(self.exposure) };
+        Self { exposure: Arc::new(exposure), ..self }
     }
 
-    /// Lets what a guard holds back go through at the next pass. Answers what was held, if anything was.
-    pub fn release(&mut self) -> Option<Hold> {
-        let hold = self.guard.hold.clone()?;
-        self.guard.released = true;
-        Some(hold)
+    /// The service that is exposed there.
+    pub fn service(&self) -> &ServiceKey {
+        &self.exposure.service
+    }
+
+    /// As what.
+    pub fn role(&self) -> Role {
+        self.exposure.role
+    }
+
+    /// Lets what a guard holds back go through at the next pass. Answers what that is, if it is anything.
+    pub fn release(&mut self) -> Option<Released> {
+        self.guard.release()
     }
 
     /// Takes a server back from an operator: what HAProxy shows of it counts as unfinished work of Roster's own, and
@@ -215,6 +208,36 @@ impl AppliedBackend {
     /// Whether no instance is behind any of its servers, nor any connection to one.
     pub fn is_idle(&self) -> bool {
         self.servers.values().all(|server| server.phase == Phase::Parked && server.confirmed)
+    }
+}
+
+impl AppliedServer {
+    /// A server in this phase since then, and nothing more to say of it.
+    pub fn new(phase: Phase, since: Timestamp) -> Self {
+        Self {
+            phase,
+            since,
+            instance: None,
+            endpoint: None,
+            weight: None,
+            own_weight: None,
+            full_weight: None,
+            health: Health::Unknown,
+            left: None,
+            operator: None,
+            confirmed: false,
+        }
+    }
+
+    /// Whether an instance is behind it that its source still reports, or that a guard keeps.
+    pub fn is_held(&self) -> bool {
+        self.phase.is_held() || self.is_unwell()
+    }
+
+    /// Whether the instance behind it takes no traffic for its health alone.
+    pub fn is_unwell(&self) -> bool {
+        let drains_for_health = self.phase == Phase::Draining && self.left.is_none();
+        self.phase == Phase::Resting || (drains_for_health && self.health == Health::Failing)
     }
 }
 

@@ -72,6 +72,23 @@ impl Catalog {
         self.sources.get(source)?.last_good.as_ref()
     }
 
+    /// The last complete answer of a source that was heard since Roster started. One that was kept on disk may be older than
+    /// what it says.
+    pub fn heard(&self, source: &SourceName) -> Option<&Arc<Snapshot>> {
+        let state = self.sources.get(source)?;
+        state.last_good.as_ref().filter(|_| !state.from_disk)
+    }
+
+    /// Whether the configuration has a source of this name.
+    pub fn has(&self, source: &SourceName) -> bool {
+        self.sources.contains_key(source)
+    }
+
+    /// Whether the last that was heard of a source is a complete answer.
+    pub fn answers(&self, source: &SourceName) -> bool {
+        self.sources.get(source).is_some_and(|state| state.last_good.is_some() && state.trouble.is_none())
+    }
+
     /// Every service that any source knows, with its instances.
     pub fn services(&self) -> impl Iterator<Item = (ServiceKey, &[Instance])> {
         let known = self.sources.iter().filter_map(|(name, state)| Some((name, state.last_good.as_ref()?)));

@@ -43,7 +43,8 @@ pub struct Rule {
 }
 
 /// How a backend is written where Roster writes HAProxy's file. Elsewhere it does not count.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Layout {
     /// What it understands.
     pub mode: Mode,
@@ -66,7 +67,7 @@ pub struct Layout {
 }
 
 /// Which requests a frontend of the target sends to a backend: those for a host, with such a path, or with both.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct RoutePattern {
     /// The frontend.
     pub frontend: FrontendName,
@@ -111,7 +112,8 @@ pub enum Own {
 
 /// Which backends of HAProxy's file count as Roster's own though no source tells of their service. Their servers are taken
 /// out; the backends stay.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Claim {
     /// Those that Roster has made.
     #[default]
@@ -121,7 +123,8 @@ pub enum Claim {
 }
 
 /// Which instances of a service an exposure takes. Empty sets take all.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Selector {
     /// Groups to take.
     pub group: BTreeSet<Label>,
@@ -136,7 +139,8 @@ pub struct Selector {
 }
 
 /// How an exposure treats its servers.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Policy {
     /// What instances outside the local zone become.
     pub zones: Option<ZonePolicy>,
@@ -163,7 +167,7 @@ pub struct Policy {
 }
 
 /// What instances outside the local zone become.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct ZonePolicy {
     /// The zone that HAProxy is in.
     pub local: Label,
@@ -173,7 +177,8 @@ pub struct ZonePolicy {
 }
 
 /// See [`ZonePolicy::others`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OtherZones {
     /// No different.
     Same,
@@ -196,7 +201,7 @@ pub enum BringUp {
 }
 
 /// How Roster itself asks an instance whether it is there.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Probe {
     /// The path of a GET that must answer 2xx or 3xx; without it a TCP connection is enough.
     pub http_path: Option<String>,
@@ -207,14 +212,14 @@ pub struct Probe {
 }
 
 /// How an instance is taken out.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Drain {
     /// How long connections may take to end; 0 does not wait at all.
     pub cap: Duration,
 }
 
 /// How weights rise after bring-up.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct SlowStart {
     /// Where the weight starts, in percent of the full one, 1 to 100.
     pub from_percent: u8,
@@ -225,7 +230,7 @@ pub struct SlowStart {
 }
 
 /// What holds changes back that look like a failure of the source.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Guards {
     /// The largest share of a backend, in percent, that may leave in one answer. 100 is off. It judges two or more.
     pub max_removal_percent: u8,
@@ -240,7 +245,7 @@ pub struct Guards {
 }
 
 /// Whether an exposure is the place where instances normally go.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// It is.
@@ -250,12 +255,14 @@ pub enum Role {
 }
 
 /// A service on one target's backend.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Exposure {
     /// The service.
     pub service: ServiceKey,
     /// The backend.
     pub backend: BackendName,
+    /// The pattern that made the backend's name; unknown where only an old record tells of it.
+    pub pattern: Option<Pattern>,
     /// What of it is Roster's.
     pub own: Own,
     /// Whether a backend of its name is Roster's also without a mark.
@@ -271,13 +278,14 @@ pub struct Exposure {
     /// How it treats its servers.
     pub policy: Policy,
     /// How the backend is written; unknown where the service is gone and only the record tells of it.
+    #[serde(with = "shared")]
     pub layout: Option<Arc<Layout>>,
     /// Which requests the target's frontends send there.
     pub routes: Vec<RouteTo>,
 }
 
 /// Requests that a frontend of the target sends to a backend.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct RouteTo {
     /// The frontend.
     pub frontend: FrontendName,
@@ -368,6 +376,24 @@ impl BringUp {
 impl fmt::Display for BringUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
+    }
+}
+
+/// A layout is stored with each exposure that shares it.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Layout;
+
+    #[allow(clippy::ref_option, reason = "serde gives the field as it is")]
+    pub(super) fn serialize<S: Serializer>(layout: &Option<Arc<Layout>>, to: S) -> Result<S::Ok, S::Error> {
+        layout.as_deref().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Arc<Layout>>, D::Error> {
+        Ok(Option::<Layout>::deserialize(from)?.map(Arc::new))
     }
 }
 

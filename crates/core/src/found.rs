@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 
 use crate::catalog::Catalog;
 use crate::dataplane::{FileView, Mark, SectionKind};
+use crate::expose::{Held, ServiceView, offers};
 use crate::exposure::{Claim, Exposure, Names, Rule, Services};
 use crate::fleet;
 use crate::instance::Definition;
 use crate::name::{BackendName, ServerName, ServiceKey, TargetName};
 use crate::pattern::Place;
-use crate::select::{ServiceView, expose};
 
 /// A backend of the file, as far as it tells whose it is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -48,11 +48,7 @@ pub fn vanished<'f>(
     rules: &[Rule],
     target: &TargetName,
 ) -> Vec<Exposure> {
-    let heard = |service: &ServiceKey| {
-        catalog
-            .sources()
-            .any(|(name, state)| *name == service.source && state.last_good.is_some() && !state.from_disk)
-    };
+    let heard = |service: &ServiceKey| catalog.heard(&service.source).is_some();
     let vanished = found.into_iter().filter_map(|found| {
         let candidates = match &found.mark {
             Some(mark) => vec![(mark.service.clone(), fleet::definition(&mark.service.service))],
@@ -92,7 +88,8 @@ fn exposure(
     backend: &BackendName,
 ) -> Option<Exposure> {
     let service = ServiceView { key, instances: &[], definition };
-    let exposure = expose(rules, target, &[service]).exposures.remove(backend)?;
+    let (offers, _) = offers(rules, target, &[service], &Held::default());
+    let exposure = offers.into_iter().map(|offer| offer.exposure).find(|made| made.backend == *backend)?;
     Some(Exposure { layout: None, routes: Vec::new(), ..exposure })
 }
 

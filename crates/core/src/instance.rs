@@ -1,7 +1,8 @@
 //! What a source says: instances, grouped by service, as one complete answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -36,6 +37,9 @@ pub struct Instance {
     /// What the registry's own health checks say.
     #[serde(default)]
     pub health: Health,
+    /// Whose health checks decide when it may take traffic.
+    #[serde(default, skip_serializing_if = "HealthAuthority::is_checks")]
+    pub health_authority: HealthAuthority,
     /// Where it is in its life.
     #[serde(default)]
     pub lifecycle: Lifecycle,
@@ -57,6 +61,18 @@ pub enum Health {
     Failing,
 }
 
+/// Whose health checks decide when an instance may take traffic. Each instance has its own: one without health of its own
+/// says nothing of the others.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthAuthority {
+    /// Roster's probe, or HAProxy's check. An instance that the source calls failing takes no traffic all the same.
+    #[default]
+    Checks,
+    /// The source's own: an instance that the source calls passing takes traffic at once.
+    Source,
+}
+
 /// Where an instance is in its life. One that has ended is simply no longer reported.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -76,12 +92,14 @@ pub struct Snapshot {
     /// What is known of services besides their instances. Not every service has one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub definitions: BTreeMap<ServiceName, Definition>,
+    /// Services whose definition the source has seen being removed: a key, a node or a job was deleted. A service that is
+    /// merely absent from the answer does not belong here. A source names a removed service in each answer until the
+    /// service is there again, or until it forgets the removal.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub removed: BTreeSet<ServiceName>,
     /// What was left out, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejects: Vec<Reject>,
-    /// Whether the source vouches for health, so that `passing` instances can come up at once.
-    #[serde(default)]
-    pub vouches_health: bool,
     /// When the answer was complete.
     pub taken: Timestamp,
 }
@@ -107,6 +125,38 @@ pub struct Reject {
     pub place: String,
     /// What is wrong and what to do.
     pub reason: String,
+    /// The instances that it may hide; none where no instance is missing for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<Unread>,
+}
+
+/// An entry that is there and cannot be read, as far as it could be. A server leaves only because a complete answer lacks
+/// its instance: what an unread entry may stand for is not missing.
+#[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Unread {
+    /// The service that it belongs to; any of the source where that is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceName>,
+    /// The instance's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<InstanceId>,
+    /// The instance's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip: Option<IpAddr>,
+    /// The instance's port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<Port>,
+}
+
+/// What an unread entry has to do with an instance.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Likeness {
+    /// It is that instance.
+    Same,
+    /// Nothing says which instance it is; it may be that one.
+    Unclear,
+    /// It is another one.
+    Other,
 }
 
 /// What a source tells: its whole answer, or that it has none.
@@ -130,8 +180,64 @@ impl Snapshot {
     pub fn says_what(&self, other: &Snapshot) -> bool {
         self.services == other.services
             && self.definitions == other.definitions
+            && self.removed == other.removed
             && self.rejects == other.rejects
-            && self.vouches_health == other.vouches_health
+    }
+
+    /// The entries that cannot be read and may be instances of a service.
+    pub fn unread<'a>(&'a self, service: &'a ServiceName) -> impl Iterator<Item = &'a Unread> {
+        let unread = self.rejects.iter().filter_map(|reject| reject.unread.as_ref());
+        unread.filter(move |unread| unread.service.as_ref().is_none_or(|of| of == service))
+    }
+}
+
+impl Health {
+    /// Whether nothing is known of it.
+    pub fn is_unknown(&self) -> bool {
+        *self == Health::Unknown
+    }
+}
+
+impl HealthAuthority {
+    fn is_checks(&self) -> bool {
+        *self == HealthAuthority::Checks
+    }
+}
+
+impl Reject {
+    /// Something that cannot be used, and for which no instance is missing.
+    pub fn aside(place: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { place: place.into(), reason: reason.into(), unread: None }
+    }
+
+    /// An entry that cannot be read and may be an instance.
+    pub fn unread(place: impl Into<String>, reason: impl Into<String>, unread: Unread) -> Self {
+        Self { place: place.into(), reason: reason.into(), unread: Some(unread) }
+    }
+}
+
+impl Unread {
+    /// Any instance of a service.
+    pub fn of_service(service: ServiceName) -> Self {
+        Self { service: Some(service), ..Self::default() }
+    }
+
+    /// The instance of this id, whatever service it belongs to.
+    pub fn of_instance(instance: InstanceId) -> Self {
+        Self { instance: Some(instance), ..Self::default() }
+    }
+
+    /// Whether the entry is the instance of a server, known by its id, if that is known, and its address.
+    pub fn likeness(&self, id: Option<&InstanceId>, endpoint: Endpoint) -> Likeness {
+        let by_id = self.instance.is_some() && self.instance.as_ref() == id;
+        let by_address = self.ip == Some(endpoint.ip) && self.port.is_none_or(|port| port == endpoint.port);
+        if by_id || by_address {
+            return Likeness::Same;
+        }
+        // An address says which instance it is not, and so does an id beside another id.
+        let has_own_id = id.is_some_and(|id| *id != InstanceId::from_address(endpoint));
+        let other = self.ip.is_some() || (self.instance.is_some() && has_own_id);
+        if other { Likeness::Other } else { Likeness::Unclear }
     }
 }
 
@@ -159,6 +265,7 @@ impl Instance {
             weight: None,
             zone_share: None,
             health: Health::Unknown,
+            health_authority: HealthAuthority::Checks,
             lifecycle: Lifecycle::InService,
             metadata: BTreeMap::new(),
         }

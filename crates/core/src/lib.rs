@@ -8,6 +8,8 @@ pub mod agenda;
 pub mod applied;
 pub mod catalog;
 pub mod dataplane;
+pub mod departure;
+pub mod expose;
 pub mod exposure;
 pub mod fleet;
 pub mod found;

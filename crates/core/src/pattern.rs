@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::address::Port;
@@ -16,7 +17,8 @@ use crate::address::Port;
 const MAX_FILTERS: usize = 3;
 
 /// A pattern, ready to be filled in.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Pattern {
     text: Box<str>,
     parts: Vec<Part>,
@@ -264,6 +266,19 @@ fn read_parts(parts: &[Part], name: &str, read: &mut BTreeMap<Place, String>) ->
             })
         }
         [Part::Place(..), ..] => false,
+    }
+}
+
+impl TryFrom<String> for Pattern {
+    type Error = InvalidPattern;
+    fn try_from(text: String) -> Result<Self, InvalidPattern> {
+        text.parse()
+    }
+}
+
+impl From<Pattern> for String {
+    fn from(pattern: Pattern) -> String {
+        pattern.text.into()
     }
 }
 

@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     fn answer(rejects: std::ops::Range<usize>) -> Snapshot {
-        let reject = |n| Reject { place: format!("i-{n:03}"), reason: "no port".to_owned() };
+        let reject = |n| Reject::aside(format!("i-{n:03}"), "no port");
         Snapshot { rejects: rejects.map(reject).collect(), ..Snapshot::default() }
     }
 

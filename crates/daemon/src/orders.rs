@@ -67,10 +67,11 @@ impl Want {
         };
         let (server, servers, message) = match self {
             Want::Release { .. } => {
-                let hold = record.release().ok_or_else(|| {
+                let released = record.release().ok_or_else(|| {
                     Refused::Nothing(format!("{target} {backend}: nothing is held back there"))
                 })?;
-                (None, hold.leaving, format!("{target} {backend}: let go: {hold}"))
+                let servers = released.hold.as_ref().map_or(0, |hold| hold.leaving) + released.flapping;
+                (None, servers, format!("{target} {backend}: let go: {released}"))
             }
             Want::Adopt { server, .. } => {
                 let message = adopt(target, backend, server, record)?;
@@ -141,7 +142,6 @@ pub(crate) fn meant<'a>(
 mod tests {
     use jiff::Timestamp;
     use roster_core::applied::{AppliedServer, OperatorHold, Phase};
-    use roster_core::exposure::Role;
     use roster_core::guard::{Guard, GuardRecord, Hold};
     use roster_core::observed::State;
 
@@ -152,16 +152,8 @@ mod tests {
     }
 
     fn record() -> Applied {
-        let server = AppliedServer {
-            phase: Phase::Serving,
-            since: Timestamp::UNIX_EPOCH,
-            instance: None,
-            endpoint: None,
-            weight: None,
-            own_weight: None,
-            operator: None,
-            confirmed: true,
-        };
+        let server =
+            AppliedServer { confirmed: true, ..AppliedServer::new(Phase::Serving, Timestamp::UNIX_EPOCH) };
         let maint = OperatorHold { state: Some(State::Maint), weight: None, since: Timestamp::UNIX_EPOCH };
         let kept = AppliedServer { operator: Some(maint), ..server.clone() };
         let hold = Hold {
@@ -172,18 +164,14 @@ mod tests {
             leaving: 3,
             of: 4,
         };
+        let bare = serde_json::json!({
+            "service": { "source": "fleet", "service": "web" },
+            "role": "primary", "names": "address", "parking": "127.0.0.1:1", "drain_cap_ms": 0, "servers": {},
+        });
         let backend = AppliedBackend {
-            process: None,
-            service: roster_core::name::ServiceKey {
-                source: "fleet".parse().unwrap(),
-                service: "web".parse().unwrap(),
-            },
-            role: Role::Primary,
-            names: roster_core::exposure::Names::Address,
-            parking: "127.0.0.1:1".parse().unwrap(),
-            drain_cap_ms: 0,
             servers: [("srv1".parse().unwrap(), kept), ("srv2".parse().unwrap(), server)].into(),
             guard: GuardRecord { hold: Some(hold), ..GuardRecord::default() },
+            ..serde_json::from_value(bare).unwrap()
         };
         Applied { process: None, backends: [("web".parse().unwrap(), backend)].into() }
     }

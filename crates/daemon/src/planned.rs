@@ -1,9 +1,9 @@
 //! A plan as JSON, for `roster plan --json` and `/api/v1/plan`; the shape is part of the interface.
 
 use roster_core::agenda::Agenda;
+use roster_core::expose::Unexposed;
 use roster_core::name::{BackendName, SourceName, TargetName};
 use roster_core::plan::{Note, Operation};
-use roster_core::select::Unexposed;
 use serde::Serialize;
 
 use crate::keeper::Passed;
@@ -120,12 +120,9 @@ pub(crate) fn operations(passed: &Passed) -> impl Iterator<Item = &Operation> {
 
 /// What an operator should know of a target besides the operations.
 pub(crate) fn notes(agenda: &Agenda, passed: &Passed) -> Vec<String> {
-    let noted = passed.plans.iter().flat_map(|(backend, plan)| {
-        let flapping = plan
-            .flapping
-            .iter()
-            .map(move |id| format!("{backend}: {id} comes and goes too often and is kept out"));
-        plan.notes.iter().map(move |note: &Note| format!("{backend}: {note}")).chain(flapping)
-    });
+    let noted = passed
+        .plans
+        .iter()
+        .flat_map(|(backend, plan)| plan.notes.iter().map(move |note: &Note| format!("{backend}: {note}")));
     noted.chain(agenda.unexposed.iter().map(Unexposed::to_string)).collect()
 }

@@ -121,6 +121,7 @@ impl Store {
             let Some(backend) = name.and_then(|name| BackendName::new(name).ok()) else { continue };
             match read::<AppliedBackend>(&path) {
                 Ok(Some(record)) => {
+                    let record = record.of(&backend);
                     applied.backends.insert(backend, record);
                 }
                 Ok(None) => {}

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use roster_core::fleet::Machine;
+use roster_core::fleet::{Machine, unreadable};
 use roster_core::instance::Reject;
 
 use super::join::{Found, Gap};
@@ -38,6 +38,8 @@ pub(crate) fn settle(found: Vec<Found>, last: &[Machine]) -> Settled {
     let mut settled = Settled::default();
     for Found { id, resource, state, machine } in found {
         let before = last.get(id.as_str()).copied();
+        let (place, of) = (resource.to_string(), id.clone());
+        let reject = |reason: String| unreadable(&of, place.as_str(), reason);
         let unknown = |reason: String, now: Option<Machine>| {
             let machine = before.map(|before| now.unwrap_or_else(|| before.clone()));
             settled.unknown.push(Unknown {
@@ -59,14 +61,11 @@ pub(crate) fn settle(found: Vec<Found>, last: &[Machine]) -> Settled {
             (Power::Unknown(reason), machine) => unknown(reason, machine.ok()),
             (Power::Running, Err(Gap::Missing(reason))) => {
                 if before.is_none() {
-                    let place = resource.to_string();
-                    settled.rejects.push(Reject { place, reason: reason.clone() });
+                    settled.rejects.push(reject(reason.clone()));
                 }
                 unknown(reason, None);
             }
-            (Power::Running, Err(Gap::Unusable(reason))) => {
-                settled.rejects.push(Reject { place: resource.to_string(), reason });
-            }
+            (Power::Running, Err(Gap::Unusable(reason))) => settled.rejects.push(reject(reason)),
         }
     }
     settled

@@ -231,10 +231,10 @@ impl Joined {
         for found in self.found {
             match kept.last() {
                 Some(last) if last.id == found.id && last.resource == found.resource => {}
-                Some(last) if last.id == found.id => self.rejects.push(Reject {
-                    place: found.resource.to_string(),
-                    reason: format!("has the vmId of {}; report this to Azure", last.resource),
-                }),
+                Some(last) if last.id == found.id => self.rejects.push(Reject::aside(
+                    found.resource.to_string(),
+                    format!("has the vmId of {}; report this to Azure", last.resource),
+                )),
                 _ => kept.push(found),
             }
         }

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::tags::{self, Shown, Wrong};
-use super::{Machine, Reported, TagRules};
+use super::{Machine, Reported, TagRules, unreadable};
 use crate::address::{Endpoint, Port, parse_ip};
-use crate::instance::{Definition, Instance, Reject, Snapshot};
+use crate::instance::{Definition, HealthAuthority, Instance, Reject, Snapshot};
 use crate::name::{InstanceId, Label, ServiceName};
 
 /// The services that machines make: one for each name, port and region, called `NAME/PORT/REGION`.
@@ -41,7 +41,7 @@ struct Grouping<'r> {
 
 impl Grouping<'_> {
     fn add(&mut self, machine: Machine) {
-        let place = place(&machine);
+        let (place, id) = (place(&machine), machine.id.clone());
         let mut asides = Vec::new();
         let joined = self.member(machine, &mut asides).and_then(|(definition, instance)| {
             let key = key(&definition)?;
@@ -56,9 +56,12 @@ impl Grouping<'_> {
                 self.made.definitions.entry(key).or_insert(definition);
             }
             // What is aside does not matter then.
-            Err(wrong) => asides = vec![wrong],
+            Err(wrong) => {
+                self.made.rejects.push(unreadable(&id, place, wrong));
+                return;
+            }
         }
-        let rejects = asides.into_iter().map(|reason| Reject { place: place.clone(), reason });
+        let rejects = asides.into_iter().map(|reason| Reject::aside(place.clone(), reason));
         self.made.rejects.extend(rejects);
     }
 
@@ -81,6 +84,8 @@ impl Grouping<'_> {
             weight: None,
             zone_share: aside(rules.zone_share(&machine), asides),
             health: machine.health,
+            // A cloud knows whether a machine runs, and seldom whether the service on it does.
+            health_authority: HealthAuthority::Checks,
             lifecycle: machine.lifecycle,
             metadata: machine.tags,
         };

@@ -18,7 +18,7 @@ pub(crate) use group::key;
 pub use group::{definition, snapshot};
 pub use tags::TagRules;
 
-use crate::instance::{Health, Lifecycle, Reject};
+use crate::instance::{Health, Lifecycle, Reject, Unread};
 
 /// A machine that runs, as a cloud reports it. Its texts are the cloud's own, unchecked.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -45,6 +45,15 @@ pub struct Machine {
     pub lifecycle: Lifecycle,
     /// Its tags, with those that it has from its group.
     pub tags: BTreeMap<String, String>,
+}
+
+/// A machine that is there and cannot be used as an instance, for something about it that cannot be read. What was known of
+/// it stays.
+pub fn unreadable(id: &str, place: impl Into<String>, reason: impl Into<String>) -> Reject {
+    match tags::id(id) {
+        Ok(id) => Reject::unread(place, reason, Unread::of_instance(id)),
+        Err(_) => Reject::unread(place, reason, Unread::default()),
+    }
 }
 
 /// What a cloud said, once it was asked for everything and answered all of it.

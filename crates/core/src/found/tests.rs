@@ -129,5 +129,5 @@ fn a_service_that_is_known_keeps_its_backend() {
     let with_layout: Vec<(&str, bool)> =
         agenda.items.iter().map(|(name, item)| (name.as_str(), item.exposure.layout.is_some())).collect();
     assert_eq!(with_layout, [("aws-old-8080-us-east-2", false), ("aws-shop-8080-us-east-2", true)]);
-    assert!(agenda.items.values().all(|item| item.instances().is_empty() && !item.is_farewell()));
+    assert!(agenda.items.values().all(|item| item.instances().next().is_none() && item.is_wanted()));
 }

@@ -2,26 +2,31 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::beside::beside;
-use super::derive::{Ours, derive, ours, records};
+use super::departed::Departed;
+use super::derive::{Ours, derive, is_comparable, ours, records};
 use super::numbers::Numbers;
 use super::places::{Place, Serving, places};
 use super::server::{Goal, Scene, Steps, own_weight, rise, steps};
 use super::standing::standing;
-use super::types::{Change, Note, Operation, ProbeOrder, ProbeResults, Reason, Standing, Status};
+use super::types::{
+    Change, Note, Operation, ProbeOrder, ProbeResults, Reason, Replacement, Standing, Status,
+};
 use crate::address::Endpoint;
 use crate::applied::{AppliedBackend, AppliedServer, Phase};
-use crate::exposure::{BringUp, Exposure, Names, Own};
+use crate::departure::Departure;
+use crate::exposure::{BringUp, Exposure, Names, Own, Policy};
 use crate::guard::{Evidence, GuardRecord, Judged, Wish, judge};
 use crate::haproxy::Version;
 use crate::haproxy::keywords::InitState;
-use crate::instance::Instance;
+use crate::instance::{Health, HealthAuthority, Instance};
 use crate::name::{InstanceId, ServerName};
 use crate::observed::{ObservedBackend, ObservedServer, State};
-use crate::select::wishes;
+use crate::select::{panic, wishes};
 use crate::slots::{Assignment, Limits, Row, Shape, SlotTable, Wanted, assign};
 use crate::weight::Weight;
 
@@ -29,13 +34,11 @@ use crate::weight::Weight;
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a> {
     /// What is exposed there, and how.
-    pub exposure: &'a Exposure,
+    pub exposure: &'a Arc<Exposure>,
     /// The instances that the source reports for the service.
     pub instances: &'a [&'a Instance],
-    /// When it did, and whether the service itself is gone.
+    /// When it did, and what may take servers out.
     pub evidence: Evidence<'a>,
-    /// Whether the source vouches for its instances' health.
-    pub vouches: bool,
     /// What HAProxy shows.
     pub seen: &'a ObservedBackend,
     /// What was last written there.
@@ -61,8 +64,8 @@ pub struct BackendPlan {
     pub probes: Vec<ProbeOrder>,
     /// What an operator should know.
     pub notes: Vec<Note>,
-    /// Instances that are kept out because they come and go.
-    pub flapping: Vec<InstanceId>,
+    /// Instances that took the place of others and need no operation for it.
+    pub replaced: Vec<Replacement>,
     /// Where each server stands.
     pub standings: BTreeMap<ServerName, Standing>,
 }
@@ -74,9 +77,11 @@ const INIT_STATE: Version = Version::new(3, 1, 0);
 
 struct Desk<'a> {
     inputs: &'a Inputs<'a>,
-    bring_up: BringUp,
+    departed: Departed<'a>,
     /// The servers that take traffic and are to go on doing so.
     staying: Serving,
+    /// How many more servers may be taken out of traffic because another instance is there.
+    provable: usize,
     /// The numbers that are left, once one is needed.
     numbers: Option<Numbers>,
     /// What becomes of the plan's two maps: a list is sorted once, a map with every server.
@@ -85,7 +90,7 @@ struct Desk<'a> {
     plan: BackendPlan,
 }
 
-/// Who is to be there, and in which slots.
+/// What is to be there, and in which slots.
 pub(super) struct Seating<'a> {
     /// The servers that are ours.
     pub ours: Vec<Ours<'a>>,
@@ -95,14 +100,15 @@ pub(super) struct Seating<'a> {
     pub assignment: Assignment,
 }
 
-/// Gives everybody who is to be there a slot.
+/// Gives every instance that is to be there a slot.
 pub(super) fn seat<'a>(inputs: &Inputs<'a>) -> Seating<'a> {
     let exposure = inputs.exposure;
     let all = wishes(exposure, inputs.instances);
     let ours = ours(inputs);
     let before = derive(inputs, &ours, &all);
     let known = inputs.applied.map_or_else(GuardRecord::default, |applied| applied.guard.clone());
-    let judged = judge(&before, all, &inputs.evidence, &known, &exposure.policy.guard, inputs.now);
+    let mut judged = judge(&before, all, &inputs.evidence, &known, &exposure.policy.guard, inputs.now);
+    panic(&mut judged.wishes);
     let wanted = wanted(&judged.wishes, &before);
     let assignment = assign(before, &wanted, &limits(inputs), inputs.now);
     Seating { ours, judged, assignment }
@@ -112,23 +118,25 @@ pub(super) fn seat<'a>(inputs: &Inputs<'a>) -> Seating<'a> {
 pub fn plan_backend(inputs: &Inputs<'_>) -> BackendPlan {
     let exposure = inputs.exposure;
     let Seating { ours, judged, assignment } = seat(inputs);
-    let Judged { wishes, record: guard, wake, flapping } = judged;
+    let Judged { wishes, record: guard, wake } = judged;
     let Assignment { table, unplaced, .. } = assignment;
     let (places, nameless) = places(inputs, &table, &ours, &wishes);
+    let flapping = (!guard.flapping.is_empty()).then(|| Note::Flapping { instances: guard.flapping.clone() });
     let mut desk = Desk {
         inputs,
-        bring_up: bring_up(inputs),
+        departed: Departed::new(inputs, guard.released),
         staying: Serving::on(inputs, &places),
+        provable: provable(inputs, &places),
         numbers: None,
         records: Vec::with_capacity(places.len()),
         standings: Vec::with_capacity(places.len()),
         plan: BackendPlan {
             operations: Vec::new(),
-            applied: AppliedBackend { guard, ..AppliedBackend::new(exposure) },
+            applied: AppliedBackend { guard, ..AppliedBackend::new(exposure.clone()) },
             wake,
             probes: Vec::new(),
-            notes: unplaced.into_iter().map(Note::Unplaced).chain(nameless).collect(),
-            flapping,
+            notes: unplaced.into_iter().map(Note::Unplaced).chain(nameless).chain(flapping).collect(),
+            replaced: Vec::new(),
             standings: BTreeMap::new(),
         },
     };
@@ -148,8 +156,9 @@ fn wanted<'a>(wishes: &'a [Wish<'_>], before: &SlotTable) -> Vec<Wanted<'a>> {
     let all_well = wishes.iter().all(|wish| wish.well);
     let rows = before.rows.values().filter(|_| !all_well);
     let there: HashSet<&InstanceId> = rows.filter_map(Row::instance).collect();
-    let wanted = wishes.iter().filter(|wish| wish.well || there.contains(&wish.instance.id));
-    wanted.map(|wish| Wanted { instance: &wish.instance, shape: wish.shape }).collect()
+    let wanted =
+        wishes.iter().filter(|wish| wish.well || wish.is_kept() || there.contains(&wish.instance.id));
+    wanted.map(|wish| Wanted { instance: &wish.instance, shape: wish.shape, kept_in: wish.kept_in }).collect()
 }
 
 pub(super) fn limits(inputs: &Inputs<'_>) -> Limits {
@@ -163,27 +172,62 @@ pub(super) fn limits(inputs: &Inputs<'_>) -> Limits {
     }
 }
 
-fn bring_up(inputs: &Inputs<'_>) -> BringUp {
-    let by_source = if inputs.vouches { BringUp::Registry } else { BringUp::Probe };
+/// How an instance is brought up: as the rule says, else by the source's word where the source is the one to ask.
+fn bring_up(inputs: &Inputs<'_>, instance: &Instance) -> BringUp {
+    let is_vouched_for =
+        instance.health_authority == HealthAuthority::Source && instance.health == Health::Passing;
+    let by_source = if is_vouched_for { BringUp::Registry } else { BringUp::Probe };
     inputs.exposure.policy.bring_up.unwrap_or(by_source)
+}
+
+/// The instance that was at a place's address before, if another one is there now. An id that is an address says nothing of
+/// which instance it is, and neither does that of another source.
+pub(super) fn replaces<'a>(inputs: &Inputs<'_>, place: &Place<'a>) -> Option<&'a InstanceId> {
+    let (record, wish) = (place.record?, place.wish?);
+    let (before, Instance { id, endpoint, .. }) = (record.instance.as_ref()?, &*wish.instance);
+    let is_address = |id: &InstanceId| *id == InstanceId::from_address(*endpoint);
+    let is_there = record.endpoint == Some(*endpoint);
+    let differs = before != id && !is_address(before) && !is_address(id);
+    (is_there && differs && is_comparable(inputs)).then_some(before)
+}
+
+/// How many servers may be taken out of traffic at once because another instance is at their address: no more than the guards
+/// let an answer take out, those that are out already among them.
+fn provable(inputs: &Inputs<'_>, places: &[Place<'_>]) -> usize {
+    let wanted = places.iter().filter(|place| place.wish.is_some_and(|wish| wish.well));
+    let (mut all, mut out) = (0_usize, 0_usize);
+    for place in wanted {
+        all += 1;
+        out += usize::from(place.record.is_some_and(|record| matches!(record.phase, Phase::Rising(_))));
+    }
+    let share = all * usize::from(inputs.exposure.policy.guard.max_removal_percent) / 100;
+    share.max(1).saturating_sub(out)
 }
 
 impl Desk<'_> {
     fn plan_place(&mut self, place: &Place<'_>) {
         let Place { ref name, seen, record, wish, .. } = *place;
+        let departure = self.departed.why(place, wish.is_none());
         let goal = match wish {
-            Some(wish) if wish.well => {
-                Goal::Serve { instance: &wish.instance, weight: self.weight(wish, record) }
-            }
+            Some(wish) if wish.well => Goal::Serve {
+                instance: &wish.instance,
+                weight: self.weight(wish, record),
+                replaces: replaces(self.inputs, place),
+            },
             Some(wish) => Goal::Rest { instance: &wish.instance },
-            None => Goal::Park,
+            None => Goal::Park { why: &departure },
         };
-        let steps = match (seen, goal) {
-            (Some(seen), goal) => steps(&self.scene(name, record), goal, seen, record),
-            (None, Goal::Serve { instance, weight }) => self.add(place, instance, weight),
-            (None, Goal::Park) if matches!(place.row, Row::Free { .. }) => self.add_spare(place),
+        let instance = wish.map(|wish| &*wish.instance);
+        let mut steps = match (seen, goal) {
+            (Some(seen), goal) => steps(&self.scene(name, record, instance), goal, seen, record),
+            (None, Goal::Serve { instance, weight, .. }) => self.add(place, instance, weight),
+            (None, Goal::Park { .. }) if matches!(place.row, Row::Free { .. }) => self.add_spare(place),
             (None, _) => Steps::default(),
         };
+        self.note_replacement(place, &steps);
+        if let Some(next) = &mut steps.next {
+            remember(next, place, &departure, &self.inputs.exposure.policy);
+        }
         let cap = self.inputs.exposure.policy.drain.cap;
         self.standings.push((name.clone(), standing(&steps, seen, wish, record, cap)));
         self.take(name, steps, seen, record);
@@ -191,13 +235,33 @@ impl Desk<'_> {
 
     /// The weight that an instance should have; what a guard keeps has the one it had.
     fn weight(&self, wish: &Wish<'_>, record: Option<&AppliedServer>) -> Option<Weight> {
-        if wish.held {
-            return record.and_then(|record| record.weight);
+        if wish.is_kept() {
+            return record.and_then(|record| record.full_weight);
         }
         crate::select::weight(&self.inputs.exposure.policy, &wish.instance)
     }
 
-    fn scene(&self, name: &ServerName, record: Option<&AppliedServer>) -> Scene<'_> {
+    /// Tells of an instance that took the place of another one, and counts it.
+    fn note_replacement(&mut self, place: &Place<'_>, steps: &Steps) {
+        let (Some(before), Some(wish)) = (replaces(self.inputs, place), place.wish) else { return };
+        let Instance { id, endpoint, .. } = &*wish.instance;
+        if steps.changes.iter().any(|(change, _)| *change == Change::State(State::Drain)) {
+            self.provable = self.provable.saturating_sub(1);
+        } else if steps.next.as_ref().is_some_and(|next| next.instance.as_ref() == Some(id)) {
+            let (server, instance, before) = (place.name.clone(), id.clone(), before.clone());
+            self.plan.replaced.push(Replacement { server, endpoint: *endpoint, instance, before });
+            if place.seen.is_some_and(ObservedServer::serves) {
+                self.staying.add(&place.name);
+            }
+        }
+    }
+
+    fn scene(
+        &self,
+        name: &ServerName,
+        record: Option<&AppliedServer>,
+        instance: Option<&Instance>,
+    ) -> Scene<'_> {
         let exposure = self.inputs.exposure;
         let limits = &self.inputs.seen.limits;
         Scene {
@@ -206,7 +270,8 @@ impl Desk<'_> {
             by_address: exposure.names == Names::Address,
             limits,
             own_weight: limits.line_weight.or(record.and_then(|record| record.own_weight)),
-            bring_up: self.bring_up,
+            bring_up: instance.map_or(BringUp::Probe, |instance| bring_up(self.inputs, instance)),
+            may_prove: self.provable > 0,
             same_process: self.inputs.same_process,
             others_serve: self.staying.besides(name),
             reached: self.inputs.probes.get(&(exposure.backend.clone(), name.clone())).copied(),
@@ -222,21 +287,12 @@ impl Desk<'_> {
         };
         let add = self.addition(place, instance.endpoint, weight);
         let steps = Steps { changes: vec![(add, why.clone())], ..Steps::default() };
-        rise(&self.scene(&place.name, place.record), steps, instance, weight, None, &why)
+        rise(&self.scene(&place.name, place.record, Some(instance)), steps, instance, weight, None, &why)
     }
 
     fn add_spare(&mut self, place: &Place<'_>) -> Steps {
         let add = self.addition(place, self.inputs.exposure.slots.parking, None);
-        let next = AppliedServer {
-            phase: Phase::Parked,
-            since: self.inputs.now,
-            instance: None,
-            endpoint: None,
-            weight: None,
-            own_weight: None,
-            operator: None,
-            confirmed: false,
-        };
+        let next = AppliedServer::new(Phase::Parked, self.inputs.now);
         Steps { changes: vec![(add, Reason::Growth)], next: Some(next), ..Steps::default() }
     }
 
@@ -248,7 +304,7 @@ impl Desk<'_> {
         if policy.cookie && self.inputs.seen.limits.version >= COOKIE_LIVE {
             keywords.cookie = crate::name::CookieValue::new(place.name.as_str()).ok();
         }
-        let checked = self.bring_up == BringUp::Check && keywords.check.is_some();
+        let checked = policy.bring_up == Some(BringUp::Check) && keywords.check.is_some();
         if checked && self.inputs.seen.limits.version >= INIT_STATE {
             // A second safety beside the drain: until its check has passed it is down in every respect.
             keywords.init_state = Some(InitState::Down);
@@ -308,7 +364,7 @@ impl Desk<'_> {
         let unchecked = beside(servers, &self.plan.applied.servers)
             .filter(|(_, server, record)| !server.check.configured && record.is_some());
         let slots = unchecked.count();
-        if self.bring_up == BringUp::Check && slots > 0 {
+        if policy.bring_up == Some(BringUp::Check) && slots > 0 {
             self.plan.notes.push(Note::NoCheck { slots });
         }
         // Where none is added live, the file gets them, with their cookies.
@@ -325,12 +381,19 @@ impl Desk<'_> {
         for (name, seen, _) in servers.filter(|(_, _, placed)| placed.is_none()) {
             let standing = if self.inputs.exposure.own == Own::Whole {
                 let record = records(self.inputs).get(name);
-                let steps = steps(&self.scene(name, record), Goal::Park, seen, record);
+                let goal = Goal::Park { why: &Departure::NoSlot };
+                let steps = steps(&self.scene(name, record, None), goal, seen, record);
                 let standing = standing(&steps, Some(seen), None, record, cap);
                 self.take(name, steps, Some(seen), record);
                 standing
             } else {
-                Standing { status: Status::Foreign, instance: None, endpoint: seen.endpoint(), since: None }
+                Standing {
+                    status: Status::Foreign,
+                    instance: None,
+                    endpoint: seen.endpoint(),
+                    since: None,
+                    left: None,
+                }
             };
             self.plan.standings.insert(name.clone(), standing);
         }
@@ -344,9 +407,31 @@ impl Desk<'_> {
     }
 }
 
+/// Keeps what a hold or a question needs that comes later: what the source last said of an instance, and why it left.
+fn remember(next: &mut AppliedServer, place: &Place<'_>, departure: &Departure, policy: &Policy) {
+    let record = place.record;
+    match place.wish {
+        Some(wish) if wish.is_kept() => {
+            next.health = record.map_or(Health::Unknown, |record| record.health);
+            next.full_weight = record.and_then(|record| record.full_weight);
+        }
+        Some(wish) => {
+            next.health = wish.instance.health;
+            next.full_weight = crate::select::weight(policy, &wish.instance);
+        }
+        None if next.instance.is_some() => next.left = Some(departure.clone()),
+        None => {}
+    }
+}
+
 impl<'a> Wish<'a> {
+    /// Whether only a guard keeps the instance.
+    pub fn is_kept(&self) -> bool {
+        self.kept_in.is_some()
+    }
+
     /// A wish for an instance that is well.
     pub fn for_instance(instance: &'a Instance, shape: Shape) -> Self {
-        Self { instance: Cow::Borrowed(instance), shape, well: true, held: false }
+        Self { instance: Cow::Borrowed(instance), shape, well: true, kept_in: None }
     }
 }

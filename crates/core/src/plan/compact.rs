@@ -13,6 +13,7 @@ use super::backend::{BackendPlan, Inputs, Seating, limits, seat};
 use super::types::{Change, Operation, Reason, Status};
 use crate::address::Endpoint;
 use crate::applied::Phase;
+use crate::departure::Grounds;
 use crate::exposure::Names;
 use crate::name::{BackendName, ServerName};
 use crate::observed::{ObservedServer, State};
@@ -40,7 +41,7 @@ pub struct Compaction {
 pub enum Stays {
     /// The servers are called after their addresses: each has its instance.
     ByAddress,
-    /// The service is gone, and so nobody knows how many slots are wanted.
+    /// No answer speaks for the service, and so nothing says how many slots are wanted.
     ServiceGone,
     /// The backend is not as it should be yet.
     Unsettled {
@@ -82,7 +83,7 @@ pub enum Kept {
 /// Finds the slots that can go. `plan` is the one that was made of these inputs.
 pub fn compact(inputs: &Inputs<'_>, plan: &BackendPlan) -> Compaction {
     let Seating { judged, assignment, .. } = seat(inputs);
-    let instances = assignment.live.saturating_add(count(judged.flapping.len()));
+    let instances = assignment.live.saturating_add(count(judged.record.flapping.len()));
     let scheme = limits(inputs);
     let wanted = scheme.growth.size(scheme.base, instances);
     let rows = &assignment.table.rows;
@@ -99,7 +100,9 @@ pub fn compact(inputs: &Inputs<'_>, plan: &BackendPlan) -> Compaction {
     }
     compaction.stays = match &inputs.exposure.names {
         Names::Address => Some(Stays::ByAddress),
-        _ if inputs.evidence.removed => Some(Stays::ServiceGone),
+        _ if matches!(inputs.evidence.grounds, Grounds::Removed | Grounds::Nothing(_)) => {
+            Some(Stays::ServiceGone)
+        }
         _ if !plan.operations.is_empty() => Some(Stays::Unsettled { changes: plan.operations.len() }),
         Names::Slot(_) => None,
     };
@@ -227,7 +230,9 @@ impl fmt::Display for Stays {
             Stays::ByAddress => {
                 f.write_str("its servers are called after their addresses: none of them is a spare one")
             }
-            Stays::ServiceGone => f.write_str("its service is gone, and its servers are on their way out"),
+            Stays::ServiceGone => {
+                f.write_str("no source reports its service, so nothing says how many slots are wanted")
+            }
             Stays::Unsettled { changes: 1 } => f.write_str("1 change is still to be made; ask again"),
             Stays::Unsettled { changes } => write!(f, "{changes} changes are still to be made; ask again"),
             Stays::Last { server, why } => write!(f, "{server} stays, and all before it: {why}"),

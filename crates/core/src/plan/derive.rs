@@ -45,20 +45,20 @@ pub(super) fn derive(inputs: &Inputs<'_>, ours: &[Ours<'_>], wishes: &[Wish<'_>]
     let scout = Scout::new(inputs, ours, wishes);
     let row = |one: &Ours<'_>| {
         let shape = Shape { backup: one.seen.backup };
-        one.record.map_or_else(|| scout.unrecorded(one.seen, shape), |record| recorded(record, shape))
+        one.record.map_or_else(|| scout.unrecorded(one.seen, shape), |record| recorded(inputs, record, shape))
     };
     let mut rows: BTreeMap<SlotNo, Row> = ours.iter().map(|one| (one.slot, row(one))).collect();
     // A server of ours that is not there any more was lost in a restart; where it can be added again, its
     // instance keeps its place.
     if inputs.seen.limits.grows {
         let lost = beside(records(inputs), &inputs.seen.servers).filter(|(_, _, seen)| seen.is_none());
-        let lost = lost.filter(|(_, record, _)| record.phase.is_held());
+        let lost = lost.filter(|(_, record, _)| record.is_held());
         let lost: Vec<(SlotNo, &AppliedServer)> =
             lost.filter_map(|(name, record, _)| Some((slot_by_name(inputs, name)?, record))).collect();
         let shapes = shapes(if lost.is_empty() { &[] } else { wishes });
         for (slot, record) in lost {
             let shape = record.instance.as_ref().and_then(|id| shapes.get(id)).copied();
-            rows.entry(slot).or_insert_with(|| recorded(record, shape.unwrap_or_default()));
+            rows.entry(slot).or_insert_with(|| recorded(inputs, record, shape.unwrap_or_default()));
         }
     }
     SlotTable { rows }
@@ -70,13 +70,25 @@ fn shapes<'a>(wishes: &'a [Wish<'_>]) -> HashMap<&'a InstanceId, Shape> {
     wishes.iter().rev().map(|wish| (&wish.instance.id, wish.shape)).collect()
 }
 
-fn recorded(record: &AppliedServer, shape: Shape) -> Row {
-    let instance = record.instance.clone();
+fn recorded(inputs: &Inputs<'_>, record: &AppliedServer, shape: Shape) -> Row {
+    let instance = record.instance.clone().filter(|id| is_comparable(inputs) || is_reported(inputs, id));
     match (record.phase, record.endpoint) {
+        (_, Some(endpoint)) if record.is_held() => {
+            Row::Held { shape, instance, endpoint, well: !record.is_unwell() }
+        }
         (Phase::Draining, Some(endpoint)) => Row::Leaving { shape, instance, endpoint },
-        (phase, Some(endpoint)) if phase.is_held() => Row::Held { shape, instance, endpoint },
         _ => Row::Free { shape, since: record.instance.as_ref().map(|_| record.since) },
     }
+}
+
+/// Whether the ids of the record are those of the source. Another source may call the same instance by another id, so
+/// that only the address tells.
+pub(super) fn is_comparable(inputs: &Inputs<'_>) -> bool {
+    inputs.applied.is_none_or(|applied| applied.service().source == inputs.exposure.service.source)
+}
+
+fn is_reported(inputs: &Inputs<'_>, id: &InstanceId) -> bool {
+    inputs.instances.iter().any(|instance| instance.id == *id)
 }
 
 /// What tells whose a server is that Roster has no record of.
@@ -84,14 +96,16 @@ struct Scout {
     live: HashSet<Endpoint>,
     /// Where servers are ready.
     ready: HashSet<Endpoint>,
-    /// Where servers point that nobody uses.
+    /// Where servers point that are not in use.
     placeholder: Endpoint,
+    parking: Endpoint,
 }
 
 impl Scout {
     fn new(inputs: &Inputs<'_>, ours: &[Ours<'_>], wishes: &[Wish<'_>]) -> Self {
-        let placeholder = placeholder(inputs, ours).unwrap_or(inputs.exposure.slots.parking);
-        let mut scout = Self { live: HashSet::new(), ready: HashSet::new(), placeholder };
+        let parking = inputs.exposure.slots.parking;
+        let placeholder = placeholder(inputs, ours).unwrap_or(parking);
+        let mut scout = Self { live: HashSet::new(), ready: HashSet::new(), placeholder, parking };
         // Where every server is either recorded or nobody's, the scout is never asked.
         if ours.iter().any(|one| one.record.is_none() && scout.lives_at(one.seen).is_some()) {
             let ready = inputs.seen.servers.values().filter(|seen| seen.state() == State::Ready);
@@ -103,7 +117,9 @@ impl Scout {
 
     /// Where a server points, if somebody may be there.
     fn lives_at(&self, seen: &ObservedServer) -> Option<Endpoint> {
-        seen.endpoint().filter(|endpoint| *endpoint != self.placeholder)
+        // Where several servers share one address and take traffic there, an instance is behind that address.
+        let serves = |endpoint: &Endpoint| seen.serves() && *endpoint != self.parking;
+        seen.endpoint().filter(|endpoint| *endpoint != self.placeholder || serves(endpoint))
     }
 
     fn unrecorded(&self, seen: &ObservedServer, shape: Shape) -> Row {
@@ -114,12 +130,12 @@ impl Scout {
         match state {
             State::Maint if doubled || !self.live.contains(&endpoint) => Row::Free { shape, since: None },
             State::Drain if doubled => Row::Leaving { shape, instance: None, endpoint },
-            _ => Row::Held { shape, instance: None, endpoint },
+            _ => Row::Held { shape, instance: None, endpoint, well: true },
         }
     }
 }
 
-/// The address that a template gives to all its slots, if several unrecorded ones share one: nobody lives there.
+/// The address that a template gives to all its slots, if several unrecorded ones share one.
 fn placeholder(inputs: &Inputs<'_>, ours: &[Ours<'_>]) -> Option<Endpoint> {
     if inputs.exposure.names == Names::Address {
         return None;

@@ -6,6 +6,7 @@
 mod backend;
 mod beside;
 mod compact;
+mod departed;
 mod derive;
 mod numbers;
 mod places;
@@ -20,4 +21,4 @@ pub(crate) use server::later;
 
 pub use backend::{BackendPlan, Inputs, plan_backend};
 pub use compact::{Compaction, Kept, Stays, compact};
-pub use types::{Change, Note, Operation, ProbeOrder, ProbeResults, Reason, Standing, Status};
+pub use types::{Change, Note, Operation, ProbeOrder, ProbeResults, Reason, Replacement, Standing, Status};

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::backend::Inputs;
+use super::backend::{Inputs, replaces};
 use super::derive::{Ours, records};
 use super::types::Note;
 use crate::applied::AppliedServer;
@@ -30,14 +30,20 @@ pub(super) fn places<'a>(
     ours: &[Ours<'a>],
     wishes: &'a [Wish<'_>],
 ) -> (Vec<Place<'a>>, Vec<Note>) {
-    let wishes: HashMap<&InstanceId, &'a Wish<'_>> =
-        wishes.iter().map(|wish| (&wish.instance.id, wish)).collect();
+    let kept: HashMap<SlotNo, &'a Wish<'_>> =
+        wishes.iter().filter_map(|wish| Some((wish.kept_in?, wish))).collect();
+    let reported = wishes.iter().filter(|wish| !wish.is_kept());
+    let reported: HashMap<&InstanceId, &'a Wish<'_>> =
+        reported.map(|wish| (&wish.instance.id, wish)).collect();
     let mut ours = ours.iter().peekable();
     let (mut places, mut notes) = (Vec::with_capacity(table.rows.len()), Vec::new());
     for (slot, row) in &table.rows {
         let there = ours.next_if(|one| one.slot == *slot);
         let wish = match row {
-            Row::Held { instance: Some(id), .. } => wishes.get(id).copied(),
+            Row::Held { instance, .. } => kept
+                .get(slot)
+                .or_else(|| instance.as_ref().and_then(|instance| reported.get(instance)))
+                .copied(),
             _ => None,
         };
         match place(inputs, *slot, row, there) {
@@ -83,8 +89,8 @@ pub(super) struct Serving {
 impl Serving {
     /// The servers that take traffic now and will still: those of others, and ours whose instance stays where it is.
     pub(super) fn on(inputs: &Inputs<'_>, places: &[Place<'_>]) -> Self {
-        let going: HashSet<&ServerName> =
-            places.iter().filter(|place| place.is_going()).map(|place| &place.name).collect();
+        let stops = |place: &&Place<'_>| place.is_going() || replaces(inputs, place).is_some();
+        let going: HashSet<&ServerName> = places.iter().filter(stops).map(|place| &place.name).collect();
         let serving = inputs.seen.servers.iter().filter(|(_, seen)| seen.serves());
         let mut staying = Self::default();
         // Two are as good as all.

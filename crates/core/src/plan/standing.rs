@@ -20,12 +20,12 @@ pub(super) fn standing(
     let Some(next) = &steps.next else {
         let instance = wish.map(|wish| wish.instance.id.clone());
         let endpoint = wish.map(|wish| wish.instance.endpoint);
-        return Standing { status: Status::Absent, instance, endpoint, since: None };
+        return Standing { status: Status::Absent, instance, endpoint, since: None, left: None };
     };
     let settled = steps.changes.is_empty();
     let status = match (next.phase, next.operator) {
         (Phase::Serving, Some(hold)) => Status::Operator(hold),
-        (Phase::Serving, _) if wish.is_some_and(|wish| wish.held) => Status::Held,
+        (Phase::Serving, _) if wish.is_some_and(|wish| wish.is_kept()) => Status::Held,
         (Phase::Serving, _) if settled && seen.is_some_and(|s| !s.is_up()) => Status::Down,
         (Phase::Serving, _) => Status::Active,
         (Phase::Rising(how), _) => Status::Rising(how),
@@ -42,5 +42,5 @@ pub(super) fn standing(
     let instance = if next.phase == Phase::Parked { instance } else { instance.or_else(last) };
     let endpoint =
         wish.map(|wish| wish.instance.endpoint).or_else(|| seen.and_then(ObservedServer::endpoint));
-    Standing { status, instance, endpoint, since: Some(next.since) }
+    Standing { status, instance, endpoint, since: Some(next.since), left: next.left.clone() }
 }

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Endpoint;
 use crate::applied::OperatorHold;
+use crate::departure::Departure;
 use crate::exposure::{BringUp, Probe};
 use crate::haproxy::command::ServerKeywords;
-use crate::name::{BackendName, InstanceId, ServerName};
+use crate::name::{BackendName, InstanceId, ServerName, ServiceKey};
 use crate::observed::State;
 use crate::slots::Unplaced;
 use crate::weight::Weight;
@@ -71,14 +72,23 @@ pub enum Reason {
         /// The address it had.
         from: Endpoint,
     },
+    /// Another instance is at the address of the one that had the server.
+    Replaced {
+        /// Which.
+        instance: InstanceId,
+        /// The one that it replaces.
+        before: InstanceId,
+    },
     /// The instance is back before its connections had ended, or healthy again.
     Returned(InstanceId),
-    /// The source no longer reports the instance.
+    /// The instance is to lose its server.
     Left {
         /// Which, where that is known.
         instance: Option<InstanceId>,
         /// Where it was.
         endpoint: Endpoint,
+        /// Why.
+        why: Departure,
     },
     /// The source says that the instance is unhealthy.
     Unhealthy(InstanceId),
@@ -133,6 +143,22 @@ pub struct Standing {
     pub endpoint: Option<Endpoint>,
     /// Since when, where that is known.
     pub since: Option<Timestamp>,
+    /// Why its last instance left, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<Departure>,
+}
+
+/// An instance that took the place of another one at its address, and went on taking its traffic.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Replacement {
+    /// Its server.
+    pub server: ServerName,
+    /// Where it listens.
+    pub endpoint: Endpoint,
+    /// Which instance it is.
+    pub instance: InstanceId,
+    /// The one that it replaces.
+    pub before: InstanceId,
 }
 
 /// See [`Standing::status`].
@@ -197,6 +223,30 @@ pub enum Note {
         /// The backend's algorithm.
         algorithm: Option<String>,
     },
+    /// Instances come and go too often, and are kept out.
+    Flapping {
+        /// Which.
+        instances: Vec<InstanceId>,
+    },
+    /// The answer of the source does not have the service.
+    ServiceAbsent {
+        /// The service.
+        service: ServiceKey,
+    },
+    /// The backend keeps its name, or parts of it are as they were, though the rule makes none now.
+    NamedByRecord {
+        /// What is wrong.
+        why: String,
+    },
+    /// Instances of the service make another backend's name.
+    BelongsElsewhere {
+        /// How many.
+        instances: usize,
+        /// The first of them.
+        first: InstanceId,
+        /// The backend whose name it makes.
+        belongs_to: BackendName,
+    },
     /// The pattern makes no name for a slot.
     NoName(String),
     /// The backend's algorithm takes no new servers and no weights live.
@@ -229,6 +279,8 @@ impl Operation {
     /// Whether it is part of taking a server out.
     pub fn is_going(&self) -> bool {
         match self.why {
+            // It is taken out before it is brought in.
+            Reason::Replaced { .. } => !matches!(self.change, Change::State(State::Ready)),
             Reason::Left { .. }
             | Reason::Unhealthy(_)
             | Reason::ConnectionsEnded
@@ -291,10 +343,13 @@ impl fmt::Display for Reason {
             Reason::Appeared(id) => write!(f, "{id} appeared"),
             Reason::Moved { instance, from } => write!(f, "{instance} moved from {from}"),
             Reason::Returned(id) => write!(f, "{id} is back"),
-            Reason::Left { instance: Some(id), endpoint } if id.as_str() != endpoint.to_string() => {
-                write!(f, "{id} at {endpoint} is no longer reported")
+            Reason::Replaced { instance, before } => {
+                write!(f, "{instance} is at the address of {before} now")
             }
-            Reason::Left { endpoint, .. } => write!(f, "{endpoint} is no longer reported"),
+            Reason::Left { instance: Some(id), endpoint, why } if id.as_str() != endpoint.to_string() => {
+                write!(f, "{id} at {endpoint} {why}")
+            }
+            Reason::Left { endpoint, why, .. } => write!(f, "{endpoint} {why}"),
             Reason::Unhealthy(id) => write!(f, "{id} is unhealthy by its source"),
             Reason::ConnectionsEnded => f.write_str("its connections have ended"),
             Reason::DrainCap { connections: Some(n) } => {
@@ -342,6 +397,29 @@ impl fmt::Display for Note {
                 f,
                 "servers that are added live get no cookie on HAProxy {version}; 2.8 is the first that takes one, \
                  or give the backend enough slots with cookies"
+            ),
+            Note::Flapping { instances } => {
+                let ids: Vec<&str> = instances.iter().take(3).map(InstanceId::as_str).collect();
+                let more = instances.len() - ids.len();
+                write!(f, "kept out because they come and go too often: {}", ids.join(", "))?;
+                if more > 0 {
+                    write!(f, " and {more} more")?;
+                }
+                f.write_str("; `roster release` lets them in")
+            }
+            Note::ServiceAbsent { service } => write!(
+                f,
+                "service {service} is absent from the answer of its source; its servers are judged as if it had no instance"
+            ),
+            Note::NamedByRecord { why } => write!(f, "the backend stays as it is: {why}"),
+            Note::BelongsElsewhere { instances: 1, first, belongs_to } => write!(
+                f,
+                "{first} is left out: by its name it belongs to backend {belongs_to}, and its service has this one"
+            ),
+            Note::BelongsElsewhere { instances, first, belongs_to } => write!(
+                f,
+                "{instances} instances are left out, {first} the first of them: by its name it belongs to backend \
+                 {belongs_to}, and its service has this one"
             ),
             Note::NoName(why) => write!(f, "{why}; set slots.names"),
             Note::NoSlots { names, there } => {

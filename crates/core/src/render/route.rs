@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
+use serde::{Deserialize, Serialize};
+
 use super::value::{FilePath, PathPrefix};
 use crate::haproxy::keywords::HostName;
 use crate::name::BackendName;
@@ -31,7 +33,8 @@ pub struct Route {
 }
 
 /// Which requests a route is for. A path is compared as `path_beg` does: `/api` is also the beginning of `/apiary`.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RouteKey {
     /// All for a host, whatever its case and the port behind it.
     Host(HostName),

@@ -18,7 +18,7 @@ use crate::pattern::{InvalidPattern, NoValue, Pattern, Place};
 pub struct SlotNo(NonZeroU32);
 
 /// How a backend's slots are named, how many there are ahead of need, and where a free one points.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SlotScheme {
     /// What each slot is called.
     pub names: NameScheme,
@@ -31,7 +31,8 @@ pub struct SlotScheme {
 }
 
 /// What a server is called.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum NameScheme {
     /// After its slot (`srv3`): the name stays while instances come and go.
     Slot(SlotPattern),
@@ -51,12 +52,21 @@ pub struct SlotNames {
 }
 
 /// How the number of slots follows the number of instances beyond `base`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Shown", into = "Shown")]
 pub enum Growth {
     /// `base + ceil((n - base) * factor)`, and never fewer than `n`.
     Linear(Factor),
     /// The smallest `base * factor^k` that is at least `n`.
     Exponential(Factor),
+}
+
+/// Growth as it is stored: its kind and its factor.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Shown {
+    Linear(f64),
+    Exponential(f64),
 }
 
 /// A finite number above 0.
@@ -183,6 +193,41 @@ impl FromStr for NameScheme {
         let allowed = [Place::Slot, Place::Service, Place::Source, Place::Region];
         let pattern = pattern.only(&allowed, "a slot's name outlives its instances")?;
         Ok(NameScheme::Slot(SlotPattern(pattern)))
+    }
+}
+
+impl TryFrom<String> for NameScheme {
+    type Error = InvalidScheme;
+    fn try_from(text: String) -> Result<Self, InvalidScheme> {
+        text.parse()
+    }
+}
+
+impl From<NameScheme> for String {
+    fn from(scheme: NameScheme) -> String {
+        match scheme {
+            NameScheme::Slot(pattern) => pattern.as_str().to_owned(),
+            NameScheme::Address => "{address}".to_owned(),
+        }
+    }
+}
+
+impl TryFrom<Shown> for Growth {
+    type Error = InvalidScheme;
+    fn try_from(shown: Shown) -> Result<Self, InvalidScheme> {
+        match shown {
+            Shown::Linear(factor) => Growth::linear(factor),
+            Shown::Exponential(factor) => Growth::exponential(factor),
+        }
+    }
+}
+
+impl From<Growth> for Shown {
+    fn from(growth: Growth) -> Self {
+        match growth {
+            Growth::Linear(Factor(factor)) => Shown::Linear(factor),
+            Growth::Exponential(Factor(factor)) => Shown::Exponential(factor),
+        }
     }
 }
 

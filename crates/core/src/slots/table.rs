@@ -4,7 +4,7 @@
 //! fits; a slot freed by one instance moves no other; the order in which instances are given does not matter.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -42,6 +42,8 @@ pub enum Row {
         instance: Option<InstanceId>,
         /// Where it listens.
         endpoint: Endpoint,
+        /// Whether it may take traffic. One that is unwell rests in its slot.
+        well: bool,
     },
     /// An instance that is gone still has connections there.
     Leaving {
@@ -68,6 +70,8 @@ pub struct Wanted<'a> {
     pub instance: &'a Instance,
     /// What its slot must be.
     pub shape: Shape,
+    /// The slot that a guard keeps for it, whatever else is at its address.
+    pub kept_in: Option<SlotNo>,
 }
 
 /// What the table may become.
@@ -172,9 +176,10 @@ impl fmt::Display for NoSlot {
 
 /// Gives every wanted instance a slot: the one it has, else the first hole, else a new one.
 pub fn assign(table: SlotTable, wanted: &[Wanted<'_>], limits: &Limits, now: Timestamp) -> Assignment {
+    let kept: HashSet<SlotNo> = wanted.iter().filter_map(|wanted| wanted.kept_in).collect();
     let (live, mut unplaced) = one_for_each_address(wanted);
-    let live_count = u32::try_from(live.len()).unwrap_or(u32::MAX);
-    let (mut table, homeless) = keep(table, &live, limits);
+    let live_count = u32::try_from(live.len() + kept.len()).unwrap_or(u32::MAX);
+    let (mut table, homeless) = keep(table, &live, &kept, limits);
     let mut vacancies = Vacancies::of(&table, limits, now);
     for wanted in homeless {
         match vacancies.take(&table, wanted.shape) {
@@ -200,12 +205,14 @@ pub fn assign(table: SlotTable, wanted: &[Wanted<'_>], limits: &Limits, now: Tim
 
 fn held(wanted: &Wanted<'_>) -> Row {
     let instance = wanted.instance;
-    Row::Held { shape: wanted.shape, instance: Some(instance.id.clone()), endpoint: instance.endpoint }
+    let (instance, endpoint) = (Some(instance.id.clone()), instance.endpoint);
+    Row::Held { shape: wanted.shape, instance, endpoint, well: true }
 }
 
 /// Sorts by id and drops the second of two with one id or one address.
 fn one_for_each_address<'a>(wanted: &[Wanted<'a>]) -> (Vec<Wanted<'a>>, Vec<Unplaced>) {
-    let mut sorted: Vec<Wanted<'a>> = wanted.to_vec();
+    let mut sorted: Vec<Wanted<'a>> =
+        wanted.iter().filter(|wanted| wanted.kept_in.is_none()).copied().collect();
     sorted.sort_by(|a, b| (&a.instance.id, a.instance.endpoint).cmp(&(&b.instance.id, b.instance.endpoint)));
     let mut live: Vec<Wanted<'a>> = Vec::with_capacity(sorted.len());
     let mut by_endpoint: HashMap<Endpoint, &InstanceId> = HashMap::with_capacity(sorted.len());
@@ -230,12 +237,17 @@ fn one_for_each_address<'a>(wanted: &[Wanted<'a>]) -> (Vec<Wanted<'a>>, Vec<Unpl
 }
 
 /// Matches slots with the instances they have, by id and then by address; what is left over needs a slot.
-fn keep<'a>(table: SlotTable, live: &[Wanted<'a>], limits: &Limits) -> (SlotTable, Vec<Wanted<'a>>) {
+fn keep<'a>(
+    table: SlotTable,
+    live: &[Wanted<'a>],
+    kept: &HashSet<SlotNo>,
+    limits: &Limits,
+) -> (SlotTable, Vec<Wanted<'a>>) {
     let SlotTable { mut rows } = table;
     let mut homeless: HashMap<&InstanceId, Wanted<'a>> =
         live.iter().map(|wanted| (&wanted.instance.id, *wanted)).collect();
     let mut unmatched: Vec<&mut Row> = Vec::new();
-    for row in rows.values_mut() {
+    for (_, row) in rows.iter_mut().filter(|(number, _)| !kept.contains(number)) {
         let fits = |wanted: &&Wanted<'_>| {
             let same_address = row.endpoint() == Some(wanted.instance.endpoint);
             row.shape() == wanted.shape && (same_address || !limits.by_address)
@@ -256,7 +268,7 @@ fn keep<'a>(table: SlotTable, live: &[Wanted<'a>], limits: &Limits) -> (SlotTabl
             *row = held(&wanted);
             by_endpoint.remove(&wanted.instance.endpoint);
             homeless.remove(&wanted.instance.id);
-        } else if let Row::Held { shape, instance, endpoint } = row {
+        } else if let Row::Held { shape, instance, endpoint, .. } = row {
             *row = Row::Leaving { shape: *shape, instance: instance.take(), endpoint: *endpoint };
         }
     }

@@ -28,7 +28,7 @@ fn row() -> impl Strategy<Value = Row> {
     let since = proptest::option::of((0..10i64).prop_map(|s| Timestamp::from_second(s * 100).unwrap()));
     let held = (shape(), 0..20u32, any::<bool>()).prop_map(|(shape, n, known)| {
         let Instance { id, endpoint, .. } = at(n);
-        Row::Held { shape, instance: known.then_some(id), endpoint }
+        Row::Held { shape, instance: known.then_some(id), endpoint, well: true }
     });
     prop_oneof![3 => (shape(), since).prop_map(|(shape, since)| Row::Free { shape, since }), 1 => held]
 }
@@ -76,7 +76,7 @@ proptest! {
             prop_assert_eq!(found, naive_vacancy(&table, shape, &limits));
             let Some(found) = found else { continue };
             let Instance { id, endpoint, .. } = at(n);
-            table.rows.insert(found, Row::Held { shape, instance: Some(id), endpoint });
+            table.rows.insert(found, Row::Held { shape, instance: Some(id), endpoint, well: true });
         }
         for _ in 0..10 {
             let gap = vacancies.first_gap(&table);
@@ -91,7 +91,7 @@ proptest! {
     ) {
         let wanted: Vec<(Instance, Shape)> = live.into_iter().map(|(n, shape)| (at(n), shape)).collect();
         let wanted: Vec<Wanted<'_>> =
-            wanted.iter().map(|(instance, shape)| Wanted { instance, shape: *shape }).collect();
+            wanted.iter().map(|(instance, shape)| Wanted { instance, shape: *shape, kept_in: None }).collect();
         let assignment = assign(table.clone(), &wanted, &limits, now());
         for one in &wanted {
             let id = &one.instance.id;

@@ -42,7 +42,7 @@ impl ApiFile {
         self.found_anew |= found != self.found;
         let mut conflicts = BTreeMap::new();
         let is_judged =
-            |backend: &BackendName, item: &Item| !item.is_farewell() && !self.unmarked.contains_key(backend);
+            |backend: &BackendName, item: &Item| item.is_wanted() && !self.unmarked.contains_key(backend);
         for (backend, item) in agenda.items.iter().filter(|(backend, item)| is_judged(backend, item)) {
             let wanted = item.exposure.layout.as_ref().map(|layout| &layout.balance);
             if let Err(conflict) = self.reach.strategy.judge(&file, backend, wanted) {
@@ -66,7 +66,7 @@ impl ApiFile {
         for (backend, item) in items {
             let Some(layout) = self.layouts.get(backend) else { continue };
             match file.backend(backend.as_str()) {
-                None if item.is_farewell() || self.left_out.get(backend) == Some(layout) => {}
+                None if !item.is_wanted() || self.left_out.get(backend) == Some(layout) => {}
                 None => {
                     let servers = first(item, version, applied.backends.get(backend), clock::now());
                     all.extend(added(backend, item, layout, servers));

@@ -66,7 +66,7 @@ fn target(text: &mut String, looked: &Looked, verbose: bool) -> std::fmt::Result
         if plan.operations.is_empty() && hold.is_none() {
             continue;
         }
-        writeln!(text, "{} {backend}, service {}", looked.name, plan.applied.service)?;
+        writeln!(text, "{} {backend}, service {}", looked.name, plan.applied.service())?;
         let width = plan.operations.iter().map(|op| op.server.as_str().len()).max().unwrap_or(0);
         for operation in &plan.operations {
             let Operation { server, change, why, .. } = operation;

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use roster_core::applied::ProcessId;
+use roster_core::expose::Unexposed;
 use roster_core::guard::Hold;
 use roster_core::haproxy::known::Known;
 use roster_core::haproxy::{Refusal, Version};
 use roster_core::name::{BackendName, ServiceKey, TargetName};
 use roster_core::plan::{Note, Operation};
-use roster_core::select::Unexposed;
 
 use super::fact::{count, millis};
 use super::{About, Event, Level, chain};

@@ -320,7 +320,7 @@ where
     fn part(&mut self) {
         let before = self.agenda.items.len();
         let applied = &self.applied.backends;
-        self.agenda.items.retain(|backend, item| !item.is_farewell() || applied.contains_key(backend));
+        self.agenda.items.retain(|backend, item| item.is_wanted() || applied.contains_key(backend));
         if self.agenda.items.len() < before {
             self.schedule.retain(|backend| self.agenda.items.contains_key(backend));
             self.status.send_modify(|status| status.keep_only(&self.agenda, status.heard, clock::now()));

@@ -170,7 +170,7 @@ where
                 parts.push(BTreeSet::new());
                 size = 0;
             }
-            size += self.agenda.items.get(backend).map_or(0, |item| item.instances().len()).max(1);
+            size += self.agenda.items.get(backend).map_or(0, |item| item.instances().count()).max(1);
             if let Some(part) = parts.last_mut() {
                 part.insert(backend.clone());
             }

@@ -81,12 +81,12 @@ impl BackendStatus {
     /// The status that a plan tells of.
     pub(crate) fn of(plan: &BackendPlan) -> Self {
         Self {
-            service: plan.applied.service.clone(),
+            service: plan.applied.service().clone(),
             missing: false,
             pending: plan.operations.len(),
             next: plan.operations.iter().map(Next::of).collect(),
             hold: plan.applied.guard.hold.clone(),
-            flapping: plan.flapping.clone(),
+            flapping: plan.applied.guard.flapping.clone(),
             notes: plan.notes.clone(),
             servers: plan.standings.clone(),
         }

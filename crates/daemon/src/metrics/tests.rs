@@ -42,7 +42,7 @@ fn overview() -> Overview {
     let mut backend = BackendStatus::missing(service);
     (backend.missing, backend.pending, backend.hold) = (false, 5, Some(hold));
     for (server, status) in [("srv1", Status::Active), ("srv2", Status::Active), ("srv3", Status::Spare)] {
-        let standing = Standing { status, instance: None, endpoint: None, since: None };
+        let standing = Standing { status, instance: None, endpoint: None, since: None, left: None };
         backend.servers.insert(server.parse().unwrap(), standing);
     }
     let backends = [("web".parse().unwrap(), backend)].into();

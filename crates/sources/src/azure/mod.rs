@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_machine_of_which_too_little_is_known_is_told_of_once_however_it_is_reported() {
-        let rejects = [Reject { place: "/c".to_owned(), reason: "no interface".to_owned() }];
+        let rejects = [Reject::aside("/c", "no interface")];
         let told = told(&[unknown("/a", true), unknown("/b", false), unknown("/c", false)], &rejects);
         assert_eq!(
             told,

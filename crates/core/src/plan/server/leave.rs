@@ -2,15 +2,22 @@
 
 use super::{Scene, Steps, later};
 use crate::applied::{AppliedServer, Phase};
+use crate::departure::Departure;
 use crate::observed::{ObservedServer, State};
 use crate::plan::types::{Change, DRAIN_POLL, Reason};
 
 /// A slot without an instance: in maintenance at the parking address.
-pub(super) fn park(scene: &Scene<'_>, seen: &ObservedServer, record: Option<&AppliedServer>) -> Steps {
+pub(super) fn park(
+    scene: &Scene<'_>,
+    departure: &Departure,
+    seen: &ObservedServer,
+    record: Option<&AppliedServer>,
+) -> Steps {
     let pointed = record.and_then(|r| r.endpoint);
+    let left = |instance, endpoint| Reason::Left { instance, endpoint, why: departure.clone() };
     let why = match (record, pointed, seen.endpoint()) {
-        (Some(r), Some(endpoint), _) => Reason::Left { instance: r.instance.clone(), endpoint },
-        (None, _, Some(endpoint)) if endpoint != scene.parking => Reason::Left { instance: None, endpoint },
+        (Some(r), Some(endpoint), _) => left(r.instance.clone(), endpoint),
+        (None, _, Some(endpoint)) if endpoint != scene.parking => left(None, endpoint),
         _ => Reason::Spare,
     };
     if pointed.is_none() && record.is_some() && seen.state() != State::Maint {
@@ -63,14 +70,11 @@ pub(super) fn leave(
     }
     steps.wake_at(later(scene.now, DRAIN_POLL).min(until));
     steps.next = Some(AppliedServer {
-        phase: Phase::Draining,
-        since: began,
         instance: record.and_then(|r| r.instance.clone()),
         endpoint: seen.endpoint(),
         weight: record.and_then(|r| r.weight),
-        own_weight: None,
-        operator: None,
         confirmed: steps.changes.is_empty(),
+        ..AppliedServer::new(Phase::Draining, began)
     });
     steps
 }
@@ -101,14 +105,8 @@ pub(super) fn out(
 pub(super) fn parked(scene: &Scene<'_>, record: Option<&AppliedServer>) -> AppliedServer {
     let known = record.filter(|r| matches!(r.phase, Phase::Parked | Phase::Resting));
     AppliedServer {
-        phase: Phase::Parked,
-        since: known.map_or(scene.now, |r| r.since),
-        // Who was there last: a slot that nobody ever had needs no rest.
+        // The instance that was there last: a slot that never had one needs no rest.
         instance: record.and_then(|r| r.instance.clone()),
-        endpoint: None,
-        weight: None,
-        own_weight: None,
-        operator: None,
-        confirmed: false,
+        ..AppliedServer::new(Phase::Parked, known.map_or(scene.now, |r| r.since))
     }
 }

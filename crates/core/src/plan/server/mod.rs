@@ -15,11 +15,13 @@ use operator::{held_by_operator, operator_state};
 pub(super) use weight::own_weight;
 use weight::{full_weight, set_weight, wake_for_ramp, weight_reason};
 
-use super::types::{CHECK_POLL, Change, Reason};
+use super::types::{CHECK_POLL, Change, DRAIN_POLL, Reason};
 use crate::address::Endpoint;
 use crate::applied::{AppliedServer, OperatorHold, Phase};
+use crate::departure::Departure;
 use crate::exposure::{BringUp, Policy};
 use crate::instance::Instance;
+use crate::name::InstanceId;
 use crate::observed::{BackendLimits, ObservedServer, State};
 use crate::weight::Weight;
 
@@ -27,11 +29,19 @@ use crate::weight::Weight;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Goal<'a> {
     /// Its instance should take traffic.
-    Serve { instance: &'a Instance, weight: Option<Weight> },
+    Serve {
+        instance: &'a Instance,
+        weight: Option<Weight>,
+        /// The instance that was at its address before.
+        replaces: Option<&'a InstanceId>,
+    },
     /// Its instance is unwell: no traffic, but the slot stays its own.
     Rest { instance: &'a Instance },
-    /// No instance is there.
-    Park,
+    /// No instance is to be there.
+    Park {
+        /// Why the one that was there is not.
+        why: &'a Departure,
+    },
 }
 
 /// What one server's planning may look at.
@@ -48,6 +58,8 @@ pub(super) struct Scene<'a> {
     pub same_process: bool,
     /// Whether another server of the backend takes traffic.
     pub others_serve: bool,
+    /// Whether the server may be taken out of traffic until its instance, another one than before, was found well.
+    pub may_prove: bool,
     /// Whether Roster has reached the server at the address it should have.
     pub reached: Option<Endpoint>,
     pub now: Timestamp,
@@ -86,7 +98,7 @@ pub(super) fn steps(
     record: Option<&AppliedServer>,
 ) -> Steps {
     match goal {
-        Goal::Serve { instance, weight } => serve(scene, instance, weight, seen, record),
+        Goal::Serve { instance, weight, replaces } => serve(scene, instance, weight, replaces, seen, record),
         Goal::Rest { instance } => {
             let mut steps = leave(scene, seen, record, Reason::Unhealthy(instance.id.clone()), false);
             if let Some(next) = &mut steps.next {
@@ -95,7 +107,7 @@ pub(super) fn steps(
             }
             steps
         }
-        Goal::Park => park(scene, seen, record),
+        Goal::Park { why } => park(scene, why, seen, record),
     }
 }
 
@@ -103,6 +115,7 @@ fn serve(
     scene: &Scene<'_>,
     instance: &Instance,
     weight: Option<Weight>,
+    replaces: Option<&InstanceId>,
     seen: &ObservedServer,
     record: Option<&AppliedServer>,
 ) -> Steps {
@@ -113,6 +126,9 @@ fn serve(
     }
     if let Some(hold) = operator {
         return held_by_operator(instance, seen, record, hold, scene.now);
+    }
+    if let (Some(before), Some(record)) = (replaces, record) {
+        return replace(scene, instance, weight, before, seen, record);
     }
     match (record.map(|r| r.phase), seen.state()) {
         (Some(Phase::Rising(how)), state) if state != State::Ready => {
@@ -134,6 +150,37 @@ fn serve(
             rise(scene, Steps::default(), instance, weight, Some(seen), &why)
         }
     }
+}
+
+/// Another instance is at the address of the one that had the server. It is brought in like any newcomer: where its source's
+/// word is not enough, it takes no new traffic until it was found well. Connections are left to end: they may be its own,
+/// where a registry has given it another id.
+fn replace(
+    scene: &Scene<'_>,
+    instance: &Instance,
+    weight: Option<Weight>,
+    before: &InstanceId,
+    seen: &ObservedServer,
+    record: &AppliedServer,
+) -> Steps {
+    let why = Reason::Replaced { instance: instance.id.clone(), before: before.clone() };
+    let is_trusted = scene.bring_up == BringUp::Registry || !scene.others_serve;
+    if seen.state() == State::Ready && is_trusted {
+        // Its slow start begins anew.
+        let newcomer = AppliedServer { phase: Phase::Rising(BringUp::Registry), ..record.clone() };
+        return settle(scene, Steps::default(), instance, weight, seen, Some(&newcomer));
+    }
+    if seen.state() == State::Ready && !scene.may_prove {
+        // Too many at once: until the others are back it goes on as it is.
+        let mut steps = Steps { next: Some(record.clone()), ..Steps::default() };
+        steps.wake_at(later(scene.now, DRAIN_POLL));
+        return steps;
+    }
+    let mut steps = Steps::default();
+    if seen.state() == State::Ready {
+        steps.push(Change::State(State::Drain), why.clone());
+    }
+    rise(scene, steps, instance, weight, Some(seen), &why)
 }
 
 /// Points a server at its instance: into maintenance first, for HAProxy would keep a server UP on a new, dead
@@ -198,7 +245,9 @@ pub(super) fn rise(
             Phase::Rising(how)
         }
         BringUp::Check => {
-            steps.push(Change::State(State::Drain), why.clone());
+            if !steps.changes.iter().any(|(change, _)| *change == Change::State(State::Drain)) {
+                steps.push(Change::State(State::Drain), why.clone());
+            }
             steps.push(Change::HealthDown, why.clone());
             steps.wake_at(later(scene.now, CHECK_POLL));
             Phase::Rising(how)
@@ -211,14 +260,10 @@ pub(super) fn rise(
 
 fn record_of(scene: &Scene<'_>, phase: Phase, instance: &Instance, weight: Option<Weight>) -> AppliedServer {
     AppliedServer {
-        phase,
-        since: scene.now,
         instance: Some(instance.id.clone()),
         endpoint: Some(instance.endpoint),
         weight,
-        own_weight: None,
-        operator: None,
-        confirmed: false,
+        ..AppliedServer::new(phase, scene.now)
     }
 }
 

@@ -43,14 +43,13 @@ pub(super) fn held_by_operator(
     now: Timestamp,
 ) -> Steps {
     let next = AppliedServer {
-        phase: Phase::Serving,
-        since: record.map_or(now, |r| r.since),
         instance: Some(instance.id.clone()),
         endpoint: seen.endpoint(),
         weight: record.and_then(|r| r.weight),
         own_weight: None,
         operator: Some(hold),
         confirmed: true,
+        ..AppliedServer::new(Phase::Serving, record.map_or(now, |r| r.since))
     };
     Steps { next: Some(next), ..Steps::default() }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::sim::{Sim, endpoint, instance, instances, name};
 use crate::applied::OperatorHold;
+use crate::departure::Grounds;
 use crate::exposure::{BringUp, Guards};
 use crate::guard::Guard;
 use crate::instance::Instance;
@@ -123,7 +124,7 @@ fn an_adopted_server_that_an_operator_changes_again_is_the_operators_again() {
 #[test]
 fn an_adopted_server_earns_its_traffic_like_a_new_one() {
     let mut sim = Sim::with_slots(2);
-    sim.exposure.policy.bring_up = Some(BringUp::Probe);
+    sim.exposure().policy.bring_up = Some(BringUp::Probe);
     let live = instances([1, 2]);
     sim.probes.extend((1..=2).map(|n| (("be".parse().unwrap(), name(&format!("srv{n}"))), endpoint(n))));
     sim.settle(&live);
@@ -211,7 +212,7 @@ fn a_parked_slot_that_somebody_made_ready_is_put_back() {
 
 fn guarded() -> Sim {
     let mut sim = Sim::with_slots(10);
-    sim.exposure.policy.guard = Guards::default();
+    sim.exposure().policy.guard = Guards::default();
     sim
 }
 
@@ -222,7 +223,7 @@ fn an_empty_answer_is_held_until_it_has_lasted() {
     sim.pass_time(1);
     assert!(sim.settle(&[]).is_empty());
     let plan = sim.plan(&[]);
-    assert_eq!(plan.applied.guard.hold.as_ref().map(|hold| hold.guard), Some(Guard::Minimum));
+    assert_eq!(plan.applied.guard.hold.as_ref().map(|hold| hold.guard.clone()), Some(Guard::Minimum));
     assert_eq!(plan.wake, Some(crate::plan::later(sim.now, Duration::from_secs(300))));
     assert_eq!(plan.standings[&name("srv1")].status, Status::Held);
     sim.pass_time(300);
@@ -263,7 +264,7 @@ fn a_fleet_that_is_replaced_one_for_one_is_no_outage() {
 fn a_service_that_was_removed_on_purpose_is_not_held() {
     let mut sim = guarded();
     sim.settle(&instances(0..4));
-    sim.removed = true;
+    sim.grounds = Grounds::Removed;
     sim.settle(&[]);
     assert!(sim.serving().is_empty());
 }
@@ -273,7 +274,8 @@ fn a_released_hold_lets_the_answer_through_once() {
     let mut sim = guarded();
     sim.settle(&instances(0..4));
     sim.settle(&[]);
-    let held = sim.applied.as_mut().unwrap().release().map(|hold| hold.leaving);
+    let held =
+        sim.applied.as_mut().unwrap().release().and_then(|released| released.hold).map(|hold| hold.leaving);
     assert_eq!(held, Some(4));
     sim.settle(&[]);
     assert!(sim.serving().is_empty());
@@ -295,7 +297,7 @@ fn an_instance_that_comes_and_goes_is_kept_out_until_it_is_calm() {
     }
     sim.settle(&instances([1, 2, 3]));
     assert_eq!(sim.serving().len(), 2);
-    assert_eq!(sim.plan(&instances([1, 2, 3])).flapping.len(), 1);
+    assert_eq!(sim.plan(&instances([1, 2, 3])).applied.guard.flapping.len(), 1);
     sim.pass_time(600);
     sim.settle(&instances([1, 2, 3]));
     assert_eq!(sim.serving().len(), 3);
@@ -322,7 +324,7 @@ fn in_a_backend_that_is_wholly_ours_servers_of_others_are_taken_out() {
     sim.operator("old", State::Ready);
     sim.settle(&instances([1]));
     assert_eq!(sim.serving().len(), 2, "the default leaves it alone");
-    sim.exposure.own = crate::exposure::Own::Whole;
+    sim.exposure().own = crate::exposure::Own::Whole;
     sim.settle(&instances([1]));
     assert_eq!(sim.serving(), [("srv1".into(), endpoint(1))]);
 }

@@ -7,11 +7,11 @@ use proptest::prelude::*;
 
 use super::properties::{backend, fleet};
 use super::sim::{Sim, endpoint, instances, name};
+use crate::departure::Grounds;
 use crate::exposure::{Drain, Guards, Names};
-use crate::guard::Evidence;
 use crate::instance::Instance;
 use crate::observed::State;
-use crate::plan::{Change, Compaction, Inputs, Kept, Status, Stays, compact};
+use crate::plan::{Change, Compaction, Kept, Status, Stays, compact};
 use crate::slots::Growth;
 
 /// What can go now. What is still to be done is done first, as a running roster does it.
@@ -21,19 +21,7 @@ fn look(sim: &mut Sim, live: &[Instance]) -> Compaction {
 }
 
 fn look_as_it_is(sim: &Sim, live: &[Instance]) -> Compaction {
-    let live: Vec<&Instance> = live.iter().collect();
-    let inputs = Inputs {
-        exposure: &sim.exposure,
-        instances: &live,
-        evidence: Evidence { answer: sim.now, removed: sim.removed, reported: &live },
-        vouches: sim.vouches,
-        seen: &sim.seen,
-        applied: sim.applied.as_ref(),
-        same_process: sim.same_process,
-        probes: &sim.probes,
-        now: sim.now,
-    };
-    compact(&inputs, &crate::plan::plan_backend(&inputs))
+    sim.with(live, |inputs| compact(inputs, &crate::plan::plan_backend(inputs)))
 }
 
 /// Removes what can go, and answers what went.
@@ -60,7 +48,7 @@ fn kept(compaction: &Compaction) -> (&str, &Kept) {
 #[test]
 fn spare_slots_past_what_the_scheme_wants_go_from_the_last_one_back() {
     let mut sim = Sim::with_slots(8);
-    (sim.exposure.slots.base, sim.exposure.slots.growth) = (2, Growth::linear(1.5).unwrap());
+    (sim.exposure().slots.base, sim.exposure().slots.growth) = (2, Growth::linear(1.5).unwrap());
     let live = instances([1, 2, 3]);
     let compaction = look(&mut sim, &live);
     assert_eq!((compaction.instances, compaction.slots, compaction.wanted), (3, 8, 4));
@@ -74,7 +62,7 @@ fn spare_slots_past_what_the_scheme_wants_go_from_the_last_one_back() {
 #[test]
 fn a_backend_with_as_many_slots_as_are_wanted_keeps_them() {
     let mut sim = Sim::with_slots(5);
-    sim.exposure.slots.base = 5;
+    sim.exposure().slots.base = 5;
     let compaction = look(&mut sim, &instances([1]));
     assert_eq!((compaction.going, compaction.stays), (vec![], None));
 }
@@ -94,7 +82,7 @@ fn a_hole_stays_for_who_comes_next() {
 #[test]
 fn a_server_that_drains_keeps_its_slot_and_those_before_it() {
     let mut sim = Sim::with_slots(6);
-    sim.exposure.policy.drain = Drain { cap: Duration::from_secs(60) };
+    sim.exposure().policy.drain = Drain { cap: Duration::from_secs(60) };
     sim.settle(&instances([1, 2, 3, 4, 5]));
     sim.server("srv5").connections = Some(3);
     sim.settle(&instances([1, 2, 3, 4]));
@@ -108,7 +96,7 @@ fn a_server_that_drains_keeps_its_slot_and_those_before_it() {
 #[test]
 fn a_slot_that_rests_stays_until_it_has_rested() {
     let mut sim = Sim::with_slots(4);
-    sim.exposure.policy.rest = Duration::from_secs(60);
+    sim.exposure().policy.rest = Duration::from_secs(60);
     sim.settle(&instances([1, 2, 3, 4]));
     sim.settle(&instances([1]));
     let compaction = look(&mut sim, &instances([1]));
@@ -122,8 +110,8 @@ fn a_slot_that_rests_stays_until_it_has_rested() {
 #[test]
 fn while_a_slot_rests_another_one_stays_for_who_comes_next() {
     let mut sim = Sim::with_slots(6);
-    sim.exposure.slots.base = 3;
-    sim.exposure.policy.rest = Duration::from_secs(60);
+    sim.exposure().slots.base = 3;
+    sim.exposure().policy.rest = Duration::from_secs(60);
     sim.settle(&instances([1, 2, 3]));
     let live = instances([1, 3]);
     assert_eq!(shed(&mut sim, &live), ["srv6", "srv5"]);
@@ -141,7 +129,7 @@ fn what_an_operator_keeps_out_stays() {
     sim.operator("srv2", State::Maint);
     let compaction = look(&mut sim, &live);
     assert_eq!(compaction.going, [name("srv3")]);
-    sim.exposure.policy.guard = Guards::OFF;
+    sim.exposure().policy.guard = Guards::OFF;
     sim.settle(&instances([2]));
     let compaction = look(&mut sim, &instances([2]));
     assert!(matches!(kept(&compaction), ("srv2", Kept::Is(Status::Operator(_)))), "{compaction:?}");
@@ -182,7 +170,7 @@ fn nothing_goes_before_the_backend_is_as_it_should_be() {
 #[test]
 fn what_a_guard_holds_keeps_its_slots() {
     let mut sim = Sim::with_slots(6);
-    sim.exposure.policy.guard = Guards::default();
+    sim.exposure().policy.guard = Guards::default();
     sim.settle(&instances(0..4));
     let compaction = look(&mut sim, &[]);
     assert_eq!((compaction.instances, compaction.going.len()), (4, 2));
@@ -192,10 +180,10 @@ fn what_a_guard_holds_keeps_its_slots() {
 fn servers_that_are_called_after_their_addresses_and_those_of_a_service_that_is_gone_stay() {
     let mut sim = Sim::with_slots(3);
     sim.settle(&instances([1, 2]));
-    sim.removed = true;
+    sim.grounds = Grounds::Removed;
     assert_eq!(look(&mut sim, &[]).stays, Some(Stays::ServiceGone));
     let mut sim = Sim::with_slots(0);
-    sim.exposure.names = Names::Address;
+    sim.exposure().names = Names::Address;
     assert_eq!(look(&mut sim, &instances([1])).going, []);
 }
 
@@ -205,9 +193,9 @@ fn world() -> impl Strategy<Value = (Sim, Vec<Instance>)> {
     let scheme = (0..8u32, 1..30u32, any::<bool>(), 0..3u64);
     (backend(), fleet(), fleet(), operator, scheme).prop_map(|(mut sim, first, second, operator, scheme)| {
         let (base, tenths, drains, rest) = scheme;
-        sim.exposure.slots.base = base;
-        sim.exposure.slots.growth = Growth::linear(f64::from(tenths) / 10.0).unwrap();
-        sim.exposure.policy.rest = Duration::from_secs(rest * 60);
+        sim.exposure().slots.base = base;
+        sim.exposure().slots.growth = Growth::linear(f64::from(tenths) / 10.0).unwrap();
+        sim.exposure().policy.rest = Duration::from_secs(rest * 60);
         sim.settle(&first);
         if let Some((slot, state)) = operator
             && sim.seen.servers.contains_key(&name(&format!("srv{slot}")))
@@ -216,7 +204,7 @@ fn world() -> impl Strategy<Value = (Sim, Vec<Instance>)> {
         }
         sim.pass_time(100);
         if drains {
-            sim.exposure.policy.drain = Drain { cap: Duration::from_secs(60) };
+            sim.exposure().policy.drain = Drain { cap: Duration::from_secs(60) };
             for server in sim.seen.servers.values_mut().skip(2) {
                 server.connections = Some(1);
             }
@@ -243,7 +231,7 @@ proptest! {
             prop_assert_eq!(server.connections.unwrap_or(0), 0);
             prop_assert_eq!(&standings[&name(called)].status, &Status::Spare);
             let record = &held.servers[&name(called)];
-            let rested = crate::plan::later(record.since, sim.exposure.policy.rest);
+            let rested = crate::plan::later(record.since, sim.exposure().policy.rest);
             prop_assert!(record.instance.is_none() || rested <= sim.now, "{} still rests", called);
         }
         let numbers: Vec<u32> = gone.iter().map(|called| slot(called)).collect();
@@ -276,7 +264,7 @@ proptest! {
         shed(&mut sim, &live);
         let all: BTreeSet<_> = more.iter().map(|one| one.endpoint).collect();
         let operators = sim.plan(&more).standings.values().any(|one| matches!(one.status, Status::Operator(_)));
-        sim.exposure.policy.drain = Drain { cap: Duration::ZERO };
+        sim.exposure().policy.drain = Drain { cap: Duration::ZERO };
         sim.settle(&more);
         let serving: BTreeSet<_> = sim.serving().into_iter().map(|(_, at)| at).collect();
         prop_assert!(operators || serving == all, "{:?} instead of {:?}", serving, all);

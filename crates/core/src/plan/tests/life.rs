@@ -49,7 +49,7 @@ fn a_freed_slot_goes_to_the_parking_address() {
     let mut sim = Sim::with_slots(2);
     sim.settle(&instances([1]));
     sim.settle(&[]);
-    assert_eq!(sim.server("srv1").endpoint(), Some(sim.exposure.slots.parking));
+    assert_eq!(sim.server("srv1").endpoint(), Some(sim.exposure().slots.parking));
     assert_eq!(sim.server("srv1").state(), State::Maint);
 }
 
@@ -116,8 +116,8 @@ fn without_slots_and_with_a_static_algorithm_the_instance_is_reported() {
 #[test]
 fn growth_makes_slots_ahead_of_need() {
     let mut sim = Sim::with_slots(0);
-    sim.exposure.slots.base = 3;
-    sim.exposure.slots.growth = Growth::linear(2.0).unwrap();
+    sim.exposure().slots.base = 3;
+    sim.exposure().slots.growth = Growth::linear(2.0).unwrap();
     sim.settle(&instances([1]));
     assert_eq!(sim.seen.servers.len(), 3);
     sim.settle(&instances([1, 2, 3, 4]));
@@ -129,7 +129,7 @@ fn growth_makes_slots_ahead_of_need() {
 #[test]
 fn a_drained_server_goes_when_its_connections_have_ended() {
     let mut sim = Sim::with_slots(2);
-    sim.exposure.policy.drain = Drain { cap: Duration::from_secs(60) };
+    sim.exposure().policy.drain = Drain { cap: Duration::from_secs(60) };
     sim.settle(&instances([1, 2]));
     sim.server("srv2").connections = Some(3);
     let done = sim.settle(&instances([1]));
@@ -144,7 +144,7 @@ fn a_drained_server_goes_when_its_connections_have_ended() {
 #[test]
 fn a_drain_ends_at_its_cap_and_says_what_is_left() {
     let mut sim = Sim::with_slots(2);
-    sim.exposure.policy.drain = Drain { cap: Duration::from_secs(60) };
+    sim.exposure().policy.drain = Drain { cap: Duration::from_secs(60) };
     sim.settle(&instances([1, 2]));
     sim.server("srv2").connections = Some(3);
     sim.settle(&instances([1]));
@@ -156,8 +156,8 @@ fn a_drain_ends_at_its_cap_and_says_what_is_left() {
 #[test]
 fn an_instance_that_returns_while_it_drains_is_ready_at_once() {
     let mut sim = Sim::with_slots(2);
-    sim.exposure.policy.drain = Drain { cap: Duration::from_secs(60) };
-    sim.exposure.policy.bring_up = Some(BringUp::Check);
+    sim.exposure().policy.drain = Drain { cap: Duration::from_secs(60) };
+    sim.exposure().policy.bring_up = Some(BringUp::Check);
     sim.settle(&instances([1]));
     sim.server("srv1").connections = Some(1);
     sim.settle(&[]);
@@ -168,7 +168,7 @@ fn an_instance_that_returns_while_it_drains_is_ready_at_once() {
 #[test]
 fn a_leaving_slot_is_not_given_to_somebody_else() {
     let mut sim = Sim::with_slots(2);
-    sim.exposure.policy.drain = Drain { cap: Duration::from_secs(60) };
+    sim.exposure().policy.drain = Drain { cap: Duration::from_secs(60) };
     sim.settle(&instances([1]));
     sim.server("srv1").connections = Some(1);
     sim.settle(&instances([2]));
@@ -179,7 +179,7 @@ fn a_leaving_slot_is_not_given_to_somebody_else() {
 #[test]
 fn by_check_a_server_is_ready_only_after_a_fresh_pass() {
     let mut sim = Sim::with_slots(2);
-    sim.exposure.policy.bring_up = Some(BringUp::Check);
+    sim.exposure().policy.bring_up = Some(BringUp::Check);
     sim.settle(&instances([1]));
     // The slot still shows the pass of the address it had before.
     sim.server("srv2").check.health = 4;
@@ -200,7 +200,7 @@ fn by_check_a_server_is_ready_only_after_a_fresh_pass() {
 #[test]
 fn by_probe_a_server_is_ready_only_once_it_was_reached_at_its_address() {
     let mut sim = Sim::with_slots(2);
-    sim.exposure.policy.bring_up = Some(BringUp::Probe);
+    sim.exposure().policy.bring_up = Some(BringUp::Probe);
     sim.settle(&instances([1]));
     sim.settle(&instances([1, 2]));
     assert_eq!(names(&sim), ["srv1"]);
@@ -217,7 +217,7 @@ fn by_probe_a_server_is_ready_only_once_it_was_reached_at_its_address() {
 #[test]
 fn the_first_server_of_an_empty_backend_comes_at_once_and_the_others_wait() {
     let mut sim = Sim::with_slots(3);
-    sim.exposure.policy.bring_up = Some(BringUp::Probe);
+    sim.exposure().policy.bring_up = Some(BringUp::Probe);
     sim.settle(&instances([1, 2, 3]));
     assert_eq!(names(&sim), ["srv1"]);
 }
@@ -226,8 +226,8 @@ fn the_first_server_of_an_empty_backend_comes_at_once_and_the_others_wait() {
 fn the_last_servers_leave_only_after_one_that_comes_is_ready() {
     for how in [BringUp::Registry, BringUp::Probe, BringUp::Check] {
         let mut sim = Sim::with_slots(6);
-        sim.exposure.policy.drain = Drain { cap: Duration::from_secs(60) };
-        sim.exposure.policy.bring_up = Some(how);
+        sim.exposure().policy.drain = Drain { cap: Duration::from_secs(60) };
+        sim.exposure().policy.bring_up = Some(how);
         sim.settle(&instances([5]));
         let plan = sim.plan(&instances([1, 2]));
         let ready = plan.operations.iter().position(|op| op.change == Change::State(State::Ready)).unwrap();
@@ -240,8 +240,8 @@ fn the_last_servers_leave_only_after_one_that_comes_is_ready() {
 #[test]
 fn a_slow_start_raises_the_weight_in_steps_from_the_moment_the_server_is_ready() {
     let mut sim = Sim::with_slots(2);
-    sim.exposure.policy.weight = Some(Weight::new(100).unwrap());
-    sim.exposure.policy.slow_start =
+    sim.exposure().policy.weight = Some(Weight::new(100).unwrap());
+    sim.exposure().policy.slow_start =
         Some(SlowStart { from_percent: 10, over: Duration::from_secs(90), steps: 9 });
     sim.settle(&instances([1]));
     assert_eq!(sim.server("srv1").weight.get(), 10);
@@ -323,7 +323,7 @@ fn a_server_that_was_added_with_a_weight_has_none_of_its_own() {
 fn a_slow_start_ends_at_the_full_weight_also_where_the_file_says_what_runs() {
     let mut sim = Sim::with_slots(1);
     sim.seen.servers.get_mut(&name("srv1")).unwrap().initial_weight = Weight::new(40).unwrap();
-    sim.exposure.policy.slow_start =
+    sim.exposure().policy.slow_start =
         Some(SlowStart { from_percent: 10, over: Duration::from_secs(90), steps: 9 });
     sim.settle(&instances([1]));
     for weight in [4, 20, 40] {
@@ -380,7 +380,7 @@ fn when_all_are_unhealthy_all_stay() {
 #[test]
 fn a_server_called_after_its_address_is_added_and_deleted() {
     let mut sim = Sim::with_slots(0);
-    sim.exposure.names = Names::Address;
+    sim.exposure().names = Names::Address;
     sim.settle(&instances([1, 2]));
     assert_eq!(names(&sim), ["10.0.0.2:8080", "10.0.0.3:8080"]);
     let mut moved = instances([1, 2]);
@@ -394,14 +394,34 @@ fn a_server_called_after_its_address_is_added_and_deleted() {
 }
 
 #[test]
-fn a_template_slot_that_is_not_disabled_is_put_into_maintenance() {
-    let mut sim = Sim::with_slots(2);
-    for called in ["srv1", "srv2"] {
-        sim.operator(called, State::Ready);
-        sim.server(called).admin = crate::haproxy::AdminState::from_bits(0);
-        sim.server(called).port = 80;
+fn servers_of_a_template_that_take_traffic_at_one_address_are_judged_by_the_guards() {
+    let mut sim = Sim::with_slots(5);
+    for n in 1..=5 {
+        let called = format!("srv{n}");
+        sim.operator(&called, State::Ready);
+        sim.server(&called).admin = crate::haproxy::AdminState::from_bits(0);
+        sim.server(&called).port = 80;
     }
-    sim.exposure.policy.guard = Guards::default();
+    sim.exposure().policy.guard = Guards::default();
+    assert!(sim.settle(&[]).is_empty());
+    assert_eq!(sim.serving().len(), 5);
+    sim.settle(&instances([1]));
+    assert_eq!(sim.serving().len(), 6, "a newcomer is never held");
+    sim.applied.as_mut().unwrap().release().unwrap();
+    sim.settle(&instances([1]));
+    assert_eq!(sim.serving(), [("srv6".into(), endpoint(1))]);
+}
+
+#[test]
+fn servers_of_a_template_where_nothing_answers_are_free_slots() {
+    let mut sim = Sim::with_slots(3);
+    for n in 1..=3 {
+        let called = format!("srv{n}");
+        sim.operator(&called, State::Ready);
+        sim.server(&called).port = 80;
+        sim.server(&called).op = crate::haproxy::OpState::Stopped;
+    }
+    sim.exposure().policy.guard = Guards::default();
     sim.settle(&instances([1]));
     assert_eq!(sim.serving(), [("srv1".into(), endpoint(1))]);
 }
@@ -409,7 +429,7 @@ fn a_template_slot_that_is_not_disabled_is_put_into_maintenance() {
 #[test]
 fn names_that_fit_no_server_are_told() {
     let mut sim = Sim::with_slots(2);
-    sim.exposure.names = slot_names("web");
+    sim.exposure().names = slot_names("web");
     let plan = sim.plan(&instances([1]));
     assert!(matches!(plan.notes.as_slice(), [Note::NoSlots { .. }]), "{:?}", plan.notes);
     assert!(plan.operations.iter().any(|op| matches!(op.change, Change::Add { .. })));
@@ -418,8 +438,8 @@ fn names_that_fit_no_server_are_told() {
 #[test]
 fn what_cannot_be_done_live_is_told_before_it_is_needed() {
     let mut sim = Sim::with_slots(2);
-    sim.exposure.policy.cookie = true;
-    sim.exposure.policy.bring_up = Some(BringUp::Check);
+    sim.exposure().policy.cookie = true;
+    sim.exposure().policy.bring_up = Some(BringUp::Check);
     sim.server("srv2").check.configured = false;
     (sim.seen.limits.dynamic, sim.seen.limits.grows) = (false, false);
     sim.seen.limits.algorithm = Some("static-rr".into());
@@ -436,7 +456,7 @@ fn what_cannot_be_done_live_is_told_before_it_is_needed() {
 #[test]
 fn a_freed_slot_rests_before_it_is_given_away_unless_no_other_is_free() {
     let mut sim = Sim::with_slots(2);
-    sim.exposure.policy.rest = Duration::from_secs(60);
+    sim.exposure().policy.rest = Duration::from_secs(60);
     sim.settle(&instances([1]));
     sim.settle(&[]);
     sim.settle(&instances([2]));

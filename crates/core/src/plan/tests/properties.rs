@@ -67,8 +67,8 @@ proptest! {
     fn with_drains_and_probes_it_comes_to_the_same_in_the_end(
         (mut sim, first, second, by_check) in (backend(), fleet(), fleet(), any::<bool>()),
     ) {
-        sim.exposure.policy.drain = Drain { cap: Duration::from_secs(30) };
-        sim.exposure.policy.bring_up = Some(if by_check { BringUp::Check } else { BringUp::Probe });
+        sim.exposure().policy.drain = Drain { cap: Duration::from_secs(30) };
+        sim.exposure().policy.bring_up = Some(if by_check { BringUp::Check } else { BringUp::Probe });
         for live in [first, second] {
             for _ in 0..5 {
                 sim.settle(&live);
@@ -122,7 +122,11 @@ proptest! {
     #[test]
     fn assigning_twice_changes_nothing(live in fleet(), base in 0..20u32) {
         let wanted: Vec<Wanted<'_>> =
-            live.iter().map(|instance| Wanted { instance, shape: crate::slots::Shape::default() }).collect();
+            live.iter().map(|instance| Wanted {
+                instance,
+                shape: crate::slots::Shape::default(),
+                kept_in: None,
+            }).collect();
         let limits = Limits {
             base, growth: crate::slots::Growth::linear(1.5).unwrap(), by_address: false, can_grow: true,
             rest: Duration::ZERO,

@@ -1,16 +1,18 @@
 //! A backend made of values: it does with operations what HAProxy does.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::address::Endpoint;
 use crate::applied::AppliedBackend;
+use crate::departure::Grounds;
 use crate::exposure::{BringUp, Claim, Drain, Exposure, Guards, Names, Own, Policy, Role, Selector};
 use crate::guard::Evidence;
 use crate::haproxy::{AdminState, OpState};
-use crate::instance::Instance;
+use crate::instance::{Instance, Unread};
 use crate::name::{ServerName, ServiceKey};
 use crate::observed::{ObservedBackend, ObservedCheck, ObservedServer, State};
 use crate::plan::{BackendPlan, Change, Inputs, Operation, ProbeResults, plan_backend};
@@ -19,14 +21,16 @@ use crate::weight::{ServerId, Weight};
 
 #[derive(Debug)]
 pub(super) struct Sim {
-    pub exposure: Exposure,
+    pub exposure: Arc<Exposure>,
     pub seen: ObservedBackend,
     pub applied: Option<AppliedBackend>,
     pub same_process: bool,
     pub probes: ProbeResults,
     pub now: Timestamp,
-    pub removed: bool,
-    pub vouches: bool,
+    pub grounds: Grounds,
+    /// Whether the source answers.
+    pub current: bool,
+    pub unread: Vec<Unread>,
 }
 
 pub(super) fn name(text: &str) -> ServerName {
@@ -62,6 +66,7 @@ pub(super) fn exposure() -> Exposure {
     Exposure {
         service: ServiceKey { source: "fleet".parse().unwrap(), service: "web".parse().unwrap() },
         backend: "be".parse().unwrap(),
+        pattern: None,
         own: Own::Servers,
         claim: Claim::default(),
         role: Role::Primary,
@@ -97,29 +102,47 @@ impl Sim {
             seen.servers.insert(name(&format!("srv{n}")), spare(n));
         }
         Self {
-            exposure: exposure(),
+            exposure: Arc::new(exposure()),
             seen,
             applied: None,
             same_process: true,
             probes: ProbeResults::new(),
             now: Timestamp::UNIX_EPOCH,
-            removed: false,
-            vouches: false,
+            grounds: Grounds::Answer,
+            current: true,
+            unread: Vec::new(),
         }
     }
 
+    /// How the backend is exposed, to be changed.
+    pub(super) fn exposure(&mut self) -> &mut Exposure {
+        Arc::make_mut(&mut self.exposure)
+    }
+
     pub(super) fn plan(&self, instances: &[Instance]) -> BackendPlan {
-        let instances: Vec<&Instance> = instances.iter().collect();
-        plan_backend(&Inputs {
+        self.with(instances, plan_backend)
+    }
+
+    /// What planning depends on, where the source reports these instances.
+    pub(super) fn with<T>(&self, instances: &[Instance], make: impl FnOnce(&Inputs<'_>) -> T) -> T {
+        let reported: Vec<&Instance> = instances.iter().collect();
+        let unread: Vec<&Unread> = self.unread.iter().collect();
+        let Self { grounds, current, now, .. } = self;
+        make(&Inputs {
             exposure: &self.exposure,
-            instances: &instances,
-            evidence: Evidence { answer: self.now, removed: self.removed, reported: &instances },
-            vouches: self.vouches,
+            instances: &reported,
+            evidence: Evidence {
+                grounds,
+                answer: *now,
+                current: *current,
+                reported: &reported,
+                unread: &unread,
+            },
             seen: &self.seen,
             applied: self.applied.as_ref(),
             same_process: self.same_process,
             probes: &self.probes,
-            now: self.now,
+            now: *now,
         })
     }
 

@@ -31,7 +31,8 @@ pub enum Place {
 }
 
 /// A line that may stand in one of our sections.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(try_from = "(Place, String)", into = "(Place, String)")]
 pub struct RawLine {
     place: Place,
     text: Box<str>,
@@ -133,6 +134,19 @@ impl RawLine {
     pub(super) fn is_inherited(&self) -> bool {
         self.place == Place::Backend
             && words::split(&self.text).is_ok_and(|words| inherited::is_inherited(&words))
+    }
+}
+
+impl TryFrom<(Place, String)> for RawLine {
+    type Error = InvalidLine;
+    fn try_from((place, line): (Place, String)) -> Result<Self, InvalidLine> {
+        Self::new(place, &line)
+    }
+}
+
+impl From<RawLine> for (Place, String) {
+    fn from(line: RawLine) -> Self {
+        (line.place, line.text.into())
     }
 }
 

@@ -69,8 +69,8 @@ impl<T: Target> Scene<'_, T> {
     /// Keeps what is about to be done, so that a crash leaves no doubt whose doing it was.
     pub(super) fn record(&self, records: &mut Records, plans: &BTreeMap<BackendName, BackendPlan>) {
         for (backend, plan) in plans {
-            let farewell = self.agenda.items.get(backend).is_some_and(Item::is_farewell);
-            if farewell && plan.operations.is_empty() && plan.applied.is_idle() {
+            let ends = self.agenda.items.get(backend).is_some_and(|item| !item.is_wanted());
+            if ends && plan.operations.is_empty() && plan.applied.is_idle() {
                 if records.remove(backend).is_some() {
                     self.told(self.store.drop_backend(self.name, backend));
                 }
@@ -324,7 +324,7 @@ where
 fn is_short(item: &Item, plan: &BackendPlan) -> bool {
     let scheme = &item.exposure.slots;
     let slots = plan.standings.values().filter(|standing| standing.status != Status::Foreign).count();
-    let instances = u32::try_from(item.instances().len()).unwrap_or(u32::MAX);
+    let instances = u32::try_from(item.instances().count()).unwrap_or(u32::MAX);
     let wanted = usize::try_from(scheme.growth.size(scheme.base, instances)).unwrap_or(usize::MAX);
-    !item.is_farewell() && (slots < wanted || plan.notes.iter().any(|note| matches!(note, Note::Unplaced(_))))
+    item.is_wanted() && (slots < wanted || plan.notes.iter().any(|note| matches!(note, Note::Unplaced(_))))
 }

@@ -1,37 +1,48 @@
 //! The form of Prometheus's `file_sd`: a list of target groups with labels, in JSON or YAML
 //! (its documentation: configuration, `file_sd_config`).
 //!
-//! As there, a group that is not of its form fails the whole file.
+//! A group that cannot be read costs that group alone: it is left out, and what it may stand for is not missing. As there,
+//! `null` is an empty list.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use roster_config::document::{Field, Position, View, hint};
 use roster_core::address::Endpoint;
-use roster_core::instance::Instance;
-use roster_core::name::{Label, ServiceName};
+use roster_core::instance::{Instance, Unread};
+use roster_core::name::{self, ServiceName};
 use roster_core::weight::Weight;
 
 use super::instance::weight;
-use super::{Reading, Wrong, short};
+use super::{Reading, Wrong, partly, short};
 
 type Services = BTreeMap<ServiceName, Vec<Instance>>;
 
 /// Where each target of each service stands.
 type Seen = HashMap<ServiceName, HashMap<Endpoint, Position>>;
 
+/// A label's place, name and value.
+type Label<'d> = (Position, &'d str, &'d str);
+
 /// One target group.
 struct Group<'d> {
     at: Position,
     targets: Vec<View<'d>>,
-    labels: Vec<(Position, &'d str, &'d str)>,
+    labels: Vec<Label<'d>>,
+}
+
+/// A group that cannot be read: what is wrong with it, and its labels if those can be read.
+struct Unreadable<'d> {
+    wrong: Vec<Wrong>,
+    labels: Option<Vec<Label<'d>>>,
 }
 
 /// What the labels of a group say of its instances.
 #[derive(Default)]
 struct Labels {
-    zone: Option<Label>,
-    region: Option<Label>,
-    group: Option<Label>,
+    zone: Option<name::Label>,
+    region: Option<name::Label>,
+    group: Option<name::Label>,
     weight: Option<Weight>,
     metadata: BTreeMap<String, String>,
 }
@@ -42,43 +53,53 @@ pub(super) fn read(root: View<'_>, reading: &mut Reading<'_>) -> Result<Services
         let message = format!("the file wants a list of target groups, found {found}; for none write `[]`");
         return Err(vec![(root.at(), message)]);
     };
-    let mut wrong = Vec::new();
-    let groups: Vec<Group<'_>> =
-        items.enumerate().filter_map(|(index, item)| group(index + 1, item, &mut wrong)).collect();
-    if !wrong.is_empty() {
-        return Err(wrong);
+    let (mut services, mut seen, mut unreadable) = (Services::new(), Seen::new(), Vec::new());
+    let mut any = false;
+    for (index, item) in items.enumerate() {
+        match group(index + 1, item) {
+            Ok(group) => {
+                any = true;
+                reading.group(group, &mut services, &mut seen);
+            }
+            Err(one) => unreadable.push(one),
+        }
     }
-    let mut services = Services::new();
-    let mut seen = Seen::new();
-    for group in groups {
-        reading.group(group, &mut services, &mut seen);
+    if !any && !unreadable.is_empty() {
+        // Then it is not this form at all.
+        return Err(unreadable.into_iter().flat_map(|one| one.wrong).collect());
     }
+    unreadable.into_iter().for_each(|one| reading.unreadable(one));
     Ok(services)
 }
 
-/// The group, if it is of its form; what is wrong with it, if not.
-fn group<'d>(number: usize, item: View<'d>, wrong: &mut Vec<Wrong>) -> Option<Group<'d>> {
+/// The group, if it is of its form; all that is wrong with it, if not.
+fn group<'d>(number: usize, item: View<'d>) -> Result<Group<'d>, Unreadable<'d>> {
+    let mut wrong: Vec<Wrong> = Vec::new();
     let mut fault =
         |at: Position, message: String| wrong.push((at, format!("target group {number} {message}")));
     let Some(fields) = item.fields() else {
         fault(item.at(), format!("wants a mapping with `targets` and `labels`, found {}", item.shown()));
-        return None;
+        return Err(Unreadable { wrong, labels: None });
     };
-    let mut targets = None;
-    let mut labels = Vec::new();
+    let (mut targets, mut labels) = (None, Some(Vec::new()));
     for field in fields {
         match field.key {
-            "targets" => {
-                targets = field.value.items().map(Iterator::collect);
-                if targets.is_none() {
+            "targets" => match field.value.items() {
+                Some(items) => targets = Some(items.collect()),
+                // As Go's programs write an empty list.
+                None if field.value.is_nothing() => targets = Some(Vec::new()),
+                None => {
+                    targets = Some(Vec::new());
                     fault(field.at, format!("wants a list as `targets`, found {}", field.value.shown()));
-                    return None;
                 }
-            }
+            },
             "labels" if field.value.is_nothing() => {}
             "labels" => match labels_of(&field) {
-                Ok(found) => labels = found,
-                Err((at, message)) => fault(at, message),
+                Ok(found) => labels = Some(found),
+                Err((at, message)) => {
+                    labels = None;
+                    fault(at, message);
+                }
             },
             key => {
                 let hint = hint(key, &["targets", "labels"]);
@@ -89,10 +110,13 @@ fn group<'d>(number: usize, item: View<'d>, wrong: &mut Vec<Wrong>) -> Option<Gr
     if targets.is_none() {
         fault(item.at(), "has no key `targets`".to_owned());
     }
-    Some(Group { at: item.at(), targets: targets?, labels })
+    match (targets, labels) {
+        (Some(targets), Some(labels)) if wrong.is_empty() => Ok(Group { at: item.at(), targets, labels }),
+        (_, labels) => Err(Unreadable { wrong, labels }),
+    }
 }
 
-fn labels_of<'d>(field: &Field<'d>) -> Result<Vec<(Position, &'d str, &'d str)>, Wrong> {
+fn labels_of<'d>(field: &Field<'d>) -> Result<Vec<Label<'d>>, Wrong> {
     let Some(fields) = field.value.fields() else {
         let found = field.value.shown();
         return Err((
@@ -114,42 +138,63 @@ fn labels_of<'d>(field: &Field<'d>) -> Result<Vec<(Position, &'d str, &'d str)>,
 
 impl Reading<'_> {
     fn group(&mut self, group: Group<'_>, services: &mut Services, seen: &mut Seen) {
-        let (at, name) = self.name_of(&group);
+        let (at, name) = self.name_of(group.at, &group.labels);
         let name = match ServiceName::new(name) {
             Ok(name) => name,
             Err(error) => {
                 let count = group.targets.len();
-                self.rejects.add(at, format!("{error}; the {count} targets of this group are left out"));
+                let reason = format!("{error}; the {count} targets of this group are left out");
+                self.rejects.add_unread(at, reason, Unread::default());
                 return;
             }
         };
-        let labels = self.labels(&group);
+        let labels = self.labels(&name, &group);
         let instances = services.entry(name.clone()).or_default();
         let seen = seen.entry(name.clone()).or_default();
         for target in group.targets {
             match endpoint(target, seen) {
                 Ok(endpoint) => instances.push(labels.instance(endpoint)),
-                Err(message) => {
+                Err(Wanting::Repeated(message)) => {
                     self.rejects.add(target.at(), format!("target of `{name}`: {message}; it is left out"));
+                }
+                Err(Wanting::Unread(message)) => {
+                    let (ip, port) = target.text().map_or((None, None), partly);
+                    let unread = Unread { service: Some(name.clone()), instance: None, ip, port };
+                    let reason = format!("target of `{name}`: {message}; it is left out");
+                    self.rejects.add_unread(target.at(), reason, unread);
                 }
             }
         }
     }
 
+    /// Leaves a group out. Its instances are those of its service, as far as its labels say which one that is.
+    fn unreadable(&mut self, group: Unreadable<'_>) {
+        let Unreadable { wrong, labels } = group;
+        let at = wrong.first().map_or(Position { line: 1, column: 1 }, |(at, _)| *at);
+        let service = labels.and_then(|labels| ServiceName::new(self.name_of(at, &labels).1).ok());
+        let mut unread = Some(Unread { service, ..Unread::default() });
+        for (at, message) in wrong {
+            let reason = format!("{message}; the group is left out");
+            match unread.take() {
+                Some(unread) => self.rejects.add_unread(at, reason, unread),
+                None => self.rejects.add(at, reason),
+            }
+        }
+    }
+
     /// The service of a group: from the configured label, else from `service` or `job`, else the file's own name.
-    fn name_of<'n>(&'n self, group: &Group<'n>) -> (Position, &'n str) {
-        let of = |wanted: &str| {
-            group.labels.iter().find(|(_, key, text)| *key == wanted && !text.is_empty()).copied()
-        };
+    fn name_of<'n>(&'n self, group: Position, labels: &[Label<'n>]) -> (Position, &'n str) {
+        let of =
+            |wanted: &str| labels.iter().find(|(_, key, text)| *key == wanted && !text.is_empty()).copied();
         let label = [self.form.service_label.as_str(), "service", "job"].into_iter().find_map(of);
-        label.map_or((group.at, &self.form.service), |(at, _, text)| (at, text))
+        label.map_or((group, &self.form.service), |(at, _, text)| (at, text))
     }
 
     /// What does not fit its field stays as metadata, and is reported.
-    fn labels(&mut self, group: &Group<'_>) -> Labels {
+    fn labels(&mut self, service: &ServiceName, group: &Group<'_>) -> Labels {
         let mut labels = Labels::default();
         for (at, key, text) in group.labels.iter().copied().filter(|(_, _, text)| !text.is_empty()) {
-            let label = || Label::new(text).map_err(|error| error.to_string());
+            let label = || name::Label::new(text).map_err(|error| error.to_string());
             let taken = match key {
                 "zone" => label().map(|label| labels.zone = Some(label)),
                 "region" => label().map(|label| labels.region = Some(label)),
@@ -161,7 +206,9 @@ impl Reading<'_> {
                 }
             };
             if let Err(message) = taken {
-                self.rejects.add(at, format!("label `{key}`: {message}; it is kept as metadata only"));
+                // Where `select` names a group or a zone, the targets are not taken for it.
+                let reason = format!("label `{key}`: {message}; it is kept as metadata only");
+                self.rejects.add_unread(at, reason, Unread::of_service(service.clone()));
                 labels.metadata.insert(key.to_owned(), text.to_owned());
             }
         }
@@ -169,16 +216,29 @@ impl Reading<'_> {
     }
 }
 
-fn endpoint(target: View<'_>, seen: &mut HashMap<Endpoint, Position>) -> Result<Endpoint, String> {
-    let text =
-        target.text().ok_or_else(|| format!("it wants an address and a port, found {}", target.shown()))?;
-    let endpoint: Endpoint =
-        text.parse().map_err(|error: roster_core::address::InvalidAddress| error.to_string())?;
-    match seen.insert(endpoint, target.at()) {
-        None => Ok(endpoint),
-        Some(first) => {
-            seen.insert(endpoint, first);
-            Err(format!("{endpoint} is in this service already, at {first}; list it once"))
+/// Why a target is left out.
+enum Wanting {
+    /// It cannot be read.
+    Unread(String),
+    /// It is in the service already.
+    Repeated(String),
+}
+
+fn endpoint(target: View<'_>, seen: &mut HashMap<Endpoint, Position>) -> Result<Endpoint, Wanting> {
+    let text = target.text().ok_or_else(|| {
+        Wanting::Unread(format!("it wants an address and a port, found {}", target.shown()))
+    })?;
+    let endpoint: Endpoint = text
+        .parse()
+        .map_err(|error: roster_core::address::InvalidAddress| Wanting::Unread(error.to_string()))?;
+    match seen.entry(endpoint) {
+        Entry::Vacant(entry) => {
+            entry.insert(target.at());
+            Ok(endpoint)
+        }
+        Entry::Occupied(first) => {
+            let first = first.get();
+            Err(Wanting::Repeated(format!("{endpoint} is in this service already, at {first}; list it once")))
         }
     }
 }

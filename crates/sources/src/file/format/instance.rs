@@ -6,11 +6,11 @@ use std::str::FromStr;
 
 use roster_config::document::{Field, Position, View, hint};
 use roster_core::address::{Endpoint, InvalidAddress, Port, parse_ip};
-use roster_core::instance::{Health, Instance, Lifecycle};
+use roster_core::instance::{Health, HealthAuthority, Instance, Lifecycle, Unread};
 use roster_core::name::{InstanceId, Label};
 use roster_core::weight::Weight;
 
-use super::{Wrong, short};
+use super::{Broken, Wrong, partly, short};
 
 const KEYS: [&str; 10] =
     ["address", "port", "id", "weight", "zone", "region", "group", "health", "state", "metadata"];
@@ -36,19 +36,21 @@ struct Draft<'d> {
 }
 
 /// Reads one item of a service's list: an address, or a mapping. Everything that is wrong with it is told.
-pub(super) fn read(item: View<'_>) -> Result<Instance, Vec<Wrong>> {
+pub(super) fn read(item: View<'_>) -> Result<Instance, Broken> {
     if let Some(text) = item.text() {
-        let endpoint = text.parse::<Endpoint>().map_err(|error| vec![(item.at(), error.to_string())])?;
-        return Ok(Draft::default().at(endpoint, text));
+        let draft = Draft { address: Some((item.at(), text)), ..Draft::default() };
+        let endpoint =
+            text.parse::<Endpoint>().map_err(|error| draft.broken(vec![(item.at(), error.to_string())]))?;
+        return Ok(draft.at(endpoint, text));
     }
     let Some(fields) = item.fields() else {
         let message =
             format!("it wants an address such as 10.0.0.1:8080 or a mapping, found {}", item.shown());
-        return Err(vec![(item.at(), message)]);
+        return Err(Broken::at(item.at(), message, None));
     };
     let mut draft = Draft::default();
     let wrong: Vec<Wrong> = fields.filter_map(|field| draft.set(&field).err()).collect();
-    if wrong.is_empty() { draft.finish(item).map_err(|wrong| vec![wrong]) } else { Err(wrong) }
+    if wrong.is_empty() { draft.finish(item) } else { Err(draft.broken(wrong)) }
 }
 
 /// Reads a weight, 0 to 256.
@@ -86,15 +88,32 @@ impl<'d> Draft<'d> {
         Ok(())
     }
 
-    fn finish(self, item: View<'_>) -> Result<Instance, Wrong> {
+    fn finish(self, item: View<'_>) -> Result<Instance, Broken> {
         let Some((at, address)) = self.address else {
-            return Err((
-                item.at(),
-                "it has no `address`; write for example `address: 10.0.0.1:8080`".to_owned(),
-            ));
+            let message = "it has no `address`; write for example `address: 10.0.0.1:8080`";
+            return Err(self.broken(vec![(item.at(), message.to_owned())]));
         };
-        let endpoint = endpoint(address, self.port).map_err(|message| (at, message))?;
-        Ok(self.at(endpoint, address))
+        match endpoint(address, self.port) {
+            Ok(endpoint) => Ok(self.at(endpoint, address)),
+            Err(message) => Err(self.broken(vec![(at, message)])),
+        }
+    }
+
+    /// What can be told of the instance though something is wrong.
+    fn broken(&self, wrong: Vec<Wrong>) -> Broken {
+        let address = self.address.map(|(_, address)| address);
+        let whole = address.and_then(|address| address.parse::<Endpoint>().ok());
+        let (ip, port) = match (whole, address) {
+            (Some(whole), _) => (Some(whole.ip), Some(whole.port)),
+            (None, Some(address)) => partly(address),
+            (None, None) => (None, None),
+        };
+        // Where two ports contradict each other none is known.
+        let port = match (port, self.port) {
+            (Some(one), Some(other)) if one != other => None,
+            (one, other) => one.or(other),
+        };
+        Broken { wrong, unread: Unread { service: None, instance: self.id.clone(), ip, port } }
     }
 
     fn at(self, endpoint: Endpoint, written: &str) -> Instance {
@@ -107,6 +126,11 @@ impl<'d> Draft<'d> {
             weight: self.weight,
             zone_share: None,
             health: self.health,
+            health_authority: if self.health == Health::Unknown {
+                HealthAuthority::Checks
+            } else {
+                HealthAuthority::Source
+            },
             lifecycle: self.lifecycle,
             metadata: self.metadata,
         }

@@ -1,8 +1,9 @@
 //! From a file's text to a snapshot.
 //!
-//! - A file that is cut off, empty or not of its form fails as a whole: it says nothing about anybody.
-//! - In a sound file one bad instance is left out and reported with its place; the others go on.
-//! - A service that is there but cannot be read keeps what was known of it: a slip is no removal.
+//! - A file that is cut off, empty or not of its form fails as a whole: nothing of it is used.
+//! - In a sound file one bad instance, group or service is left out and reported with its place; the others go on.
+//! - What is left out is not removed: the reject says which instances it may stand for, as far as that can be read, and a
+//!   service that cannot be read keeps what was known of it.
 
 mod file_sd;
 mod instance;
@@ -12,13 +13,15 @@ mod roster;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::Path;
 
 use jiff::Timestamp;
 use roster_config::document::{Position, Text};
 use roster_config::native::FileFormat;
 use roster_config::problem::{Problem, Problems};
-use roster_core::instance::{Health, Instance, Snapshot};
+use roster_core::address::{Endpoint, Port, parse_ip};
+use roster_core::instance::{Instance, Snapshot, Unread};
 use roster_core::name::ServiceName;
 
 use rejects::Rejects;
@@ -36,6 +39,12 @@ pub struct Form {
 
 /// Something that is wrong, and its place.
 type Wrong = (Position, String);
+
+/// An entry that cannot be read: all that is wrong with it, and what of its instance is known all the same.
+struct Broken {
+    wrong: Vec<Wrong>,
+    unread: Unread,
+}
 
 /// What the forms have in common while a file is read.
 struct Reading<'f> {
@@ -84,10 +93,26 @@ pub fn parse(
 
 impl Reading<'_> {
     fn finish(self, services: BTreeMap<ServiceName, Vec<Instance>>, taken: Timestamp) -> Snapshot {
-        let mut instances = services.values().flatten().peekable();
-        let any = instances.peek().is_some();
-        let vouches_health = any && instances.all(|instance| instance.health != Health::Unknown);
-        Snapshot { services, rejects: self.rejects.into_vec(), vouches_health, taken, ..Snapshot::default() }
+        Snapshot { services, rejects: self.rejects.into_vec(), taken, ..Snapshot::default() }
+    }
+}
+
+impl Broken {
+    /// One thing is wrong with an entry whose address may be known.
+    fn at(at: Position, message: String, endpoint: Option<Endpoint>) -> Self {
+        let (ip, port) = (endpoint.map(|known| known.ip), endpoint.map(|known| known.port));
+        Self { wrong: vec![(at, message)], unread: Unread { ip, port, ..Unread::default() } }
+    }
+}
+
+/// What a text that is no address with a port says of one.
+fn partly(text: &str) -> (Option<IpAddr>, Option<Port>) {
+    // Without brackets nobody knows whether the end of an IPv6 address is its port.
+    let is_ambiguous = text.matches(':').count() > 1 && !text.starts_with('[');
+    match text.rsplit_once(':') {
+        _ if is_ambiguous => (None, None),
+        Some((ip, port)) if !text.ends_with(']') => (parse_ip(ip).ok(), port.parse().ok()),
+        _ => (parse_ip(text).ok(), None),
     }
 }
 

@@ -4,10 +4,10 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use roster_config::document::{Field, NotPlain, Position, Text, View, hint};
-use roster_core::instance::Instance;
+use roster_core::instance::{Instance, Unread};
 use roster_core::name::{InstanceId, ServiceName};
 
-use super::{Reading, Wrong, instance, short};
+use super::{Broken, Reading, Wrong, instance, short};
 
 type Services = BTreeMap<ServiceName, Vec<Instance>>;
 
@@ -76,11 +76,13 @@ impl Reading<'_> {
         let name = match ServiceName::new(field.key) {
             Ok(name) => name,
             Err(error) => {
-                self.rejects.add(field.at, format!("{error}; the service is left out"));
+                // Any service of before may be the one that is called so now.
+                let reason = format!("{error}; the service is left out");
+                self.rejects.add_unread(field.at, reason, Unread::default());
                 return None;
             }
         };
-        match self.list(field) {
+        match self.list(&name, field) {
             Ok(items) => {
                 let instances = self.instances(&name, items);
                 Some((name, instances))
@@ -88,14 +90,15 @@ impl Reading<'_> {
             Err((at, message)) => {
                 let known = self.known.and_then(|known| known.services.get(&name)).cloned();
                 let then = if known.is_some() { "what was known of it stays" } else { "it is left out" };
-                self.rejects.add(at, format!("service `{name}` {message}; {then}"));
+                let reason = format!("service `{name}` {message}; {then}");
+                self.rejects.add_unread(at, reason, Unread::of_service(name.clone()));
                 known.map(|known| (name, known))
             }
         }
     }
 
     /// The items of a service: its value, or what stands under `instances` there.
-    fn list<'d>(&mut self, field: &Field<'d>) -> Result<Vec<View<'d>>, Wrong> {
+    fn list<'d>(&mut self, service: &ServiceName, field: &Field<'d>) -> Result<Vec<View<'d>>, Wrong> {
         let wrong = |at: Position, value: View<'_>| {
             let found = value.shown();
             Err((at, format!("wants a list of instances, found {found} (for no instance write `[]`)")))
@@ -111,7 +114,8 @@ impl Reading<'_> {
             } else {
                 let hint = hint(inner.key, &["instances"]);
                 let key = short(inner.key);
-                self.rejects.add(inner.at, format!("unknown key `{key}` in service `{}`{hint}", field.key));
+                let reason = format!("unknown key `{key}` in service `{service}`{hint}");
+                self.rejects.add_unread(inner.at, reason, Unread::of_service(service.clone()));
             }
         }
         match list.map(|list| (list.value.items(), list)) {
@@ -125,7 +129,7 @@ impl Reading<'_> {
         let mut instances = Vec::with_capacity(items.len());
         let mut seen: HashMap<InstanceId, Position> = HashMap::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
-            let wrong = match instance::read(item) {
+            let Broken { wrong, unread } = match instance::read(item) {
                 Ok(instance) => match seen.entry(instance.id.clone()) {
                     Entry::Vacant(entry) => {
                         entry.insert(item.at());
@@ -136,15 +140,20 @@ impl Reading<'_> {
                         let (id, first) = (first.key(), first.get());
                         let message =
                             format!("its id `{id}` is taken by the one at {first}; give it another `id`");
-                        vec![(item.at(), message)]
+                        Broken::at(item.at(), message, Some(instance.endpoint))
                     }
                 },
-                Err(wrong) => wrong,
+                Err(broken) => broken,
             };
+            // One entry is one instance, however much is wrong with it.
+            let mut unread = Some(Unread { service: Some(service.clone()), ..unread });
             for (at, message) in wrong {
                 let number = index + 1;
                 let text = format!("instance {number} of `{service}`: {message}; the instance is left out");
-                self.rejects.add(at, text);
+                match unread.take() {
+                    Some(unread) => self.rejects.add_unread(at, text, unread),
+                    None => self.rejects.add(at, text),
+                }
             }
         }
         instances

@@ -5,6 +5,7 @@ mod trouble;
 
 use std::time::Duration;
 
+use roster_core::departure::Departure;
 use roster_core::name::{BackendName, ServerName};
 use roster_core::observed::State;
 use roster_core::plan::{Change, Operation, Reason};
@@ -318,7 +319,11 @@ fn maintenance_by_the_file_is_not_taken_for_somebodys_wish() {
 fn who_goes_waits_until_who_comes_is_there() {
     on_each(Way::Live, &async |rig| {
         let left = |server: &str, change: Change| Operation {
-            why: Reason::Left { instance: None, endpoint: "127.0.0.1:1001".parse().or_fail() },
+            why: Reason::Left {
+                instance: None,
+                endpoint: "127.0.0.1:1001".parse().or_fail(),
+                why: Departure::NotReported,
+            },
             ..operation("app", server, change)
         };
         let operations = [

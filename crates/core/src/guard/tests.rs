@@ -1,0 +1,1 @@
+//! Guards on tables made of values.
