@@ -19,6 +19,9 @@ use super::show_proc::Processes;
 const INTERVAL: Duration = Duration::from_millis(20);
 /// A longer answer than any that is asked for, the log of a reload included.
 const ANSWER: u64 = 4 * 1024 * 1024;
+/// What a master of 3.1 and later answers to `reload` while a worker still reads its file, after a start too (measured on
+/// 3.2). Nothing was reloaded then.
+const BUSY: &str = "Another reload is still in progress";
 
 /// Why a master's CLI gave no answer.
 #[derive(Debug, Error)]
@@ -34,6 +37,14 @@ pub enum MasterError {
     /// Silence.
     #[error("the master socket {socket} gave no answer within {after:?}; HAProxy is paused or overloaded")]
     Silent {
+        /// Where.
+        socket: PathBuf,
+        /// The limit.
+        after: Duration,
+    },
+    /// A worker does not become ready.
+    #[error("the master at {socket} refuses a reload for {after:?}: a worker still reads its file")]
+    Busy {
         /// Where.
         socket: PathBuf,
         /// The limit.
@@ -116,18 +127,20 @@ impl Master<'_> {
     /// Tells it to reload, and waits at most `limit` for what comes of it.
     pub(super) async fn reload(self, limit: Duration) -> Result<Outcome, MasterError> {
         let deadline = Instant::now() + limit;
-        let before = self.show_proc().await?;
-        let said = loop {
+        let (before, said) = loop {
+            let before = self.show_proc().await?;
             match self.ask("reload", deadline).await {
-                // Nobody has got it: somebody else reloads at the same time.
+                // The master has not got it: another reload goes on.
                 Err(MasterError::Io { source, .. })
-                    if source.kind() == io::ErrorKind::ConnectionRefused && Instant::now() < deadline =>
-                {
-                    sleep(INTERVAL).await;
+                    if source.kind() == io::ErrorKind::ConnectionRefused && Instant::now() < deadline => {}
+                Ok(said) if said.contains(BUSY) && Instant::now() < deadline => {}
+                Ok(said) if said.contains(BUSY) => {
+                    return Err(MasterError::Busy { socket: self.socket.to_owned(), after: limit });
                 }
                 // 2.6 gives no answer and resets the connection, so that is no failure.
-                other => break other.unwrap_or_default(),
+                other => break (before, other.unwrap_or_default()),
             }
+            sleep(INTERVAL).await;
         };
         let (verdict, said) = verdict(&said);
         loop {

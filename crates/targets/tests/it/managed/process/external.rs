@@ -1,12 +1,17 @@
 //! A HAProxy that somebody else runs.
 
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use roster_targets::managed::process::{External, Limits, ProcessError, Reload};
-use roster_testkit::{Haproxy, HaproxyBin, HaproxyVersion, OrFail};
+use roster_testkit::{Haproxy, HaproxyBin, HaproxyVersion, OrFail, cli_at};
+use rustix::fs::{CWD, Mode, mkfifoat};
+use tokio::time::sleep;
 
 use super::CAP;
-use super::site::until;
+use super::site::{on_each, until};
 
 const CONFIG: &str = "frontend web\n    bind 127.0.0.1:{port:web}\n";
 
@@ -45,6 +50,46 @@ async fn its_masters_socket_tells_what_came_of_a_reload() {
         assert!(matches!(reload(&by, &haproxy).await.or_fail(), Reload::Refused { .. }));
         assert_eq!(haproxy.worker_pid().ok(), worker);
     }
+}
+
+/// From 3.1 on a master takes commands while its worker still reads the file, and refuses to reload then. Older ones answer
+/// nobody.
+#[tokio::test]
+async fn a_reload_while_haproxy_still_starts_is_done_once_it_has_started() {
+    on_each(async |site| {
+        // Reading this file waits until something is written there.
+        let (words, pipe) = (site.path("words"), site.path("pipe"));
+        mkfifoat(CWD, &words, Mode::RUSR | Mode::WUSR).or_fail();
+        site.serve("one", &format!("    http-request deny if {{ path -f {} }}", words.display()));
+        let socket = site.path("master.sock");
+        let mut haproxy = Command::new(site.bin.path());
+        haproxy.args(["-W", "-db", "-S"]).arg(&socket).arg("-f").arg(site.path("haproxy.cfg"));
+        let mut haproxy = haproxy.stderr(Stdio::null()).spawn().or_fail();
+
+        let by = External::Master(socket.clone());
+        let limits = Limits { answer: CAP, ..limits() };
+        let mut reload = Box::pin(by.reload(&limits, async || None));
+        let refused = async {
+            let busy = |text: &str| text.contains("still in progress");
+            while site.bin.branch() > (3, 0) && !cli_at(&socket, "reload").is_ok_and(|text| busy(&text)) {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            early = &mut reload => panic!("{early:?}"),
+            () = refused => {}
+        }
+        fs::rename(&words, &pipe).or_fail();
+        fs::write(&words, "/a\n").or_fail();
+        // Opened for both, a pipe waits for nobody.
+        let mut pipe = fs::OpenOptions::new().read(true).write(true).open(pipe).or_fail();
+        pipe.write_all(b"/a\n").or_fail();
+        drop(pipe);
+        assert_eq!(reload.await.or_fail().to_string(), "reloaded");
+        haproxy.kill().or_fail();
+        haproxy.wait().or_fail();
+    })
+    .await;
 }
 
 #[tokio::test]

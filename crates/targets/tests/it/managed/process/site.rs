@@ -16,7 +16,7 @@ use super::CAP;
 
 /// Ends every process that was started with its folder in the command line when it is dropped.
 pub(super) struct Site {
-    bin: HaproxyBin,
+    pub(super) bin: HaproxyBin,
     pub(super) port: u16,
     dir: TempDir,
 }
