@@ -10,7 +10,11 @@ CARGO_DENY_VERSION := 0.20.2
 # 3: some servers could not be had. Their tests say so; the others run.
 SETUP_OR_SOME := tools/setup test || (($$? == 3))
 
-.PHONY: help run test soak bench lint setup deny clean-cache need-cargo
+# Where `make install` puts roster: DESTDIR, for packagers, then PREFIX.
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+.PHONY: help run build install test soak bench lint setup deny clean-cache need-cargo
 
 help: ## List what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +23,18 @@ run: ## Show Roster at work: a real HAProxy, changing servers, live traffic
 	@ROSTER_HAPROXY=$$(tools/setup demo); export ROSTER_HAPROXY; \
 	$(CARGO) build --locked --package roster --package roster-demo; \
 	exec "$${CARGO_TARGET_DIR:-target}/debug/roster-demo"
+
+build: need-cargo ## Build roster for use
+	$(CARGO) build --locked --release --package roster
+
+install: ## Install roster, its manual pages and completions (PREFIX=/usr/local, DESTDIR=)
+	@roster=$${CARGO_TARGET_DIR:-target}/release/roster; \
+	if [[ -x $$roster ]] && ! command -v $(CARGO) >/dev/null; then \
+	    echo "cargo is not in PATH; installing what was built before"; \
+	else \
+	    $(MAKE) build; \
+	fi; \
+	tools/install "$$roster" "$(DESTDIR)$(PREFIX)"
 
 test: ## Run every check: format, lints, all tests on real servers
 	@$(SETUP_OR_SOME)

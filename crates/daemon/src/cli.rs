@@ -7,12 +7,7 @@ use roster_core::name::{BackendName, ServerName, TargetName};
 
 /// Keeps the servers in HAProxy's backends equal to what clouds and registries say, live and without reloads.
 #[derive(Debug, Parser)]
-#[command(
-    name = "roster",
-    disable_version_flag = true,
-    subcommand_required = true,
-    arg_required_else_help = true
-)]
+#[command(name = "roster", version, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -56,8 +51,8 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print a manual page, or write all of them
+    Man(ManArgs),
     /// Print the version
     Version,
 }
@@ -74,6 +69,14 @@ pub(crate) struct Common {
     /// How to write the log, whatever the configuration says
     #[arg(long, value_name = "FORMAT")]
     pub(crate) log_format: Option<LogFormat>,
+}
+
+/// Which target is meant.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Which {
+    /// The target; without it all
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) target: Option<TargetName>,
 }
 
 /// How the log is written.
@@ -116,9 +119,8 @@ pub(crate) struct PlanArgs {
 pub(crate) struct DetachArgs {
     #[command(flatten)]
     pub(crate) common: Common,
-    /// The target, if there are several
-    #[arg(short, long, value_name = "NAME")]
-    pub(crate) target: Option<TargetName>,
+    #[command(flatten)]
+    pub(crate) which: Which,
 }
 
 #[derive(Args, Debug)]
@@ -150,9 +152,8 @@ pub(crate) struct ReleaseArgs {
     pub(crate) common: Common,
     /// The backend
     pub(crate) backend: BackendName,
-    /// The target; without it every one that has the backend
-    #[arg(long)]
-    pub(crate) target: Option<TargetName>,
+    #[command(flatten)]
+    pub(crate) which: Which,
 }
 
 #[derive(Args, Debug)]
@@ -162,9 +163,8 @@ pub(crate) struct AdoptArgs {
     /// The server, as BACKEND/SERVER
     #[arg(value_name = "BACKEND/SERVER", value_parser = server_path)]
     pub(crate) what: (BackendName, ServerName),
-    /// The target; without it every one that has the server
-    #[arg(long)]
-    pub(crate) target: Option<TargetName>,
+    #[command(flatten)]
+    pub(crate) which: Which,
 }
 
 fn server_path(text: &str) -> Result<(BackendName, ServerName), String> {
@@ -178,9 +178,10 @@ fn server_path(text: &str) -> Result<(BackendName, ServerName), String> {
 pub(crate) struct CompactArgs {
     #[command(flatten)]
     pub(crate) common: Common,
-    /// The target, or one backend of it; without it every one
-    #[arg(value_name = "TARGET[/BACKEND]", value_parser = target_path)]
-    pub(crate) what: Option<(TargetName, Option<BackendName>)>,
+    /// The backend; without it all
+    pub(crate) backend: Option<BackendName>,
+    #[command(flatten)]
+    pub(crate) which: Which,
     /// Have the running roster remove them
     #[arg(long)]
     pub(crate) apply: bool,
@@ -189,18 +190,10 @@ pub(crate) struct CompactArgs {
     pub(crate) json: bool,
 }
 
-fn target_path(text: &str) -> Result<(TargetName, Option<BackendName>), String> {
-    let (target, backend) =
-        text.split_once('/').map_or((text, None), |(target, backend)| (target, Some(backend)));
-    let target = target.parse::<TargetName>().map_err(|error| error.to_string())?;
-    let backend = backend.map(str::parse::<BackendName>).transpose().map_err(|error| error.to_string())?;
-    Ok((target, backend))
-}
-
 /// The programs that Roster stands in for.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Program {
-    /// haproxy-cloud-discovery
+    /// Keep HAProxy's backends equal to a cloud's tagged machines, as haproxy-cloud-discovery does
     HaproxyCloudDiscovery(CloudDiscoveryArgs),
 }
 
@@ -230,6 +223,15 @@ pub(crate) struct CloudDiscoveryArgs {
 pub(crate) struct CloudDiscovery {
     #[command(flatten)]
     pub(crate) args: CloudDiscoveryArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ManArgs {
+    /// The command whose page it is; without it the page of roster itself
+    pub(crate) command: Vec<String>,
+    /// Write the pages of roster and of all its commands into this folder
+    #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
+    pub(crate) into: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

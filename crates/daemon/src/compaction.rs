@@ -10,6 +10,7 @@ use roster_core::plan::Compaction;
 use serde::{Deserialize, Serialize};
 
 use crate::keeper::Passed;
+use crate::names::did_you_mean;
 
 /// How many servers are named one by one.
 const LISTED: usize = 10;
@@ -32,6 +33,9 @@ pub(crate) struct CompactedTarget {
     /// Why nothing can be said of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+    /// Whether that is because it has no backend of the name that was asked for.
+    #[serde(skip)]
+    lacks_backend: bool,
 }
 
 /// One backend.
@@ -76,12 +80,23 @@ impl CompactedTarget {
         let over = passed.spare.iter().filter(|(_, spare)| spare.slots > spare.wanted);
         let backends =
             over.map(|(backend, spare)| (backend.clone(), CompactedBackend::new(spare, how(backend))));
-        Self { target: target.clone(), backends: backends.collect(), error: None }
+        Self { target: target.clone(), backends: backends.collect(), error: None, lacks_backend: false }
     }
 
     /// A target of which nothing can be said.
     pub(crate) fn failed(target: &TargetName, error: String) -> Self {
-        Self { target: target.clone(), backends: BTreeMap::new(), error: Some(error) }
+        Self { target: target.clone(), backends: BTreeMap::new(), error: Some(error), lacks_backend: false }
+    }
+
+    /// A target whose backends are `known`, and none of them is the one that was asked for.
+    pub(crate) fn without<'a>(
+        target: &TargetName,
+        asked: &BackendName,
+        known: impl Iterator<Item = &'a BackendName>,
+    ) -> Self {
+        let hint = did_you_mean(asked.as_str(), known.map(BackendName::as_str));
+        let why = format!("there is no backend {asked} that Roster keeps{hint}");
+        Self { lacks_backend: true, ..Self::failed(target, why) }
     }
 }
 
@@ -98,6 +113,14 @@ impl CompactedBackend {
 }
 
 impl Compacted {
+    /// What was found on each target. Where some have the backend that was asked for, the others are no matter.
+    pub(crate) fn new(mut targets: Vec<CompactedTarget>) -> Self {
+        if targets.iter().any(|target| !target.lacks_backend) {
+            targets.retain(|target| !target.lacks_backend);
+        }
+        Self { targets, error: None }
+    }
+
     /// The only thing that is known is that it was refused.
     pub(crate) fn refused(error: String) -> Self {
         Self { targets: Vec::new(), error: Some(error) }
@@ -121,7 +144,7 @@ impl Compacted {
 
     /// All of it, for people. `applied` says whether it was asked to be done.
     pub(crate) fn write(&self, text: &mut String, applied: bool) -> fmt::Result {
-        for CompactedTarget { target, backends, error } in &self.targets {
+        for CompactedTarget { target, backends, error, .. } in &self.targets {
             for (backend, compacted) in backends {
                 write!(text, "{target} {backend}: ")?;
                 compacted.write(text, applied)?;
@@ -212,8 +235,9 @@ mod tests {
 
     fn of(backend: CompactedBackend) -> Compacted {
         let backends = [("web".parse().unwrap(), backend)].into();
-        let target = CompactedTarget { target: "local".parse().unwrap(), backends, error: None };
-        Compacted { targets: vec![target], error: None }
+        let target =
+            CompactedTarget { target: "local".parse().unwrap(), backends, error: None, lacks_backend: false };
+        Compacted::new(vec![target])
     }
 
     fn told(compacted: &Compacted, applied: bool) -> String {
@@ -231,6 +255,18 @@ mod tests {
         assert!(told(&until, false).contains("a restarted HAProxy has them again"), "{until:?}");
         let reload = of(CompactedBackend { how: Some(How::Reload), ..backend() });
         assert!(told(&reload, false).contains("would go with one reload: srv6"), "{reload:?}");
+    }
+
+    #[test]
+    fn a_target_without_the_backend_matters_only_where_no_target_has_it() {
+        let [web, wbe]: [BackendName; 2] = ["web", "wbe"].map(|name| name.parse().unwrap());
+        let without = CompactedTarget::without(&"other".parse().unwrap(), &wbe, [&web].into_iter());
+        let both = Compacted::new([of(backend()).targets, vec![without.clone()]].concat());
+        assert_eq!(both, of(backend()));
+        assert_eq!(
+            told(&Compacted::new(vec![without.clone(), without]), false),
+            "other: there is no backend wbe that Roster keeps (did you mean web?)\n".repeat(2)
+        );
     }
 
     #[test]
@@ -252,7 +288,7 @@ mod tests {
         let nothing = Compacted::default();
         assert_eq!(told(&nothing, false), "Nothing to do: no backend has more slots than are wanted.\n");
         let failed = CompactedTarget::failed(&"local".parse().unwrap(), "no answer".into());
-        let failed = Compacted { targets: vec![failed], error: None };
+        let failed = Compacted::new(vec![failed]);
         assert!(told(&failed, false).starts_with("local: no answer\n") && !failed.is_well());
     }
 

@@ -11,6 +11,7 @@ mod exit;
 mod hub;
 mod keeper;
 mod legacy;
+mod manual;
 mod metrics;
 mod names;
 mod orders;
@@ -104,7 +105,7 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
         Command::Convert(args) => commands::convert::convert(&args),
         Command::Schema => schema(),
         Command::Completions { shell } => completions(shell),
-        Command::Man => manual(),
+        Command::Man(args) => manual::manual(&args),
         Command::Version => text(&format!("roster {}\n", env!("CARGO_PKG_VERSION"))),
     }
 }
@@ -118,12 +119,6 @@ fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "roster", &mut script);
     text(&String::from_utf8_lossy(&script))
-}
-
-fn manual() -> Result<Exit, Failure> {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(anyhow::Error::from)?;
-    text(&String::from_utf8_lossy(&page))
 }
 
 fn text(text: &str) -> Result<Exit, Failure> {

@@ -74,7 +74,7 @@ pub(super) async fn compact(State(window): State<Window>, Json(asked): Json<Aske
             return (StatusCode::NOT_FOUND, Json(Compacted::refused(refused.to_string()))).into_response();
         }
     };
-    let mut compacted = Compacted::default();
+    let mut compacted = Vec::new();
     for target in targets {
         let busy = || format!("{target} is busy and did not take the order; ask again");
         let (reply, answer) = oneshot::channel();
@@ -82,9 +82,9 @@ pub(super) async fn compact(State(window): State<Window>, Json(asked): Json<Aske
         let taken = live.targets.get(&target).is_some_and(|kept| kept.orders.try_send(order).is_ok());
         let failed = || CompactedTarget::failed(&target, busy());
         let one = if taken { answer.await.unwrap_or_else(|_| failed()) } else { failed() };
-        compacted.targets.push(one);
+        compacted.push(one);
     }
-    Json(compacted).into_response()
+    Json(Compacted::new(compacted)).into_response()
 }
 
 async fn order(window: &Window, target: Option<&TargetName>, want: &Want) -> Response {

@@ -11,7 +11,7 @@ use crate::cli::CompactArgs;
 use crate::compaction::{Compacted, CompactedTarget};
 use crate::events::{Reporter, chain};
 use crate::exit::{Exit, Failure};
-use crate::keeper::{how_alone, no_backend};
+use crate::keeper::how_alone;
 use crate::orders::meant;
 use crate::store::Store;
 use crate::wiring;
@@ -26,9 +26,8 @@ pub(crate) async fn compact(args: &CompactArgs) -> Result<Exit, Failure> {
                 .into(),
         ));
     }
-    let (target, backend) =
-        args.what.clone().map_or((None, None), |(target, backend)| (Some(target), backend));
-    let compacted = match ask(&store, target.as_ref(), backend.as_ref(), args.apply).await? {
+    let (target, backend) = (args.which.target.as_ref(), args.backend.as_ref());
+    let compacted = match ask(&store, target, backend, args.apply).await? {
         Some(compacted) => compacted,
         None if args.apply => {
             return Err(anyhow!("no roster runs; only a running one removes servers").into());
@@ -36,7 +35,7 @@ pub(crate) async fn compact(args: &CompactArgs) -> Result<Exit, Failure> {
         None => {
             print::err("no running roster found; this is a fresh look");
             let config = wiring::load(&args.common.config)?;
-            look(&config, &store, target.as_ref(), backend.as_ref()).await?
+            look(&config, &store, target, backend).await?
         }
     };
     tell(&compacted, args)
@@ -89,7 +88,7 @@ async fn look(
     };
     let to = Reporter::default();
     let (catalog, _) = wiring::ask_all(config, store, &to).await;
-    let mut compacted = Compacted::default();
+    let mut compacted = Vec::new();
     for name in targets {
         let reach = config.targets.get(&name).with_context(|| format!("there is no target {name}"))?;
         let one = match look_at(&name, config, store, &catalog, &to).await {
@@ -97,8 +96,7 @@ async fn look(
             Ok(mut looked) => {
                 let known = &looked.agenda.items;
                 if let Some(backend) = backend.filter(|backend| !known.contains_key(*backend)) {
-                    let why = no_backend(backend, known.keys());
-                    compacted.targets.push(CompactedTarget::failed(&name, why));
+                    compacted.push(CompactedTarget::without(&name, backend, known.keys()));
                     continue;
                 }
                 looked.passed.spare.retain(|there, _| backend.is_none_or(|backend| there == backend));
@@ -108,7 +106,7 @@ async fn look(
                 })
             }
         };
-        compacted.targets.push(one);
+        compacted.push(one);
     }
-    Ok(compacted)
+    Ok(Compacted::new(compacted))
 }

@@ -25,7 +25,7 @@ pub(crate) fn detach(args: &DetachArgs) -> Result<Exit, Failure> {
         }
         other => other.map_err(anyhow::Error::from)?,
     };
-    let targets = match meant(args.target.as_ref(), config.targets.keys()) {
+    let targets = match meant(args.which.target.as_ref(), config.targets.keys()) {
         Ok(targets) => targets,
         Err(refused) => {
             print::err(&refused.to_string());

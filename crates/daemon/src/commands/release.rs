@@ -8,5 +8,5 @@ use crate::orders::Want;
 /// Lets what a guard holds back in a backend go through, once.
 pub(crate) async fn release(args: &ReleaseArgs) -> Result<Exit, Failure> {
     let want = Want::Release { backend: args.backend.clone() };
-    order(&args.common, args.target.as_ref(), &want).await
+    order(&args.common, args.which.target.as_ref(), &want).await
 }

@@ -29,7 +29,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use lines::OwnLines;
-pub(crate) use orders::{Order, how_alone, no_backend};
+pub(crate) use orders::{Order, how_alone};
 pub(crate) use owner::Owner;
 pub(crate) use pass::{Bench, Passed, Weights};
 pub(crate) use status::{BackendStatus, TargetStatus};

@@ -2,7 +2,7 @@
 
 mod compact;
 
-pub(crate) use compact::{how_alone, no_backend};
+pub(crate) use compact::how_alone;
 use roster_core::name::BackendName;
 use roster_targets::Target;
 use tokio::sync::{mpsc, oneshot};

@@ -167,7 +167,10 @@ fn a_second_roster_on_the_same_state_folder_is_refused() {
 
 #[test]
 fn what_roster_is_can_be_asked() {
-    assert!(roster(&["version"]).out.starts_with("roster "));
+    let version = concat!("roster ", env!("CARGO_PKG_VERSION"), "\n");
+    for word in ["version", "--version", "-V"] {
+        assert_eq!(roster(&[word]).out, version, "{word}");
+    }
     assert!(roster(&["man"]).out.contains(".TH roster"));
     assert!(roster(&["completions", "bash"]).out.contains("_roster"));
     let schema: serde_json::Value = serde_json::from_str(&roster(&["schema"]).out).unwrap();

@@ -50,7 +50,7 @@ fn spare_slots_are_shown_first_and_go_only_by_order_and_come_back_by_need() {
         );
         assert_eq!(slots(&rig.haproxy, "web").len(), 8, "showing it changed something");
 
-        let done = rig.roster(&["compact", "local/web", "--apply"]);
+        let done = rig.roster(&["compact", "web", "--target", "local", "--apply"]);
         assert_eq!(done.code, Some(0), "{done:?}\n{}", daemon.log());
         assert!(done.out.contains("  removed live: srv8 srv7 srv6 srv5 srv4\n"), "{}", done.out);
         assert_eq!(slots(&rig.haproxy, "web"), ["srv1", "srv2", "srv3"]);
@@ -83,7 +83,7 @@ fn a_hole_and_what_comes_before_an_instance_stay() {
     wait_until_or_fail(CAP, "five servers", || Poll::when(rig.ready("web"), |ready| *ready == five));
     rig.web(&[8001, 8005]);
     rig.until_ready("web", &[("srv1", 8001), ("srv5", 8005)]);
-    let done = rig.roster(&["compact", "local", "--apply"]);
+    let done = rig.roster(&["compact", "-t", "local", "--apply"]);
     assert_eq!(done.code, Some(0), "{done:?}");
     assert!(done.out.contains("  srv5 stays, and all before it: it is active\n"), "{}", done.out);
     assert_eq!(slots(&rig.haproxy, "web"), ["srv1", "srv2", "srv3", "srv4", "srv5"]);
@@ -146,7 +146,7 @@ fn where_no_server_can_be_added_live_the_slots_stay() {
 fn without_a_running_roster_it_is_shown_and_not_done() {
     let rig = Rig::new(&one_version(), EIGHT_SLOTS, THREE);
     assert_eq!(settled(&rig).stop(), Some(0));
-    let shown = rig.roster(&["compact", "local/web"]);
+    let shown = rig.roster(&["compact", "web", "-t", "local"]);
     assert_eq!(shown.code, Some(2), "{shown:?}");
     assert!(shown.err.contains("no running roster found"), "{}", shown.err);
     assert!(shown.out.contains("would go live: srv8 srv7 srv6 srv5 srv4\n"), "{}", shown.out);
@@ -164,14 +164,14 @@ fn without_a_running_roster_it_is_shown_and_not_done() {
 fn wrong_words_are_told_and_nothing_is_done() {
     let rig = Rig::new(&one_version(), EIGHT_SLOTS, THREE);
     let daemon = settled(&rig);
-    for words in [&["compact", "local/web;x"][..], &["compact", "lo cal"], &["compact", "local", "web"]] {
+    for words in [&["compact", "web;x"][..], &["compact", "-t", "lo cal"], &["compact", "local", "web"]] {
         assert_eq!(rig.roster(words).code, Some(64), "{words:?}");
     }
     for (words, hint) in [
-        (["compact", "locla", "--apply"], "(did you mean local?)"),
-        (["compact", "local/wbe", "--apply"], "(did you mean web?)"),
+        (&["compact", "-t", "locla", "--apply"][..], "(did you mean local?)"),
+        (&["compact", "wbe", "--apply"], "(did you mean web?)"),
     ] {
-        let mistyped = rig.roster(&words);
+        let mistyped = rig.roster(words);
         assert_eq!(mistyped.code, Some(1), "{mistyped:?}");
         assert!(mistyped.err.contains(hint) || mistyped.out.contains(hint), "{mistyped:?}");
     }

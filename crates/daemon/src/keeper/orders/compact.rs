@@ -15,7 +15,6 @@ use crate::clock;
 use crate::compaction::{CompactedBackend, CompactedTarget, How};
 use crate::events::{ChangeRefused, Changed, Event, Ordered, chain};
 use crate::keeper::{Keeper, Owner, Passed, Takeover};
-use crate::names::did_you_mean;
 use crate::orders::Done;
 use crate::own::Changed as OwnChanged;
 
@@ -30,7 +29,7 @@ where
     pub(super) async fn compact(&mut self, only: Option<&BackendName>, apply: bool) -> CompactedTarget {
         let backends = match self.compacted_backends(only) {
             Ok(backends) => backends,
-            Err(why) => return CompactedTarget::failed(&self.name, why),
+            Err(nothing) => return nothing,
         };
         if apply {
             self.pass(&backends).await;
@@ -47,9 +46,13 @@ where
         compacted
     }
 
-    fn compacted_backends(&self, only: Option<&BackendName>) -> Result<BTreeSet<BackendName>, String> {
+    fn compacted_backends(
+        &self,
+        only: Option<&BackendName>,
+    ) -> Result<BTreeSet<BackendName>, CompactedTarget> {
         if !self.is_up() {
-            return Err("HAProxy cannot be kept at the moment; `roster status` says why".to_owned());
+            let why = "HAProxy cannot be kept at the moment; `roster status` says why";
+            return Err(CompactedTarget::failed(&self.name, why.to_owned()));
         }
         let left_alone = self.own.as_ref().map(Owner::left_alone).unwrap_or_default();
         let known = self.agenda.items.keys().filter(|backend| !left_alone.contains(*backend));
@@ -57,7 +60,7 @@ where
         if known.clone().any(|backend| backend == only) {
             return Ok([only.clone()].into());
         }
-        Err(no_backend(only, known))
+        Err(CompactedTarget::without(&self.name, only, known))
     }
 
     async fn have_go(
@@ -175,12 +178,6 @@ fn how(
         }
         Some(Owner::Api(file)) => file.sheds(&passed.spare, passed.version.unwrap_or(Version::OLDEST)),
     }
-}
-
-/// What to tell who names a backend that is none of these.
-pub(crate) fn no_backend<'a>(named: &BackendName, known: impl Iterator<Item = &'a BackendName>) -> String {
-    let hint = did_you_mean(named.as_str(), known.map(BackendName::as_str));
-    format!("there is no backend {named} that Roster keeps{hint}")
 }
 
 /// How spare servers go where there is nothing but the socket: what cannot be added again live must not go.

@@ -37,7 +37,7 @@ fn spare_servers_go_from_the_process_and_its_file_without_a_reload() {
         assert!(planned.out.contains("  would go live: srv4 srv3 srv2\n`roster"), "{}", planned.out);
         assert_eq!(shown(&site).len(), 4);
 
-        let done = site.command(&["compact", "own/web", "--apply"]);
+        let done = site.command(&["compact", "web", "-t", "own", "--apply"]);
         assert_eq!(done.code, Some(0), "{done:?}\n{}", roster.log());
         assert_eq!(shown(&site), ["srv1"]);
         wait_until_or_fail(CAP, "the file to follow", || {

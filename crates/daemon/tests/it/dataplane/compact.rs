@@ -38,7 +38,7 @@ fn goes_live(site: &Site) {
     assert!(planned.out.contains("  would go live: srv3 srv2\n`roster"), "{}", planned.out);
     assert_eq!((shown(site).len(), written(site).len()), (3, 3));
 
-    let done = site.rig.roster(&["compact", "edge/web", "--apply"]);
+    let done = site.rig.roster(&["compact", "web", "-t", "edge", "--apply"]);
     assert_eq!(done.code, Some(0), "{done:?}\n{}", daemon.log());
     assert!(done.out.contains("  removed live: srv3 srv2\n"), "{}", done.out);
     assert_eq!(shown(site), ["srv1"]);
