@@ -5,30 +5,32 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::tags::{self, Shown, Wrong};
-use super::{Machine, Reported, TagRules, unreadable};
+use super::{Machine, Reported, TagRules, Untold, unreadable};
 use crate::address::{Endpoint, Port, parse_ip};
-use crate::instance::{Definition, HealthAuthority, Instance, Reject, Snapshot};
+use crate::instance::{Definition, HealthAuthority, Instance, Reject, Snapshot, Unread};
 use crate::name::{InstanceId, Label, ServiceName};
 
 /// The services that machines make: one for each name, port and region, called `NAME/PORT/REGION`.
 ///
 /// `known` is what was said before. Its services stay, without an instance if nobody is left, and so do its instances whose
-/// machines are in [`Reported::unknown`].
+/// machines are in [`Reported::unknown`] or in a part of [`Reported::untold`].
 pub fn snapshot(
     reported: Reported,
     rules: &TagRules,
     known: Option<&Snapshot>,
     taken: Timestamp,
 ) -> Snapshot {
-    let Reported { machines, unknown, rejects } = reported;
+    let Reported { machines, unknown, untold, ended, rejects } = reported;
+    let gaps = Gaps::new(&unknown, &untold, machines.iter().map(|machine| &machine.id).chain(&ended));
     let mut grouping =
         Grouping { rules, ids: BTreeSet::new(), made: Snapshot { rejects, taken, ..Snapshot::default() } };
     for machine in machines.into_iter().filter(|machine| rules.concerns(machine)) {
         grouping.add(machine);
     }
     if let Some(known) = known {
-        grouping.keep(known, &unknown);
+        grouping.keep(known, &gaps);
     }
+    grouping.blind(known, &untold);
     grouping.finish()
 }
 
@@ -37,6 +39,15 @@ struct Grouping<'r> {
     /// Who is in a service already.
     ids: BTreeSet<InstanceId>,
     made: Snapshot,
+}
+
+/// What an answer does not tell of.
+struct Gaps<'r> {
+    unknown: BTreeSet<InstanceId>,
+    groups: BTreeSet<&'r str>,
+    rest: bool,
+    /// Machines that were told, whatever was said of them.
+    told: BTreeSet<InstanceId>,
 }
 
 impl Grouping<'_> {
@@ -93,17 +104,28 @@ impl Grouping<'_> {
     }
 
     /// Keeps what was known: every service, and those instances of which nothing was learned.
-    fn keep(&mut self, known: &Snapshot, unknown: &[String]) {
-        let unknown: BTreeSet<InstanceId> = unknown.iter().filter_map(|id| tags::id(id).ok()).collect();
+    fn keep(&mut self, known: &Snapshot, gaps: &Gaps<'_>) {
         for (service, instances) in &known.services {
             let Some(definition) = known.definitions.get(service) else { continue };
             let members = self.made.services.entry(service.clone()).or_default();
             self.made.definitions.entry(service.clone()).or_insert_with(|| definition.clone());
-            for instance in instances.iter().filter(|instance| unknown.contains(&instance.id)) {
+            for instance in instances.iter().filter(|instance| gaps.have(instance)) {
                 if self.ids.insert(instance.id.clone()) {
                     members.push(instance.clone());
                 }
             }
+        }
+    }
+
+    /// Where nothing was known when a part was not told, any server may be of that part, as long as the part is not told.
+    fn blind(&mut self, known: Option<&Snapshot>, untold: &[Untold]) {
+        let blind = Reject::unread(
+            "a part of the cloud",
+            "it was not told since Roster began, and nothing is known of it from before; what it may hold stays",
+            Unread::default(),
+        );
+        if !untold.is_empty() && known.is_none_or(|known| known.rejects.contains(&blind)) {
+            self.made.rejects.push(blind);
         }
     }
 
@@ -113,6 +135,30 @@ impl Grouping<'_> {
         made.rejects.sort();
         made.rejects.dedup();
         made
+    }
+}
+
+impl<'r> Gaps<'r> {
+    fn new<'i>(unknown: &'i [String], untold: &'r [Untold], told: impl Iterator<Item = &'i String>) -> Self {
+        let id = |id: &String| tags::id(id).ok();
+        let groups = untold.iter().filter_map(|part| match part {
+            Untold::Group(name) => Some(name.as_str()),
+            Untold::Rest => None,
+        });
+        Self {
+            unknown: unknown.iter().filter_map(id).collect(),
+            groups: groups.collect(),
+            rest: untold.contains(&Untold::Rest),
+            // Only a part that was not told wants to know them.
+            told: if untold.is_empty() { BTreeSet::new() } else { told.filter_map(id).collect() },
+        }
+    }
+
+    /// Whether nothing was learned of this instance.
+    fn have(&self, instance: &Instance) -> bool {
+        let of_group = || instance.group.as_ref().is_some_and(|group| self.groups.contains(group.as_str()));
+        let untold = self.rest || of_group();
+        self.unknown.contains(&instance.id) || (untold && !self.told.contains(&instance.id))
     }
 }
 

@@ -56,7 +56,7 @@ pub fn unreadable(id: &str, place: impl Into<String>, reason: impl Into<String>)
     }
 }
 
-/// What a cloud said, once it was asked for everything and answered all of it.
+/// What a cloud said, once it was asked for everything.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Reported {
     /// The machines that run.
@@ -64,6 +64,19 @@ pub struct Reported {
     /// The ids of machines that are there, but of which it could not be learned whether they run: what was last known of
     /// them stays.
     pub unknown: Vec<String>,
+    /// Parts that were asked for and not told: what was last known of their machines stays.
+    pub untold: Vec<Untold>,
+    /// The ids of machines that were told and are in no service, as they do not run: they stay in no part of `untold`.
+    pub ended: Vec<String>,
     /// What could not be used.
     pub rejects: Vec<Reject>,
+}
+
+/// A part of a cloud that was asked for and not told.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Untold {
+    /// The machines of a group, by its name.
+    Group(String),
+    /// Any machine that was not told.
+    Rest,
 }

@@ -232,12 +232,55 @@ fn a_machine_of_which_nothing_was_learned_stays_as_it_was() {
     let reported = Reported {
         machines: vec![member("i-3", &[(PORT, "9")])],
         unknown: vec!["i-1".to_owned(), "i-3".to_owned(), "i-9".to_owned()],
-        rejects: Vec::new(),
+        ..Reported::default()
     };
     let next = snapshot(reported, &TagRules::default(), Some(&known), Timestamp::UNIX_EPOCH);
     assert_eq!(ids(&next, "myapp/8080/us-east-2"), ["i-1"], "i-2 is gone, i-3 is elsewhere");
     assert_eq!(next.services["myapp/8080/us-east-2"][0].endpoint.port.get(), 81);
     assert_eq!(ids(&next, "myapp/9/us-east-2"), ["i-3"]);
+}
+
+#[test]
+fn the_machines_of_a_part_that_was_not_told_stay_unless_something_was_said_of_them() {
+    let of_group =
+        |id: &str, group: Option<&str>| Machine { group: group.map(str::to_owned), ..member(id, &[]) };
+    let known = of(vec![
+        of_group("i-1", Some("blue")),
+        of_group("i-2", Some("green")),
+        of_group("i-3", None),
+        of_group("i-4", Some("blue")),
+        of_group("i-5", Some("blue")),
+    ]);
+    let kept = |untold: &[Untold]| {
+        let reported = Reported {
+            machines: vec![Machine { group: Some("blue".to_owned()), ..member("i-5", &[(PORT, "x")]) }],
+            untold: untold.to_vec(),
+            ended: vec!["i-4".to_owned()],
+            ..Reported::default()
+        };
+        let next = snapshot(reported, &TagRules::default(), Some(&known), Timestamp::UNIX_EPOCH);
+        ids(&next, "myapp/8080/us-east-2").join(" ")
+    };
+    assert_eq!(kept(&[]), "");
+    assert_eq!(kept(&[Untold::Group("blue".to_owned())]), "i-1");
+    assert_eq!(kept(&[Untold::Group("red".to_owned())]), "");
+    assert_eq!(kept(&[Untold::Rest]), "i-1 i-2 i-3");
+}
+
+#[test]
+fn where_nothing_was_known_any_server_may_be_of_a_part_that_was_not_told() {
+    let told = |untold: &[Untold], known: Option<&Snapshot>| {
+        let reported = Reported { untold: untold.to_vec(), ..Reported::default() };
+        snapshot(reported, &TagRules::default(), known, Timestamp::UNIX_EPOCH)
+    };
+    let blind = |snapshot: &Snapshot| snapshot.rejects.iter().any(|reject| reject.unread == Some(Unread::default()));
+    let part = [Untold::Group("blue".to_owned())];
+    let first = told(&part, None);
+    assert!(blind(&first));
+    assert!(blind(&told(&part, Some(&first))), "what was said then is all that is known");
+    assert!(!blind(&told(&[], Some(&first))));
+    assert!(!blind(&told(&part, Some(&of(vec![member("i-1", &[])])))), "what was known before is enough");
+    assert!(!blind(&told(&[], None)));
 }
 
 #[test]

@@ -65,7 +65,7 @@ impl Machines for Aws {
         };
         let Listing { machines, rejects, warnings } =
             Box::pin(client.list(&self.query)).await.map_err(|error| failure(&error))?;
-        let reported = Reported { machines, rejects, unknown: Vec::new() };
+        let reported = Reported { machines, rejects, ..Reported::default() };
         Ok(Listed { reported, warnings: warnings.iter().map(ToString::to_string).collect() })
     }
 }

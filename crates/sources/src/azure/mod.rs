@@ -100,7 +100,7 @@ impl Machines for Azure {
         self.last.clone_from(&machines);
         let warnings = warnings.into_iter().chain(told(&unknown, &rejects)).collect();
         let unknown = unknown.into_iter().map(|one| one.id).collect();
-        Ok(Listed { reported: Reported { machines, rejects, unknown }, warnings })
+        Ok(Listed { reported: Reported { machines, rejects, unknown, ..Reported::default() }, warnings })
     }
 }
 

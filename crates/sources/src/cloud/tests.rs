@@ -42,7 +42,7 @@ fn machine(id: &str, service: &str) -> Machine {
 fn listed(machines: &[(&str, &str)], unknown: &[&str]) -> Result<Listed, Failure> {
     let machines = machines.iter().map(|(id, service)| machine(id, service)).collect();
     let unknown = unknown.iter().map(|id| (*id).to_owned()).collect();
-    Ok(Listed { reported: Reported { machines, unknown, rejects: Vec::new() }, warnings: Vec::new() })
+    Ok(Listed { reported: Reported { machines, unknown, ..Reported::default() }, warnings: Vec::new() })
 }
 
 fn poller(said: impl IntoIterator<Item = Result<Listed, Failure>>) -> Poller<Fleet<Scripted>> {
