@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, Stream};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, ServerConfig, SignatureScheme, Stream,
+};
 
 use crate::OrFail;
 
@@ -40,6 +43,17 @@ impl MadeCertificate {
             certificate: made.cert.pem(),
             key: made.signing_key.serialize_pem(),
         }
+    }
+
+    /// A server that has it.
+    pub(crate) fn server(&self) -> Result<ServerConfig, Error> {
+        let odd = |error: rustls::pki_types::pem::Error| Error::General(error.to_string());
+        let chain = vec![CertificateDer::from(self.der.clone())];
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).map_err(odd)?;
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
     }
 
     /// Both in one, as HAProxy wants it.

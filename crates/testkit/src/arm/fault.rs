@@ -11,6 +11,8 @@ pub enum ArmFault {
     Unavailable(Option<u32>),
     /// An error of this status with this code.
     Error(u16, &'static str),
+    /// This status with this JSON, whatever was asked.
+    Json(u16, serde_json::Value),
     /// A page of HTML with this status, as a proxy in between sends it.
     Html(u16),
     /// The answer ends in the middle of its body.
@@ -19,6 +21,8 @@ pub enum ArmFault {
     Slow(Duration),
     /// The next page is said to be there.
     NextLink(String),
+    /// Each page is said to have a further one, at an address of its own.
+    Endless,
     /// Of this element of the list (by its name) this field is replaced, by its JSON pointer.
     Field {
         /// The element's name.

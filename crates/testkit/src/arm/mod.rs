@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper::Request;
 use hyper::body::Incoming;
+use rustls::ServerConfig;
 
 pub use clients::{AzureClients, AzureClientsError};
 pub use fault::ArmFault;
@@ -28,6 +29,7 @@ pub use world::{ArmAddress, ArmNic, ArmSet, ArmView, ArmVm, ArmWorld};
 use self::fault::Faults;
 use self::routes::{Asked, Reply};
 use self::tokens::Tokens;
+use crate::MadeCertificate;
 use crate::ports::{NoFreePort, free_port};
 use crate::server::{Answers, Outcome, Server, whole};
 
@@ -83,8 +85,19 @@ impl ArmStandIn {
     /// Starts one with an empty subscription.
     pub fn start() -> Result<Self, ArmError> {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        let shared = Arc::new(Shared { url: format!("http://{addr}"), state: Mutex::default() });
-        let server = Server::start("arm", addr, None, Arc::clone(&shared))?;
+        Self::with(addr, format!("http://{addr}"), None)
+    }
+
+    /// The same with TLS, under this name and with its certificate. Nobody resolves the name: a proxy leads there.
+    pub fn start_tls(name: &str, certificate: &MadeCertificate) -> Result<Self, ArmError> {
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        let tls = certificate.server().map_err(io::Error::other)?;
+        Self::with(addr, format!("https://{name}"), Some(tls))
+    }
+
+    fn with(addr: SocketAddr, url: String, tls: Option<ServerConfig>) -> Result<Self, ArmError> {
+        let shared = Arc::new(Shared { url, state: Mutex::default() });
+        let server = Server::start("arm", addr, tls, Arc::clone(&shared))?;
         Ok(Self { addr, shared, _server: server })
     }
 

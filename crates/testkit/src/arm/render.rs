@@ -225,6 +225,9 @@ fn view(vm: &ArmVm) -> Option<Value> {
         })],
     };
     let mut view = json!({ "statuses": statuses });
+    if vm.standby {
+        put(&mut view, "isVMInStandbyPool", json!(true));
+    }
     if let Some(health) = &vm.health {
         let text = format!("The VM is reporting itself as {health}");
         let status =

@@ -89,7 +89,13 @@ impl Reply {
 impl State {
     /// Answers, and notes the call. `url` is the stand-in's own address.
     pub(super) fn answer(&mut self, url: &str, asked: &Asked) -> Reply {
-        let fault = self.faults.take(&format!("{}?{}", asked.path, asked.raw_query));
+        let number = self.calls.len() + 1;
+        let fault = match self.faults.take(&format!("{}?{}", asked.path, asked.raw_query)) {
+            Some(ArmFault::Endless) => {
+                Some(ArmFault::NextLink(format!("?api-version=1&$skiptoken=p{number}")))
+            }
+            fault => fault,
+        };
         let reply = match &fault {
             Some(fault) => match instead(fault) {
                 Some(reply) => reply,
@@ -97,7 +103,6 @@ impl State {
             },
             None => self.route(url, asked),
         };
-        let number = self.calls.len() + 1;
         self.calls.push(ArmCall {
             method: asked.method.clone(),
             path: asked.path.clone(),
@@ -260,7 +265,8 @@ fn page(world: &ArmWorld, url: &str, asked: &Asked, all: Vec<Value>) -> Reply {
     if all.len() > begin + size {
         let query: Vec<&str> =
             asked.raw_query.split('&').filter(|pair| !pair.contains("skiptoken=")).collect();
-        let link = format!("{url}{}?{}&$skiptoken=p{}", asked.path, query.join("&"), number + 1);
+        let host = world.links.as_deref().unwrap_or(url);
+        let link = format!("{host}{}?{}&$skiptoken=p{}", asked.path, query.join("&"), number + 1);
         put(&mut answer, "nextLink", Value::String(link));
     }
     put(&mut answer, "value", all.into_iter().skip(begin).take(size).collect());
@@ -281,6 +287,7 @@ fn instead(fault: &ArmFault) -> Option<Reply> {
             Some(seconds.iter().fold(reply, |reply, seconds| reply.with("Retry-After", seconds.to_string())))
         }
         ArmFault::Error(status, code) => Some(Reply::error(*status, code, "It was made to fail.")),
+        ArmFault::Json(status, body) => Some(Reply::json(*status, body)),
         ArmFault::Html(status) => Some(Reply {
             status: *status,
             headers: vec![("Content-Type", "text/html".to_owned())],
@@ -288,7 +295,11 @@ fn instead(fault: &ArmFault) -> Option<Reply> {
             later: Duration::ZERO,
             cut: false,
         }),
-        ArmFault::HalfBody | ArmFault::Slow(_) | ArmFault::NextLink(_) | ArmFault::Field { .. } => None,
+        ArmFault::HalfBody
+        | ArmFault::Slow(_)
+        | ArmFault::NextLink(_)
+        | ArmFault::Endless
+        | ArmFault::Field { .. } => None,
     }
 }
 

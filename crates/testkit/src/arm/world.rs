@@ -33,6 +33,8 @@ pub struct ArmWorld {
     pub orphans: Vec<(String, ArmNic)>,
     /// Elements of a page.
     pub page_size: usize,
+    /// What links to further pages begin with; none for the stand-in's own address.
+    pub links: Option<String>,
     /// Whether the list of states has nothing else than states.
     pub bare_states: bool,
 }
@@ -62,6 +64,8 @@ pub struct ArmVm {
     pub view: ArmView,
     /// What the health extension says, such as `healthy`.
     pub health: Option<String>,
+    /// Whether it waits in a standby pool.
+    pub standby: bool,
     /// `provisioningState`.
     pub provisioning: String,
 }
@@ -135,6 +139,7 @@ impl Default for ArmWorld {
             sets: Vec::new(),
             orphans: Vec::new(),
             page_size: 50,
+            links: None,
             bare_states: false,
         }
     }
@@ -189,6 +194,7 @@ impl ArmVm {
             set: None,
             view: ArmView::Power("running".to_owned()),
             health: None,
+            standby: false,
             provisioning: "Succeeded".to_owned(),
         }
     }
