@@ -8,7 +8,10 @@ use thiserror::Error;
 /// One cloud: its ARM, where its tokens come from, and what they are for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Cloud {
+    /// Where ARM is reached.
     arm: Url,
+    /// ARM's own address, which its links name wherever it is reached.
+    own: Url,
     authority: Option<Url>,
     default_authority: Url,
     audience: String,
@@ -81,7 +84,7 @@ impl Cloud {
         let url = address("the ARM endpoint", arm)?;
         let audience = audience.unwrap_or(arm).trim_end_matches('/').to_owned();
         let default_authority = address("the authority", "https://login.microsoftonline.com")?;
-        Ok(Self { arm: url, authority: None, default_authority, audience })
+        Ok(Self { own: url.clone(), arm: url, authority: None, default_authority, audience })
     }
 
     /// The same cloud, whose ARM is reached at this address: tokens are for what they were for, and come from where they came.
@@ -98,6 +101,46 @@ impl Cloud {
     /// Where ARM answers.
     pub(crate) fn arm(&self) -> &Url {
         &self.arm
+    }
+
+    /// Where the next page of a list is asked for: always at the endpoint, so the token goes nowhere else.
+    ///
+    /// A service that is reached at a private address still names its public one in its links (Azure/azure-sdk-for-python
+    /// 29940), and some name only what differs from the page's own address.
+    pub(crate) fn next_page(&self, page: &Url, link: &str) -> Result<Url, NoPage> {
+        let mut next = page.join(link).map_err(|error| NoPage::NoAddress(error.to_string()))?;
+        let foreign = |url: &Url| NoPage::Foreign(url.origin().ascii_serialization());
+        if !next.username().is_empty() || next.password().is_some() {
+            return Err(foreign(&next));
+        }
+        if next.origin() != self.arm.origin() {
+            if !self.names_own(&next) {
+                return Err(foreign(&next));
+            }
+            let mut there = self.arm.clone();
+            there.set_path(next.path());
+            there.set_query(next.query());
+            next = there;
+        }
+        self.below_endpoint(&mut next);
+        next.set_fragment(None);
+        Ok(next)
+    }
+
+    /// Whether a link names the cloud's own ARM, or that of one of its regions (`eastus.management.azure.com`).
+    fn names_own(&self, link: &Url) -> bool {
+        let (Some(own), Some(host)) = (self.own.host_str(), link.host_str()) else { return false };
+        let same = host.strip_suffix(own).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        same && link.port() == self.own.port() && matches!(link.scheme(), "https" | "http")
+    }
+
+    /// An endpoint below a path, as behind a gateway, has ARM's own paths below that.
+    fn below_endpoint(&self, url: &mut Url) {
+        let base = self.arm.path().trim_end_matches('/');
+        let arm = url.path().get(..15).is_some_and(|begin| begin.eq_ignore_ascii_case("/subscriptions/"));
+        if !base.is_empty() && arm {
+            url.set_path(&format!("{base}{}", url.path()));
+        }
     }
 
     /// Where tokens come from: what was set, else `AZURE_AUTHORITY_HOST`, else the cloud's own.
@@ -119,6 +162,15 @@ impl Cloud {
     pub(crate) fn scope(&self) -> String {
         format!("{}/.default", self.audience)
     }
+}
+
+/// Why a link leads to no page.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum NoPage {
+    /// It is no address.
+    NoAddress(String),
+    /// It leads to this other server.
+    Foreign(String),
 }
 
 /// A server's address that a secret may be sent to.
@@ -175,6 +227,55 @@ mod tests {
         assert_eq!(cloud.authority(Some("login.example")).unwrap().as_str(), "https://login.example/");
         let set = cloud.with_authority("https://login.here/").unwrap();
         assert_eq!(set.authority(Some("login.example")).unwrap().as_str(), "https://login.here/");
+    }
+
+    #[test]
+    fn the_next_page_is_asked_for_at_the_endpoint_whatever_of_its_own_addresses_the_cloud_names() {
+        let public = Cloud::public().unwrap();
+        let private = public.clone().reached_at("https://arm.private.example/").unwrap();
+        let gateway = public.clone().reached_at("https://gw.example/arm").unwrap();
+        let local = public.clone().reached_at("http://127.0.0.1:7018").unwrap();
+        let rest = "subscriptions/s/x?api-version=1&$skiptoken=a%2Fb";
+        for (cloud, at) in [
+            (&public, "https://management.azure.com/"),
+            (&private, "https://arm.private.example/"),
+            (&gateway, "https://gw.example/arm/"),
+            (&local, "http://127.0.0.1:7018/"),
+        ] {
+            let page = Url::parse(&format!("{at}subscriptions/s/x?api-version=1")).unwrap();
+            for link in [
+                format!("https://management.azure.com/{rest}"),
+                format!("https://MANAGEMENT.azure.com:443/{rest}"),
+                format!("https://eastus.management.azure.com/{rest}"),
+                format!("{at}{rest}"),
+                format!("/{rest}"),
+                "?api-version=1&$skiptoken=a%2Fb".to_owned(),
+            ] {
+                assert_eq!(cloud.next_page(&page, &link).unwrap().as_str(), format!("{at}{rest}"), "{link}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_next_page_of_another_server_is_none() {
+        let private = Cloud::public().unwrap().reached_at("https://arm.private.example/").unwrap();
+        let page = Url::parse("https://arm.private.example/subscriptions/s/x").unwrap();
+        for link in [
+            "https://evil.example/subscriptions/s/x",
+            "//evil.example/subscriptions/s/x",
+            "https://evilmanagement.azure.com/x",
+            "https://management.azure.com.evil.example/x",
+            "https://management.azure.com:8443/x",
+            "https://me:hush@management.azure.com/x",
+            "https://management.azure.com@evil.example/x",
+            "ftp://management.azure.com/x",
+            "https://arm.private.example:8443/x",
+            "http://arm.private.example/x",
+        ] {
+            let no = private.next_page(&page, link).unwrap_err();
+            assert!(matches!(&no, NoPage::Foreign(at) if !at.contains("hush")), "{link}: {no:?}");
+        }
+        assert!(matches!(private.next_page(&page, "https://[bad"), Err(NoPage::NoAddress(_))));
     }
 
     #[test]

@@ -3,14 +3,17 @@
 use std::fmt;
 use std::time::Duration;
 
+use roster_http::{ClientError, ProxyError};
 use thiserror::Error;
 
+use crate::broken::Broken;
 use crate::cloud::CloudError;
 use crate::credential::CredentialError;
-use crate::http::Broken;
 
 /// What stands before the number of an answer.
 const REQUEST: &str = ", request ";
+/// What stands before the seconds that a server wants to be left alone.
+const WAIT: &str = " and asks to wait ";
 
 /// Settings that no client can be made of.
 #[derive(Debug, Error)]
@@ -26,9 +29,12 @@ pub enum SettingsError {
     /// An address that is none.
     #[error(transparent)]
     Cloud(#[from] CloudError),
+    /// A variable names a proxy that is none.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// The certificates to trust are of no use.
-    #[error("TLS cannot be set up: {0}; install the system's CA certificates")]
-    Tls(String),
+    #[error(transparent)]
+    Client(#[from] ClientError),
 }
 
 /// Why there is no complete listing.
@@ -40,7 +46,7 @@ pub enum Error {
         /// Which list.
         at: Call,
         /// Why.
-        why: Why,
+        why: Box<Why>,
     },
     /// There is no token.
     #[error("no token for Azure: {0}")]
@@ -124,7 +130,7 @@ pub enum Why {
         refusal: Refusal,
     },
     /// Another status.
-    #[error("ARM refuses the call ({0}); report this with the request's id")]
+    #[error("ARM refuses the call ({0}); report this with the request's number if its words do not help")]
     Refused(Refusal),
     /// No answer at all, or half of one.
     #[error(transparent)]
@@ -143,11 +149,29 @@ pub enum Why {
         /// Scheme, host and port.
         link_origin: String,
     },
-    /// Pages that do not end.
-    #[error("the pages do not end ({pages} were read); report this with the time of the call")]
+    /// Pages that do not end, or lead in a circle.
+    #[error(
+        "its pages do not end ({pages} were read), so the list is left off; check what answers at the endpoint"
+    )]
     Endless {
         /// How many were read.
         pages: usize,
+    },
+    /// More bytes than are taken.
+    #[error(
+        "the lists have more than {limit} bytes, so they are left off; ask for fewer machines by `resource_groups`"
+    )]
+    TooMuch {
+        /// The limit.
+        limit: u64,
+    },
+    /// More time than a listing may take.
+    #[error(
+        "the listing takes longer than {after:?}, so it is left off; ask for fewer machines by `resource_groups`"
+    )]
+    TooLong {
+        /// The limit.
+        after: Duration,
     },
 }
 
@@ -155,26 +179,44 @@ impl Error {
     /// How long the server wants to be left alone.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Arm {
-                why: Why::Throttled { retry_after, .. } | Why::Server { retry_after, .. }, ..
-            } => *retry_after,
-            Self::Arm { .. } | Self::Credential(_) => None,
+            Self::Arm { why, .. } => match &**why {
+                Why::Throttled { retry_after, .. } | Why::Server { retry_after, .. } => *retry_after,
+                _ => None,
+            },
+            Self::Credential(error) => error.retry_after(),
         }
     }
 
     /// What makes two failures the same one for somebody who reads the log. Which of the lists it hit, how long to wait
     /// and the number of the answer differ each time, and are no part of it where they say nothing.
     pub fn cause(&self) -> String {
-        match self {
-            Self::Arm { why: Why::Throttled { .. }, .. } => "throttled".to_owned(),
-            Self::Arm { why: Why::Server { .. }, .. } => "the server fails".to_owned(),
-            Self::Arm { why: Why::Broken(broken), .. } => broken.to_string(),
-            Self::Arm { .. } | Self::Credential(_) => numberless(&self.to_string()),
+        match self.why() {
+            Some(Why::Throttled { .. }) => "throttled".to_owned(),
+            Some(Why::Server { .. }) => "the server fails".to_owned(),
+            Some(Why::Broken(broken)) => broken.to_string(),
+            Some(_) | None => self.lasting(),
         }
     }
 
+    /// The text without what differs each time, for one that is told once while it lasts.
+    pub(crate) fn lasting(&self) -> String {
+        numberless(&self.to_string())
+    }
+
+    /// Whether it says that a group is not there.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self.why(), Some(Why::NoGroup { .. }))
+    }
+
     pub(crate) fn is_unauthorized(&self) -> bool {
-        matches!(self, Self::Arm { why: Why::Unauthorized(_), .. })
+        matches!(self.why(), Some(Why::Unauthorized(_)))
+    }
+
+    fn why(&self) -> Option<&Why> {
+        match self {
+            Self::Arm { why, .. } => Some(why),
+            Self::Credential(_) => None,
+        }
     }
 }
 
@@ -199,26 +241,41 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// The text without the numbers of answers: see how a [`Refusal`] is shown.
+/// The text without the numbers of answers and the waits that they ask for: see how a [`Refusal`] and [`wait`] are shown.
 fn numberless(text: &str) -> String {
-    let mut parts = text.split(REQUEST);
+    let number = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let without_ids = cut(text, REQUEST, number, "");
+    cut(&without_ids, WAIT, |c| c.is_ascii_digit(), " s")
+}
+
+/// The text without each occurrence of this word, the characters of this kind after it, and the unit after those.
+fn cut(text: &str, word: &str, kind: impl Fn(char) -> bool, unit: &str) -> String {
+    let mut parts = text.split(word);
     let mut kept = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        kept.push_str(part.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '-'));
+        let rest = part.trim_start_matches(&kind);
+        kept.push_str(rest.strip_prefix(unit).unwrap_or(rest));
     }
     kept
 }
 
 fn wait(asked: Option<Duration>) -> String {
-    asked.map(|asked| format!(" and asks to wait {} s", asked.as_secs())).unwrap_or_default()
+    asked.map(|asked| format!("{WAIT}{} s", asked.as_secs())).unwrap_or_default()
 }
 
-/// A server's words, fit for a log: one line without control characters, not too long.
+/// A server's words, fit for a log: one line without control characters. Of a long one the middle is left out, for the cause
+/// of a chain stands at its end.
 pub(crate) fn one_line(text: &str) -> String {
-    const LONGEST: usize = 300;
+    const BEGIN: usize = 260;
+    const END: usize = 160;
     let blank = |c: char| c.is_whitespace() || c.is_control();
     let line = text.split(blank).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= LONGEST { line } else { line.chars().take(LONGEST).chain(['…']).collect() }
+    let long = line.chars().count();
+    if long <= BEGIN + END {
+        return line;
+    }
+    let (begin, end) = (line.chars().take(BEGIN), line.chars().skip(long - END));
+    begin.chain([' ', '…', ' ']).chain(end).collect()
 }
 
 #[cfg(test)]
@@ -226,7 +283,8 @@ mod tests {
     use super::*;
 
     fn arm(what: &'static str, why: Why) -> Error {
-        Error::Arm { at: Call { api: "vm_list", what, scope: "/subscriptions/s".to_owned() }, why }
+        let at = Call { api: "vm_list", what, scope: "/subscriptions/s".to_owned() };
+        Error::Arm { at, why: Box::new(why) }
     }
 
     fn refusal(status: u16, request: &str) -> Refusal {
@@ -260,8 +318,22 @@ mod tests {
     }
 
     #[test]
+    fn what_differs_each_time_is_no_part_of_a_lasting_text() {
+        let of = |seconds, request| {
+            let retry_after = Some(Duration::from_secs(seconds));
+            arm("list", Why::Throttled { retry_after, refusal: refusal(429, request) }).lasting()
+        };
+        assert_eq!(of(17, "a-1"), of(3, "b-2"));
+        assert!(of(17, "a-1").contains("ARM throttles (429 Code Some words.); ask"), "{}", of(17, "a-1"));
+    }
+
+    #[test]
     fn a_servers_words_are_one_line_without_control_characters() {
         assert_eq!(one_line("a\r\nb \u{1b}[31m\0 c\t"), "a b [31m c");
-        assert_eq!(one_line(&"x".repeat(500)).chars().count(), 301);
+        let long = one_line(&format!("begin {} end", "x".repeat(500)));
+        assert!(
+            long.chars().count() < 430 && long.starts_with("begin x") && long.ends_with("x end"),
+            "{long}"
+        );
     }
 }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+
 /// The wait before the second attempt when the server names none.
 const FIRST: Duration = Duration::from_millis(500);
 /// How much is added by chance at most, so that many clients do not come back at once.
@@ -47,9 +50,21 @@ impl Patience {
     }
 }
 
-/// `Retry-After` in seconds, as ARM sends it. A date is not understood and counts as none.
-pub(crate) fn retry_after(header: &str) -> Option<Duration> {
-    header.trim().parse().ok().map(Duration::from_secs)
+/// How long a server wants to be left alone, by its headers: those in milliseconds, as azure-core reads them, else
+/// `Retry-After` in seconds or as a time, which is compared with the answer's own `Date`.
+pub(crate) fn retry_after<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Option<Duration> {
+    let number = |name: &str| header(name)?.trim().parse().ok();
+    let millis =
+        number("retry-after-ms").or_else(|| number("x-ms-retry-after-ms")).map(Duration::from_millis);
+    millis.or_else(|| number("retry-after").map(Duration::from_secs)).or_else(|| {
+        let [until, now] = ["retry-after", "date"].map(|name| header(name).and_then(time));
+        Some(Duration::try_from(until?.duration_since(now?)).unwrap_or_default())
+    })
+}
+
+/// A time as HTTP writes it.
+fn time(text: &str) -> Option<Timestamp> {
+    rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()
 }
 
 #[cfg(test)]
@@ -75,10 +90,22 @@ mod tests {
         assert_eq!(waits, [500, 1000, 2000]);
     }
 
+    fn asked(headers: &[(&str, &'static str)]) -> Option<Duration> {
+        retry_after(|name| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value))
+    }
+
     #[test]
-    fn retry_after_is_read_in_seconds() {
-        assert_eq!(retry_after(" 17 "), Some(SECOND * 17));
-        assert_eq!(retry_after("Fri, 31 Dec 1999 23:59:59 GMT"), None);
+    fn a_wait_is_read_in_seconds_in_milliseconds_and_as_a_time() {
+        assert_eq!(asked(&[("retry-after", " 17 ")]), Some(SECOND * 17));
+        let millis = Duration::from_millis(1500);
+        assert_eq!(asked(&[("retry-after-ms", "1500"), ("retry-after", "2")]), Some(millis));
+        assert_eq!(asked(&[("x-ms-retry-after-ms", "1500")]), Some(millis));
+        let date = ("date", "Fri, 31 Dec 1999 23:59:29 GMT");
+        assert_eq!(asked(&[("retry-after", "Fri, 31 Dec 1999 23:59:59 GMT"), date]), Some(SECOND * 30));
+        assert_eq!(asked(&[("retry-after", "Fri, 31 Dec 1999 23:59:09 GMT"), date]), Some(Duration::ZERO));
+        for odd in ["soon", "-3", "", "Fri, 31 Dec 1999 23:59:59 GMT"] {
+            assert_eq!(asked(&[("retry-after", odd)]), None, "{odd}");
+        }
     }
 
     proptest! {

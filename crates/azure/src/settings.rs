@@ -9,6 +9,7 @@ use crate::credential::CredentialKind;
 use crate::environment::Environment;
 use crate::error::SettingsError;
 use crate::observe::Observe;
+use crate::outbound::Outbound;
 use crate::retry::Patience;
 
 /// A subscription's id, such as `00000000-1111-2222-3333-444444444444`, in lower case.
@@ -26,14 +27,18 @@ pub struct Settings {
     pub subscription: Subscription,
     /// The groups to look into; none for all of the subscription.
     pub resource_groups: Vec<ResourceGroup>,
-    /// The tag that a machine, or its scale set, must have to be anybody's business; none for all machines.
+    /// The tag that a machine, or its scale set, must have to be anybody's business, in any case; none for all machines.
     pub tag: Option<String>,
+    /// Names of tags as they are looked up afterwards. Azure's have no case, so each tag gets the spelling that it has here.
+    pub spellings: Vec<String>,
     /// How to get tokens.
     pub credential: CredentialKind,
     /// The user-assigned managed identity's client id; none for `AZURE_CLIENT_ID`, and without that the system's.
     pub client_id: Option<String>,
-    /// What the environment says.
+    /// What the environment says of identities.
     pub environment: Environment,
+    /// What it says of the way out of this machine.
+    pub outbound: Outbound,
     /// Where ARM is.
     pub cloud: Cloud,
     /// The longest that one call may take.
@@ -80,6 +85,11 @@ impl ResourceGroup {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Its id.
+    pub(crate) fn scope(&self, subscription: &Subscription) -> String {
+        format!("/subscriptions/{}/resourceGroups/{}", subscription.as_str(), self.0)
+    }
 }
 
 impl PartialEq for ResourceGroup {
@@ -97,9 +107,11 @@ impl Settings {
             subscription,
             resource_groups: Vec::new(),
             tag: None,
+            spellings: Vec::new(),
             credential: CredentialKind::Default,
             client_id: None,
             environment: Environment::default(),
+            outbound: Outbound::default(),
             cloud,
             timeout: Duration::from_secs(30),
             patience: Patience::default(),

@@ -94,14 +94,20 @@ impl List {
         }
     }
 
-    pub(crate) fn scope(&self, subscription: &Subscription) -> String {
+    /// The scale set whose own list it is.
+    pub(crate) fn set(&self) -> Option<&str> {
         match self {
-            Self::Members(set) | Self::MemberInterfaces(set) => set.clone(),
-            _ => {
-                let whole = format!("/subscriptions/{}", subscription.as_str());
-                self.group()
-                    .map_or(whole.clone(), |group| format!("{whole}/resourceGroups/{}", group.as_str()))
-            }
+            Self::Members(set) | Self::MemberInterfaces(set) => Some(set),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn scope(&self, subscription: &Subscription) -> String {
+        let whole = || format!("/subscriptions/{}", subscription.as_str());
+        match (self.set(), self.group()) {
+            (Some(set), _) => set.to_owned(),
+            (None, Some(group)) => group.scope(subscription),
+            (None, None) => whole(),
         }
     }
 

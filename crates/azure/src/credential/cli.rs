@@ -2,62 +2,123 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use roster_helper::HelperError;
+use serde::Deserialize;
 use tokio::process::Command;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
+use super::entra::without_trace;
 use super::error::{Absent, CredentialError};
 use super::token::{Granted, Token};
 use crate::error::one_line;
 use crate::observe::Observe;
 
-/// `az` is slow to start; azure-identity waits as long.
-const LIMIT: Duration = Duration::from_secs(10);
 const API: &str = "token_cli";
+/// `az` ends with it where its own interpreter is not there (azure-identity reads it so).
+const NOT_FOUND: i32 = 127;
 
 pub(super) async fn token(
     observer: &dyn Observe,
     path: Option<&OsStr>,
     audience: &str,
+    limit: Duration,
 ) -> Result<Token, Absent> {
     let asked = Instant::now();
-    let outcome = timeout(LIMIT, run(path, audience)).await;
+    let outcome = roster_helper::run(command(path, audience), limit).await;
     let code = match &outcome {
-        Ok(Ok(output)) => format!("exit_{}", output.status.code().unwrap_or(-1)),
-        Ok(Err(_)) => "unreachable".to_owned(),
-        Err(_) => "timeout".to_owned(),
+        Ok(ended) => format!("exit_{}", ended.status.code().unwrap_or(-1)),
+        Err(HelperError::Start(_)) => "unreachable".to_owned(),
+        Err(HelperError::Timeout(_)) => "timeout".to_owned(),
+        Err(HelperError::TooLarge | HelperError::Output(_)) => "lost".to_owned(),
     };
     observer.on_call(API, &code, asked.elapsed());
+    let no_cli = |why: String| Absent::NotThere(CredentialError::NoCli { why });
     let failed = |why: String| Absent::Failed(CredentialError::Cli { why });
     match outcome {
-        Err(_) => Err(failed(format!("it took longer than {LIMIT:?}"))),
-        Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
-            Err(Absent::NotThere(CredentialError::NoCli { why: "no `az` in PATH".to_owned() }))
+        Err(HelperError::Start(error)) if error.kind() == io::ErrorKind::NotFound => {
+            Err(no_cli("no `az` in PATH".to_owned()))
         }
-        Ok(Err(error)) => Err(Absent::NotThere(CredentialError::NoCli { why: error.to_string() })),
-        Ok(Ok(output)) if !output.status.success() => {
-            Err(failed(one_line(&String::from_utf8_lossy(&output.stderr))))
-        }
+        Err(HelperError::Start(error)) => Err(no_cli(error.to_string())),
+        Err(error) => Err(failed(error.to_string())),
+        Ok(ended) if ended.status.code() == Some(NOT_FOUND) => Err(no_cli(said(&ended.stderr))),
+        Ok(ended) if !ended.status.success() => Err(failed(said(&ended.stderr))),
         // What it printed holds a token, so nothing of it is quoted.
-        Ok(Ok(output)) => serde_json::from_slice::<Granted>(&output.stdout)
-            .map(|granted| granted.token(asked, Timestamp::now()))
-            .map_err(|_| failed("its answer is no JSON of a token".to_owned())),
+        Ok(ended) => match printed(&ended.stdout) {
+            Some(granted) => {
+                granted.token(asked, Timestamp::now()).map_err(|why| failed(format!("it printed {why}")))
+            }
+            None => Err(failed("it printed no JSON with an accessToken".to_owned())),
+        },
     }
 }
 
-/// Ended with the future that waits for it.
-async fn run(path: Option<&OsStr>, audience: &str) -> io::Result<Output> {
+/// In a folder and with colours as azure-identity starts it.
+fn command(path: Option<&OsStr>, audience: &str) -> Command {
     let mut command = Command::new("az");
     if let Some(path) = path {
         command.env("PATH", path);
     }
+    command.env("AZURE_CORE_NO_COLOR", "true").current_dir("/");
+    command.args(["account", "get-access-token", "--output", "json", "--resource", audience]);
     command
-        .args(["account", "get-access-token", "--output", "json", "--resource", audience])
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
+}
+
+/// The JSON of a token, also where notices stand before or after it: an extension or a wrapper may print some.
+fn printed(output: &[u8]) -> Option<Granted> {
+    let begins = output.iter().enumerate().filter(|(_, byte)| **byte == b'{');
+    begins
+        .filter_map(|(at, _)| output.get(at..))
+        .find_map(|rest| Granted::deserialize(&mut serde_json::Deserializer::from_slice(rest)).ok())
+}
+
+/// What `az` says went wrong: its error without the warnings before it, in which the cause would be lost.
+fn said(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    if text.contains("accessToken") {
+        return "it failed, and its message holds a token".to_owned();
+    }
+    // Without that word, as of a program of Python's that breaks off, the cause stands last.
+    let last = || text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+    let error = text.find("ERROR:").and_then(|at| text.get(at..)).unwrap_or_else(last);
+    let words = one_line(without_trace(error));
+    if words.is_empty() { "it failed without a word".to_owned() } else { words }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_is_found_among_notices() {
+        let token = "{\n  \"accessToken\": \"t\",\n  \"expires_on\": 4102444800\n}\n";
+        for output in [
+            token.to_owned(),
+            format!("A new release of the Azure CLI is available.\n{token}"),
+            format!("{token}Welcome {{back}}\n"),
+            format!("{{\"notice\": 1}}\n\u{feff}{token}"),
+            format!("{{ not JSON {token}"),
+        ] {
+            assert!(printed(output.as_bytes()).is_some(), "{output}");
+        }
+        for output in ["", "nothing", "{\"accessToken\": 7}", "{\"accessToken\": \"cut", "[1]"] {
+            assert!(printed(output.as_bytes()).is_none(), "{output}");
+        }
+    }
+
+    #[test]
+    fn the_error_is_told_without_the_warnings_before_it_and_without_a_token() {
+        let warnings = "WARNING: something long and harmless\n".repeat(40);
+        let error = "ERROR: AADSTS700082: The refresh token has expired. Trace ID: 1 Timestamp: 2";
+        assert_eq!(
+            said(format!("{warnings}{error}").as_bytes()),
+            "ERROR: AADSTS700082: The refresh token has expired."
+        );
+        assert_eq!(said(b"Please run az login\n"), "Please run az login");
+        assert_eq!(said(b"Traceback (most recent call last):\n  x\nImportError: y\n\n"), "ImportError: y");
+        assert_eq!(said(b""), "it failed without a word");
+        assert!(!said(b"ERROR: {\"accessToken\": \"hush\"}").contains("hush"));
+    }
 }

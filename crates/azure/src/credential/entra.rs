@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::error::{Absent, CredentialError};
 use super::token::{Granted, Token};
 use crate::error::Refusal;
-use crate::http::{Http, Reply, Waited, passes};
+use crate::http::{Again, Http, Reply, Spent};
 
 const WHO: &str = "Entra ID";
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -29,6 +29,8 @@ pub(super) enum Proof {
 struct Trouble {
     error: String,
     error_description: String,
+    /// What App Service has in the place of the description.
+    message: String,
     correlation_id: Option<String>,
 }
 
@@ -49,7 +51,7 @@ impl Proof {
 
 pub(super) async fn token(
     http: &Http,
-    waited: &Waited,
+    spent: &Spent,
     authority: &Url,
     tenant: &str,
     client: &str,
@@ -70,34 +72,60 @@ pub(super) async fn token(
     };
     let form: Vec<(&str, &str)> = common.into_iter().chain(proof).chain([("scope", scope)]).collect();
     let asked = Instant::now();
-    let reply = http
-        .ask("token_entra", &http.client().post(url).form(&form), waited, passes)
-        .await
-        .map_err(|why| Absent::Failed(CredentialError::Broken { who: WHO, why }))?;
+    let request = http.post(url).form(&form);
+    let reply = http.ask("token_entra", request, spent, Again::passing()).await;
+    let reply = reply.map_err(|why| Absent::Failed(CredentialError::Broken { who: WHO, why }))?;
     if reply.status == 200 { granted(WHO, &reply, asked) } else { Err(Absent::Failed(refused(WHO, &reply))) }
 }
 
 /// The token in an answer. Its text is not quoted, whatever is wrong with it.
 pub(super) fn granted(who: &'static str, reply: &Reply, asked: Instant) -> Result<Token, Absent> {
+    let wrong = |why: String| Absent::Failed(CredentialError::NotAToken { who, why });
     let granted: Granted = serde_json::from_slice(&reply.body).map_err(|error| {
-        let why = format!("no JSON of a token (line {}, column {})", error.line(), error.column());
-        Absent::Failed(CredentialError::NotAToken { who, why })
+        wrong(format!("no JSON of a token (line {}, column {})", error.line(), error.column()))
     })?;
-    Ok(granted.token(asked, Timestamp::now()))
+    granted.token(asked, Timestamp::now()).map_err(|why| wrong(why.to_owned()))
 }
 
 pub(super) fn refused(who: &'static str, reply: &Reply) -> CredentialError {
-    CredentialError::Refused { who, refusal: refusal(reply) }
+    CredentialError::Refused { who, refusal: refusal(reply), retry_after: reply.retry_after }
 }
 
 pub(super) fn refusal(reply: &Reply) -> Refusal {
     match serde_json::from_slice::<Trouble>(&reply.body) {
         Ok(trouble) => {
-            // Trace ids and times follow in further lines.
-            let message = trouble.error_description.lines().next().unwrap_or_default();
+            let said =
+                [&trouble.error_description, &trouble.message].into_iter().find(|text| !text.is_empty());
+            let message = said.map_or("", |text| without_trace(text));
             let refusal = reply.refusal(&trouble.error, message);
             Refusal { request_id: trouble.correlation_id.or(refusal.request_id), ..refusal }
         }
         Err(_) => reply.refusal("", &reply.begins()),
+    }
+}
+
+/// Entra's words without what differs each time: ids and times follow in further lines, or in the same one. An error that
+/// lasts is told once, which it could not be with them.
+pub(super) fn without_trace(text: &str) -> &str {
+    let line = text.trim_start().lines().next().unwrap_or_default();
+    let ends = ["Trace ID:", "Correlation ID:", "Timestamp:"].iter().filter_map(|word| line.find(word)).min();
+    ends.and_then(|end| line.get(..end)).unwrap_or(line).trim_end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_each_time_is_no_part_of_entras_words() {
+        let words = "AADSTS7000215: Invalid client secret provided.";
+        for text in [
+            format!("{words} Trace ID: 1 Correlation ID: 2 Timestamp: 2026-11-21 05:00:00Z"),
+            format!("{words}\r\nTrace ID: 1\r\nCorrelation ID: 2"),
+            format!("{words} Timestamp: 3"),
+            words.to_owned(),
+        ] {
+            assert_eq!(without_trace(&text), words, "{text}");
+        }
     }
 }

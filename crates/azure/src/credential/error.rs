@@ -1,12 +1,13 @@
 //! Why there is no token. No text here holds one, or a secret.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use thiserror::Error;
 
 use super::CredentialKind;
+use crate::broken::Broken;
 use crate::error::Refusal;
-use crate::http::Broken;
 
 /// Why there is no token.
 #[derive(Debug, Error)]
@@ -18,6 +19,24 @@ pub enum CredentialError {
         kind: CredentialKind,
         /// The variables.
         missing: Vec<&'static str>,
+    },
+    /// A text that cannot be what it is given as.
+    #[error("{what} {why}; correct it where it is set")]
+    Text {
+        /// The variable, or the key of the configuration.
+        what: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The environment names a way that Roster does not know.
+    #[error(
+        "{variable} names {what}, which Roster cannot use; choose another `credential`, or unset the variable"
+    )]
+    Unsupported {
+        /// The variable.
+        variable: &'static str,
+        /// What it stands for.
+        what: String,
     },
     /// The service account's token.
     #[error(
@@ -39,6 +58,8 @@ pub enum CredentialError {
         who: &'static str,
         /// What it says.
         refusal: Refusal,
+        /// How long it wants to be left alone.
+        retry_after: Option<Duration>,
     },
     /// The token endpoint did not answer.
     #[error("{who}: {why}")]
@@ -58,7 +79,7 @@ pub enum CredentialError {
     },
     /// There is no metadata service.
     #[error(
-        "no metadata service answers at {at} ({why}); Roster does not run on an Azure machine, or is kept from it"
+        "no metadata service of Azure answers at {at} ({why}); Roster does not run on an Azure machine, or is kept from it"
     )]
     NoMetadata {
         /// Where it was looked for.
@@ -66,9 +87,26 @@ pub enum CredentialError {
         /// What happened.
         why: String,
     },
-    /// There is one, but no identity.
-    #[error("this machine has no such managed identity ({0}); assign one, or correct AZURE_CLIENT_ID")]
-    NoIdentity(Refusal),
+    /// There is one, but not this identity.
+    #[error(
+        "this machine has no managed identity {client} of {named_by} ({refusal}); assign it to the machine, or correct the id"
+    )]
+    NoIdentity {
+        /// Its client id.
+        client: String,
+        /// The variable or the key that names it.
+        named_by: &'static str,
+        /// What the service says.
+        refusal: Refusal,
+    },
+    /// There is one, but no identity at all.
+    #[error("this machine has no managed identity ({0}); assign one")]
+    Unassigned(Refusal),
+    /// There are several, and none was named.
+    #[error(
+        "this machine has several managed identities ({0}); name the one to use by `client_id` or AZURE_CLIENT_ID"
+    )]
+    Ambiguous(Refusal),
     /// `az` is not there.
     #[error("the Azure CLI is not there ({why}); install it, or choose another credential")]
     NoCli {
@@ -98,10 +136,12 @@ pub(super) enum Absent {
     Failed(CredentialError),
 }
 
-impl Absent {
-    pub(super) fn into_error(self) -> CredentialError {
+impl CredentialError {
+    /// How long the endpoint wants to be left alone.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::NotThere(error) | Self::Failed(error) => error,
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
         }
     }
 }

@@ -1,29 +1,41 @@
 //! Where tokens come from: which way is taken, and the token that is kept until shortly before it expires.
 //!
-//! Invariant: a way that was found to work is kept; it never changes because of one bad answer.
+//! Invariants:
+//! - Whenever a token is needed, the ways are gone through from the first one, so that what was taken for want of a better
+//!   one does not last.
+//! - Only a way that is not there at all is passed over, and never one that has worked before: no bad answer turns one
+//!   identity into another.
 
 mod choose;
+mod chosen;
 mod cli;
 mod entra;
 mod error;
 mod managed;
+mod text;
 mod token;
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use self::choose::{Candidates, Way};
+use self::choose::{Candidates, Given, Way};
+pub use self::chosen::{Chosen, IdentitySource};
 use self::error::Absent;
 pub use self::error::CredentialError;
 use self::token::Token;
 use crate::cloud::Cloud;
 use crate::environment::Environment;
 use crate::error::SettingsError;
-use crate::http::{Http, Waited};
+use crate::http::{Http, Spent};
+
+/// How long a connection to the metadata service may take where there is another way: without such a service nothing
+/// answers at its address.
+const THERE: Duration = Duration::from_secs(2);
 
 /// How to get tokens.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -41,39 +53,6 @@ pub enum CredentialKind {
     Cli,
 }
 
-/// Who answers for a managed identity.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum IdentitySource {
-    /// The metadata service of a virtual machine.
-    Metadata,
-    /// The endpoint that App Service and its like put into the environment.
-    AppService,
-}
-
-/// The way that was taken, to be logged once.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Chosen {
-    /// A service principal with a secret.
-    Environment {
-        /// Its client id.
-        client: String,
-    },
-    /// A Kubernetes service account.
-    WorkloadIdentity {
-        /// The client id that it stands for.
-        client: String,
-    },
-    /// A managed identity.
-    ManagedIdentity {
-        /// Who answers for it.
-        source: IdentitySource,
-        /// The one that the user assigned; none for the system's.
-        client: Option<String>,
-    },
-    /// The Azure CLI.
-    Cli,
-}
-
 /// Tokens for one cloud.
 pub(crate) struct Credentials {
     http: Http,
@@ -88,8 +67,17 @@ pub(crate) struct Credentials {
 
 #[derive(Default)]
 struct Kept {
-    way: Option<Way>,
+    /// Which of the ways gave the last token, counted from the first.
+    way: Option<usize>,
     token: Option<Token>,
+    chosen: Option<Chosen>,
+}
+
+impl CredentialKind {
+    /// How long a connection to the metadata service may take, if a call may take so long.
+    pub(crate) fn near(self, timeout: Duration) -> Duration {
+        if self == Self::Default { THERE } else { timeout }
+    }
 }
 
 impl Credentials {
@@ -101,38 +89,27 @@ impl Credentials {
         cloud: &Cloud,
     ) -> Result<Self, SettingsError> {
         let authority = cloud.authority(environment.authority.as_deref())?;
-        Ok(Self {
-            http,
-            client_id: client_id.or_else(|| environment.client.clone()),
-            environment,
-            authority,
-            audience: cloud.audience().to_owned(),
-            scope: cloud.scope(),
-            kind,
-            kept: Mutex::default(),
-        })
+        let (audience, scope) = (cloud.audience().to_owned(), cloud.scope());
+        let kept = Mutex::default();
+        Ok(Self { http, environment, client_id, authority, audience, scope, kind, kept })
     }
 
-    /// The way that was taken, once there was a token.
+    /// Who asks, once there was a token.
     pub(crate) fn chosen(&self) -> Option<Chosen> {
-        self.with(|kept| kept.way.as_ref().map(Way::chosen))
+        self.with(|kept| kept.chosen.clone())
     }
 
     /// The token that is kept, or a new one some time before that one ends. While no new one is to be had, the one that
     /// is kept serves to its end.
-    pub(crate) async fn token(&self, waited: &Waited) -> Result<SecretString, CredentialError> {
-        let (way, kept) = self.with(|kept| (kept.way.clone(), kept.token.clone()));
+    pub(crate) async fn token(&self, spent: &Spent) -> Result<SecretString, CredentialError> {
+        let (way, kept) = self.with(|kept| (kept.way, kept.token.clone()));
         if let Some(token) = kept.as_ref().filter(|token| token.is_fresh(Instant::now())) {
             return Ok(token.secret.clone());
         }
-        let outcome = match way {
-            Some(way) => self.ask(&way, waited).await.map(|token| (way, token)).map_err(Absent::into_error),
-            None => self.first(waited).await,
-        };
-        match (outcome, kept) {
-            (Ok((way, token)), _) => {
+        match (self.first(way, spent).await, kept) {
+            (Ok((way, chosen, token)), _) => {
                 let secret = token.secret.clone();
-                self.with(|kept| *kept = Kept { way: Some(way), token: Some(token) });
+                self.with(|kept| *kept = Kept { way: Some(way), token: Some(token), chosen: Some(chosen) });
                 Ok(secret)
             }
             (Err(_), Some(token)) if token.is_alive(Instant::now()) => Ok(token.secret),
@@ -142,52 +119,49 @@ impl Credentials {
 
     /// The server did not accept this token: the next call asks for another.
     pub(crate) fn forget(&self, refused: &SecretString) {
+        let is_it = |token: &Token| token.secret.expose_secret() == refused.expose_secret();
         self.with(|kept| {
-            if kept
-                .token
-                .as_ref()
-                .is_some_and(|token| token.secret.expose_secret() == refused.expose_secret())
-            {
-                kept.token = None;
-            }
+            kept.token.take_if(|token| is_it(token));
         });
     }
 
-    /// Goes through what there is until one gives a token. Only a way that is not there at all is passed over: one that
-    /// is there and fails is the one that was meant.
-    async fn first(&self, waited: &Waited) -> Result<(Way, Token), CredentialError> {
-        let Candidates { ways, mut passed } =
-            choose::candidates(self.kind, &self.environment, self.client_id.as_deref())?;
-        for way in ways {
-            match self.ask(&way, waited).await {
-                Ok(token) => return Ok((way, token)),
-                Err(Absent::Failed(error)) => return Err(error),
-                Err(Absent::NotThere(error)) if self.kind != CredentialKind::Default => return Err(error),
-                Err(Absent::NotThere(error)) => passed.push(error.to_string()),
+    /// Goes through what there is until one gives a token. `before` is the way that gave the last one.
+    async fn first(
+        &self,
+        before: Option<usize>,
+        spent: &Spent,
+    ) -> Result<(usize, Chosen, Token), CredentialError> {
+        let given = Given { environment: &self.environment, client_id: self.client_id.as_deref() };
+        let Candidates { ways, mut passed } = choose::candidates(self.kind, given)?;
+        for (at, way) in ways.iter().enumerate() {
+            let is_last = self.kind != CredentialKind::Default || before == Some(at);
+            match self.ask(way, !is_last, spent).await {
+                Ok(token) => return Ok((at, way.chosen(token.client.as_deref()), token)),
+                Err(Absent::NotThere(error)) if !is_last => passed.push(error.to_string()),
+                Err(Absent::NotThere(error) | Absent::Failed(error)) => return Err(error),
             }
         }
         Err(CredentialError::None { tried: passed })
     }
 
-    async fn ask(&self, way: &Way, waited: &Waited) -> Result<Token, Absent> {
+    async fn ask(&self, way: &Way, passing_over: bool, spent: &Spent) -> Result<Token, Absent> {
+        let Self { http, authority, audience, scope, .. } = self;
         match way {
             Way::Secret { tenant, client, secret } => {
                 let proof = entra::Proof::Secret(secret.clone());
-                entra::token(&self.http, waited, &self.authority, tenant, client, &self.scope, proof).await
+                entra::token(http, spent, authority, tenant, client, scope, proof).await
             }
             Way::TokenFile { tenant, client, file } => {
                 let proof = entra::Proof::read(file).await?;
-                entra::token(&self.http, waited, &self.authority, tenant, client, &self.scope, proof).await
+                entra::token(http, spent, authority, tenant, client, scope, proof).await
             }
             Way::Metadata { base, client } => {
-                managed::metadata(&self.http, waited, base.as_deref(), &self.audience, client.as_deref())
-                    .await
+                managed::metadata(http, spent, base.as_deref(), audience, client.as_ref(), passing_over).await
             }
             Way::AppService { endpoint, header, client } => {
-                managed::app_service(&self.http, waited, endpoint, header, &self.audience, client.as_deref())
-                    .await
+                managed::app_service(http, spent, endpoint, header, audience, client.as_ref()).await
             }
-            Way::Cli { path } => cli::token(self.http.observer(), path.as_deref(), &self.audience).await,
+            Way::Cli { path } => cli::token(http.observer(), path.as_deref(), audience, http.timeout()).await,
         }
     }
 
@@ -208,64 +182,49 @@ impl fmt::Display for CredentialKind {
     }
 }
 
-impl fmt::Display for Chosen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Environment { client } => write!(f, "environment (client {client})"),
-            Self::WorkloadIdentity { client } => write!(f, "workload_identity (client {client})"),
-            Self::ManagedIdentity { source, client } => {
-                let source = match source {
-                    IdentitySource::Metadata => "metadata service",
-                    IdentitySource::AppService => "IDENTITY_ENDPOINT",
-                };
-                write!(f, "managed_identity ({source}, {})", client.as_deref().unwrap_or("system-assigned"))
-            }
-            Self::Cli => f.write_str("cli"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use roster_testkit::{OrFail, dead_port};
     use serde_json::json;
 
     use super::token::Granted;
     use super::*;
+    use crate::http::Common;
     use crate::observe::Silent;
+    use crate::outbound::Outbound;
     use crate::retry::Patience;
 
     /// Credentials that were given a token of an hour so many seconds ago, and get no other.
     fn after(seconds: u64) -> Credentials {
         let patience = Patience { attempts: 1, ..Patience::default() };
-        let http = Http::new(Duration::from_secs(5), patience, Arc::new(Silent), false).unwrap();
+        let timeout = Duration::from_secs(5);
+        let common = Common { timeout, near: timeout, patience, observer: Arc::new(Silent) };
+        let http = Http::new(common, &Outbound::default(), false).unwrap();
         let metadata = Some(format!("http://127.0.0.1:{}", dead_port().or_fail()));
         let environment = Environment { metadata, ..Environment::default() };
         let cloud = Cloud::at("http://127.0.0.1:1", None).unwrap();
         let kind = CredentialKind::ManagedIdentity;
-        let credentials = Credentials::new(http, kind, None, environment.clone(), &cloud).unwrap();
+        let credentials = Credentials::new(http, kind, None, environment, &cloud).unwrap();
         let asked = Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
         let granted = json!({"access_token": "t", "expires_in": 3600});
         let granted: Granted = serde_json::from_value(granted).unwrap();
-        let token = Some(granted.token(asked, jiff::Timestamp::now()));
-        let way = Some(Way::Metadata { base: environment.metadata, client: None });
-        credentials.with(|kept| *kept = Kept { way, token });
+        let token = Some(granted.token(asked, jiff::Timestamp::now()).unwrap());
+        credentials.with(|kept| *kept = Kept { way: Some(0), token, chosen: None });
         credentials
     }
 
     #[tokio::test]
     async fn a_token_serves_to_its_end_while_no_other_is_to_be_had() {
-        let waited = Waited::default();
+        let spent = Spent::new();
         for seconds in [0, 3299, 3400] {
-            let token = after(seconds).token(&waited).await.unwrap();
+            let token = after(seconds).token(&spent).await.unwrap();
             assert_eq!(token.expose_secret(), "t", "{seconds}");
         }
-        after(3601).token(&waited).await.unwrap_err();
+        after(3601).token(&spent).await.unwrap_err();
         let forgotten = after(3400);
         forgotten.forget(&SecretString::from("t"));
-        forgotten.token(&waited).await.unwrap_err();
+        forgotten.token(&spent).await.unwrap_err();
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -20,6 +20,8 @@ const LONGEST: Duration = Duration::from_hours(24);
 #[derive(Clone, Debug)]
 pub(super) struct Token {
     pub(super) secret: SecretString,
+    /// Whose it is, where that was said.
+    pub(super) client: Option<String>,
     fresh_until: Instant,
     ends: Instant,
 }
@@ -31,6 +33,8 @@ pub(super) struct Granted {
     access_token: SecretText,
     expires_in: Option<Value>,
     expires_on: Option<Value>,
+    /// Whose it is, where the endpoint says so.
+    client_id: Option<String>,
 }
 
 /// Text that goes straight into a secret.
@@ -45,7 +49,16 @@ impl From<String> for SecretText {
 }
 
 impl Granted {
-    pub(super) fn token(self, asked: Instant, now: Timestamp) -> Token {
+    /// The token; not one that no header can hold.
+    pub(super) fn token(self, asked: Instant, now: Timestamp) -> Result<Token, &'static str> {
+        let secret = self.access_token.0;
+        match secret.expose_secret() {
+            "" => return Err("an empty token"),
+            text if text.bytes().any(|byte| !byte.is_ascii_graphic()) => {
+                return Err("a token with a blank, a line break or another character that no token has");
+            }
+            _ => {}
+        }
         let life = number(self.expires_in.as_ref())
             .or_else(|| number(self.expires_on.as_ref()).map(|end| end - now.as_second()))
             .map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
@@ -53,7 +66,7 @@ impl Granted {
             let life = life.min(LONGEST);
             (life.saturating_sub(EARLY.min(life / 2)), life)
         });
-        Token { secret: self.access_token.0, fresh_until: asked + fresh, ends: asked + life }
+        Ok(Token { secret, client: self.client_id, fresh_until: asked + fresh, ends: asked + life })
     }
 }
 
@@ -79,14 +92,13 @@ fn number(value: Option<&Value>) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
     use serde_json::json;
 
     use super::*;
 
     fn fresh_for(answer: Value) -> u64 {
         let (asked, now) = (Instant::now(), Timestamp::from_second(1_000_000).unwrap());
-        let token = serde_json::from_value::<Granted>(answer).unwrap().token(asked, now);
+        let token = serde_json::from_value::<Granted>(answer).unwrap().token(asked, now).unwrap();
         assert_eq!(token.secret.expose_secret(), "t");
         token.fresh_until.duration_since(asked).as_secs()
     }
@@ -111,16 +123,26 @@ mod tests {
     fn a_token_lives_on_for_a_while_after_it_should_have_been_replaced() {
         let (asked, now) = (Instant::now(), Timestamp::from_second(0).unwrap());
         let granted = json!({"access_token": "t", "expires_in": 3600});
-        let token = serde_json::from_value::<Granted>(granted).unwrap().token(asked, now);
+        let token = serde_json::from_value::<Granted>(granted).unwrap().token(asked, now).unwrap();
         let after = |seconds| asked + Duration::from_secs(seconds);
         assert!(token.is_fresh(after(3299)) && !token.is_fresh(after(3300)));
         assert!(token.is_alive(after(3599)) && !token.is_alive(after(3600)));
     }
 
     #[test]
+    fn a_token_that_no_header_can_hold_is_none() {
+        let now = Timestamp::from_second(0).unwrap();
+        for odd in ["", "hush\n", "hu sh", "h\u{fc}sh"] {
+            let granted: Granted = serde_json::from_value(json!({ "access_token": odd })).unwrap();
+            let why = granted.token(Instant::now(), now).unwrap_err();
+            assert!(!why.contains("sh"), "{why}");
+        }
+    }
+
+    #[test]
     fn a_token_is_in_no_debug_text() {
         let now = Timestamp::from_second(0).unwrap();
         let token = serde_json::from_value::<Granted>(json!({"access_token": "hush"})).unwrap();
-        assert!(!format!("{:?}", token.token(Instant::now(), now)).contains("hush"));
+        assert!(!format!("{:?}", token.token(Instant::now(), now).unwrap()).contains("hush"));
     }
 }

@@ -1,47 +1,60 @@
 //! Which of a machine's addresses is its private one.
+//!
+//! Invariant: an address that is not shown is never replaced by another one of the machine: it may be shown again a moment
+//! later, and the machine's service may listen on it alone.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
 
 use super::resource::ResourceId;
-use crate::arm::wire::{Interface, Vm};
+use crate::arm::wire::{Interface, IpProperties, Vm};
 
 /// Interfaces by their id, and by the machine that they are attached to.
 pub(super) struct Interfaces {
-    by_id: HashMap<ResourceId, Interface>,
+    by_id: HashMap<ResourceId, Listed>,
     by_machine: HashMap<ResourceId, Vec<ResourceId>>,
 }
 
-/// Why a machine has no address.
+/// What is needed of an interface.
+struct Listed {
+    primary: bool,
+    address: Option<IpAddr>,
+}
+
+/// Why a machine has no address. Azure's lists leave out both for a while when something is changed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum NoAddress {
-    /// Its interfaces, or the first of them, are in no list.
+    /// No interface is attached.
+    NoInterface,
+    /// Its interfaces, or the primary one of them, are in no list.
     NotListed(Vec<ResourceId>),
-    /// There is none, or they have no private address.
-    None,
+    /// The primary interface shows none.
+    NotShown(ResourceId),
 }
 
 impl Interfaces {
     pub(super) fn new(all: Vec<Interface>) -> Self {
         let mut by_machine: HashMap<ResourceId, Vec<ResourceId>> = HashMap::new();
-        for interface in &all {
-            if let Some(machine) = &interface.properties.virtual_machine {
-                by_machine
-                    .entry(ResourceId::new(&machine.id))
-                    .or_default()
-                    .push(ResourceId::new(&interface.id));
+        let mut by_id = HashMap::with_capacity(all.len());
+        for Interface { id, properties } in all {
+            let id = ResourceId::new(&id);
+            if let Some(machine) = &properties.virtual_machine {
+                by_machine.entry(ResourceId::new(&machine.id)).or_default().push(id.clone());
             }
+            let addresses = properties.ip_configurations.iter().map(|one| &one.properties);
+            let listed = Listed { primary: properties.primary == Some(true), address: best(addresses) };
+            by_id.insert(id, listed);
         }
         // Whatever the order of the lists, the same one comes first.
         for ids in by_machine.values_mut() {
             ids.sort();
         }
-        let by_id = all.into_iter().map(|interface| (ResourceId::new(&interface.id), interface)).collect();
         Self { by_id, by_machine }
     }
 
-    /// The primary interface's primary configuration, IPv4 before IPv6; then the next interface. None while one is missing that
-    /// would come first.
+    /// The address of the primary interface: the machine's only one, or the one that is called primary, or the first if none
+    /// is.
     pub(super) fn address(&self, id: &ResourceId, vm: &Vm) -> Result<IpAddr, NoAddress> {
         let references = &vm.properties.network_profile.network_interfaces;
         let mut named: Vec<(ResourceId, bool)> = references
@@ -52,31 +65,51 @@ impl Interfaces {
             let attached = self.by_machine.get(id).into_iter().flatten();
             named.extend(attached.map(|interface| (interface.clone(), false)));
         }
-        let (mut found, mut missing) = (Vec::new(), Vec::new());
-        for (id, primary) in named {
-            match self.by_id.get(&id) {
-                Some(interface) => {
-                    found.push((primary || interface.properties.primary == Some(true), interface));
-                }
-                None => missing.push(id),
+        let is_primary = |(id, named): &&(ResourceId, bool)| {
+            *named || self.by_id.get(id).is_some_and(|listed| listed.primary)
+        };
+        let missing = || named.iter().map(|(id, _)| id).filter(|id| !self.by_id.contains_key(*id));
+        let (first, _) = match named.iter().find(is_primary) {
+            Some(primary) => primary,
+            // One that is missing may be the primary one.
+            None if missing().next().is_some() => {
+                return Err(NoAddress::NotListed(missing().cloned().collect()));
             }
+            None => named.first().ok_or(NoAddress::NoInterface)?,
+        };
+        match self.by_id.get(first) {
+            Some(listed) => listed.address.ok_or_else(|| NoAddress::NotShown(first.clone())),
+            None => Err(NoAddress::NotListed(vec![first.clone()])),
         }
-        found.sort_by_key(|(primary, _)| !primary);
-        let has_primary = found.first().is_some_and(|(primary, _)| *primary);
-        if !missing.is_empty() && !has_primary {
-            return Err(NoAddress::NotListed(missing));
-        }
-        found.iter().find_map(|(_, interface)| best(interface)).ok_or(NoAddress::None)
     }
 }
 
-fn best(interface: &Interface) -> Option<IpAddr> {
-    let configurations = interface.properties.ip_configurations.iter().map(|one| &one.properties);
-    configurations
-        .filter_map(|one| {
-            let address: IpAddr = one.private.as_deref()?.trim().parse().ok()?;
-            Some((address.is_ipv6(), one.primary != Some(true), address))
-        })
-        .min_by_key(|(v6, secondary, _)| (*v6, *secondary))
-        .map(|(_, _, address)| address)
+/// The interface's own address: of its IPv4 configurations, or of its IPv6 ones if it has no other, that of the primary one.
+fn best<'a>(configurations: impl Iterator<Item = &'a IpProperties>) -> Option<IpAddr> {
+    let address = |one: &IpProperties| one.private.as_deref()?.trim().parse::<IpAddr>().ok();
+    let is_v6 = |one: &IpProperties| match &one.version {
+        Some(version) => version.eq_ignore_ascii_case("ipv6"),
+        None => address(one).is_some_and(|address| address.is_ipv6()),
+    };
+    let first = configurations.min_by_key(|one| (is_v6(one), one.primary != Some(true)))?;
+    address(first)
+}
+
+impl fmt::Display for NoAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoInterface => f.write_str("it has no network interface; attach one in a virtual network"),
+            Self::NotListed(interfaces) => {
+                let names: Vec<String> = interfaces.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "its network interface is in no list ({}); if that is in another group, add the group to `resource_groups`",
+                    names.join(", ")
+                )
+            }
+            Self::NotShown(interface) => {
+                write!(f, "its network interface {interface} shows no private address")
+            }
+        }
+    }
 }

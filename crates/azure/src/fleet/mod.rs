@@ -5,11 +5,13 @@ mod carry;
 mod join;
 mod resource;
 mod state;
+mod tags;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use self::carry::settle;
-pub(crate) use self::join::{Answers, join, uniform};
+pub(crate) use self::join::{Answers, Hole, Wanted, join, uniform};
 pub(crate) use self::resource::ResourceId;
+pub(crate) use self::tags::Spellings;
 
-pub use self::carry::Unknown;
+pub use self::carry::{Memory, Unknown};

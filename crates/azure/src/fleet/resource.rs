@@ -16,6 +16,26 @@ impl ResourceId {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 
+    /// Its parent's path, and its own name.
+    pub(crate) fn halves(&self) -> (&str, &str) {
+        self.0.rsplit_once('/').unwrap_or(("", &self.0))
+    }
+
+    /// The resource of these halves.
+    pub(crate) fn of(parent: &str, name: &str) -> Self {
+        Self(format!("{parent}/{name}"))
+    }
+
+    /// Whether this path leads on below the resource.
+    pub(crate) fn holds(&self, path: &str) -> bool {
+        path.strip_prefix(self.0.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// Whether it is a scale set itself.
+    pub(crate) fn is_scale_set(&self) -> bool {
+        self.halves().0.ends_with("/virtualmachinescalesets")
+    }
+
     /// `GROUP/NAME`, or `GROUP/SET/NUMBER` for one of a uniform scale set: what is left of the id without what is always
     /// the same in it.
     pub(crate) fn short(&self) -> String {
@@ -43,6 +63,16 @@ mod tests {
         let id = "/subscriptions/S/resourceGroups/RG-EDGE/providers/Microsoft.Compute/virtualMachines/Web-1";
         assert_eq!(ResourceId::new(id), ResourceId::new(&id.to_uppercase()));
         assert_eq!(ResourceId::new(id).last(), "web-1");
+    }
+
+    #[test]
+    fn a_scope_holds_what_is_below_it_and_no_neighbour() {
+        let group = ResourceId::new("/subscriptions/s/resourceGroups/web");
+        let machine = ResourceId::new("/subscriptions/S/resourceGroups/WEB/providers/x/virtualMachines/a");
+        assert!(group.holds(machine.halves().0));
+        assert!(!group.holds("/subscriptions/s/resourcegroups/web-2/providers/x/virtualmachines"));
+        assert_eq!(ResourceId::of(machine.halves().0, machine.halves().1), machine);
+        assert!(ResourceId::new("/x/virtualMachineScaleSets/a").is_scale_set() && !machine.is_scale_set());
     }
 
     #[test]

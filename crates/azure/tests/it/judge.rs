@@ -6,7 +6,7 @@ use std::path::Path;
 use roster_testkit::{ArmAddress, ArmNic, ArmStandIn, ArmView, AzureClients, OrFail};
 use serde_json::{Value, json};
 
-use super::{TAGS, client};
+use super::{TAGS, anew, client};
 
 fn stage() -> ArmStandIn {
     let arm = ArmStandIn::start().or_fail();
@@ -50,10 +50,8 @@ fn stage() -> ArmStandIn {
 #[tokio::test]
 async fn azures_own_clients_list_the_same_machines_states_and_addresses() {
     let arm = stage();
-    let ours: BTreeMap<String, Value> = client(&arm)
-        .list(&[])
+    let ours: BTreeMap<String, Value> = anew(&client(&arm))
         .await
-        .or_fail()
         .machines
         .into_iter()
         .map(|machine| {

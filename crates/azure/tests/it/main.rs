@@ -8,15 +8,19 @@
 )]
 
 mod credentials;
+mod default;
 mod judge;
 mod listing;
+mod outbound;
+mod parts;
 mod trouble;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use roster_azure::{
-    Client, Cloud, CredentialKind, Environment, Listing, Observe, ResourceGroup, Settings, Subscription,
+    Client, Cloud, CredentialKind, Environment, Listing, Memory, Observe, ResourceGroup, Settings,
+    Subscription,
 };
 use roster_testkit::{ArmStandIn, OrFail};
 
@@ -71,6 +75,19 @@ fn client(arm: &ArmStandIn) -> Client {
 
 fn groups(names: &[&str]) -> Vec<ResourceGroup> {
     names.iter().map(|name| ResourceGroup::new(name).or_fail()).collect()
+}
+
+/// A listing of a client that remembers none before.
+async fn anew(client: &Client) -> Listing {
+    client.list(&Memory::default()).await.or_fail()
+}
+
+/// The names of the machines that stay because they were listed before.
+fn kept(listing: &Listing) -> Vec<&str> {
+    let kept = listing.unknown.iter().filter(|one| one.known);
+    let mut kept: Vec<&str> = kept.map(|one| one.resource.rsplit('/').next().unwrap_or_default()).collect();
+    kept.sort_unstable();
+    kept
 }
 
 fn names(listing: &Listing) -> Vec<&str> {

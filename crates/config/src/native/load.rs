@@ -129,9 +129,11 @@ pub(super) fn entries(
     });
     let targets: BTreeMap<_, _> = targets.collect();
     target::clashes(cx, &targets);
+    let selects = file.expose.iter().flatten().filter_map(|entry| entry.select.as_ref()?.metadata.as_ref());
+    let selected = selects.flat_map(BTreeMap::keys).cloned().collect();
     let sources = file.sources.iter().map(|(name, source)| {
         let at = document::Path::from(["sources", name.as_str()]);
-        (name.clone(), source.resolve(cx, &at))
+        (name.clone(), source.resolve(cx, &at, &selected))
     });
     (sources.collect(), targets)
 }

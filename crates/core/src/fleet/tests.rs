@@ -273,7 +273,8 @@ fn where_nothing_was_known_any_server_may_be_of_a_part_that_was_not_told() {
         let reported = Reported { untold: untold.to_vec(), ..Reported::default() };
         snapshot(reported, &TagRules::default(), known, Timestamp::UNIX_EPOCH)
     };
-    let blind = |snapshot: &Snapshot| snapshot.rejects.iter().any(|reject| reject.unread == Some(Unread::default()));
+    let blind =
+        |snapshot: &Snapshot| snapshot.rejects.iter().any(|reject| reject.unread == Some(Unread::default()));
     let part = [Untold::Group("blue".to_owned())];
     let first = told(&part, None);
     assert!(blind(&first));

@@ -1,19 +1,17 @@
 //! Machines of Azure: from the configuration to a client, and from its list to machines.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use roster_azure::{
-    Client, Cloud, CloudError, CredentialKind, Environment, Error, Listing, Observe, ResourceGroup, Settings,
-    Subscription, Unknown,
+    Chosen, Client, Cloud, CloudError, CredentialKind, Environment, Error, Listing, Memory, Observe,
+    Outbound, ResourceGroup, Settings, Subscription,
 };
 use roster_config::env::ProcessEnv;
 use roster_config::native::{self, AzureCloud, AzureCredential};
 use roster_config::value::OneOrMany;
-use roster_core::fleet::{Machine, Reported};
-use roster_core::instance::Reject;
+use roster_core::fleet::Reported;
 use roster_core::name::SourceName;
 
 use crate::cloud::{Calls, Fleet, Listed, Machines};
@@ -28,8 +26,10 @@ pub struct Azure {
     counter: Arc<Counter>,
     /// None until it is asked for the first time.
     client: Option<Client>,
-    /// What was listed last: a machine of which Azure says too little stays as it was.
-    last: Vec<Machine>,
+    /// What the last listing left: a machine of which Azure says too little stays as it was.
+    memory: Memory,
+    /// Who asked the last time.
+    asker: Option<Chosen>,
 }
 
 struct Counter {
@@ -40,7 +40,8 @@ struct Counter {
 /// Opens nothing yet.
 pub fn source(name: &SourceName, config: &native::AzureSource, calls: &Arc<dyn Calls>) -> AzureSource {
     let counter = Arc::new(Counter { source: name.clone(), calls: Arc::clone(calls) });
-    let azure = Azure { config: config.clone(), counter, client: None, last: Vec::new() };
+    let azure =
+        Azure { config: config.clone(), counter, client: None, memory: Memory::default(), asker: None };
     let account = Some(config.subscription.clone());
     Poller::new(Fleet::new(name.clone(), account, azure, config.rules()), config.poll.into())
 }
@@ -63,9 +64,14 @@ impl Azure {
             AzureCredential::ManagedIdentity => CredentialKind::ManagedIdentity,
             AzureCredential::Cli => CredentialKind::Cli,
         };
-        settings.tag = Some(self.config.rules().name);
+        let rules = self.config.rules();
+        let names = [&rules.port, &rules.instance_port].into_iter().chain(&rules.share);
+        let chosen_by = rules.allow.keys().chain(rules.deny.keys()).chain(&self.config.selected_tags);
+        settings.spellings = names.chain(chosen_by).cloned().collect();
+        settings.tag = Some(rules.name);
         settings.client_id.clone_from(&self.config.client_id);
         settings.environment = Environment::read(|name| ProcessEnv.get_raw(name));
+        settings.outbound = Outbound::read(|name| ProcessEnv.get_raw(name));
         settings.timeout = self.config.timeout.get();
         Ok(settings)
     }
@@ -87,6 +93,25 @@ fn cloud(config: &native::AzureSource) -> Result<Cloud, CloudError> {
     }
 }
 
+impl Azure {
+    /// Tells who asks, the first time and whenever that is somebody else.
+    fn tell_asker(&mut self) {
+        let asker = self.client.as_ref().and_then(Client::credential);
+        if asker.is_none() || asker == self.asker {
+            return;
+        }
+        let (source, account) = (&self.counter.source, &self.config.subscription);
+        match (&asker, &self.asker) {
+            (Some(now), None) => tracing::info!(%source, account, "Azure is asked as {now}"),
+            (Some(now), Some(before)) => {
+                tracing::warn!(%source, account, "Azure is asked as {now} from now on, and was asked as {before} before");
+            }
+            (None, _) => {}
+        }
+        self.asker = asker;
+    }
+}
+
 impl Machines for Azure {
     async fn list(&mut self) -> Result<Listed, Failure> {
         let client = if let Some(client) = &self.client {
@@ -95,24 +120,14 @@ impl Machines for Azure {
             let made = Client::new(self.settings()?);
             self.client.insert(made.map_err(|error| Failure::new(error.to_string()))?)
         };
-        let listing = Box::pin(client.list(&self.last)).await.map_err(|error| failure(&error))?;
-        let Listing { machines, rejects, unknown, warnings } = listing;
-        self.last.clone_from(&machines);
-        let warnings = warnings.into_iter().chain(told(&unknown, &rejects)).collect();
+        let outcome = Box::pin(client.list(&self.memory)).await;
+        self.tell_asker();
+        let Listing { machines, rejects, unknown, untold, ended, warnings, memory } =
+            outcome.map_err(|error| failure(&error))?;
+        self.memory = memory;
         let unknown = unknown.into_iter().map(|one| one.id).collect();
-        Ok(Listed { reported: Reported { machines, rejects, unknown, ..Reported::default() }, warnings })
+        Ok(Listed { reported: Reported { machines, unknown, untold, ended, rejects }, warnings })
     }
-}
-
-/// What is to be known of machines that Azure says too little about. One that is rejected too is told of as such.
-fn told(unknown: &[Unknown], rejects: &[Reject]) -> Vec<String> {
-    let rejected: BTreeSet<&str> = rejects.iter().map(|reject| reject.place.as_str()).collect();
-    let told = unknown.iter().filter(|one| !rejected.contains(one.resource.as_str())).map(|one| {
-        let becomes =
-            if one.kept { "it stays as it was" } else { "it counts as it did before, or not at all" };
-        format!("{}: {}; {becomes}", one.resource, one.reason)
-    });
-    told.collect()
 }
 
 fn failure(error: &Error) -> Failure {
@@ -135,25 +150,6 @@ impl fmt::Debug for Azure {
 mod tests {
     use super::*;
 
-    fn unknown(resource: &str, kept: bool) -> Unknown {
-        Unknown {
-            id: resource.to_owned(),
-            resource: resource.to_owned(),
-            reason: "no state".to_owned(),
-            kept,
-        }
-    }
-
-    #[test]
-    fn a_machine_of_which_too_little_is_known_is_told_of_once_however_it_is_reported() {
-        let rejects = [Reject::aside("/c", "no interface")];
-        let told = told(&[unknown("/a", true), unknown("/b", false), unknown("/c", false)], &rejects);
-        assert_eq!(
-            told,
-            ["/a: no state; it stays as it was", "/b: no state; it counts as it did before, or not at all"]
-        );
-    }
-
     fn config(keys: &serde_json::Value) -> native::AzureSource {
         let mut all = serde_json::json!({ "subscription": "00000000-1111-2222-3333-444444444444" });
         let object = all.as_object_mut().unwrap();
@@ -173,12 +169,21 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_without_the_services_tag_is_not_even_listed() {
-        let rules = serde_json::json!({ "discover": { "tags": { "name": "svc" } } });
-        let source = config(&rules);
+    fn a_machine_without_the_services_tag_is_not_even_listed_and_every_tag_that_is_looked_up_is_known() {
+        let rules = serde_json::json!({
+            "discover": { "tags": { "name": "svc" } }, "allow": { "Env": "prod" }, "deny": { "off": "yes" },
+        });
+        let mut source = config(&rules);
+        source.selected_tags.insert("Team".to_owned());
         let calls: Arc<dyn Calls> = Arc::new(crate::cloud::Uncounted);
         let counter = Arc::new(Counter { source: "fleet".parse().unwrap(), calls });
-        let azure = Azure { config: source, counter, client: None, last: Vec::new() };
-        assert_eq!(azure.settings().unwrap().tag.as_deref(), Some("svc"));
+        let azure = Azure { config: source, counter, client: None, memory: Memory::default(), asker: None };
+        let settings = azure.settings().unwrap();
+        assert_eq!(settings.tag.as_deref(), Some("svc"));
+        for name in
+            ["HAProxy:Service:Port", "HAProxy:Instance:Port", "HAProxy:Instance:AZperc", "Env", "off", "Team"]
+        {
+            assert!(settings.spellings.iter().any(|known| known == name), "{name}");
+        }
     }
 }

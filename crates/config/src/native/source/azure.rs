@@ -1,5 +1,7 @@
 //! Machines of Azure.
 
+use std::collections::BTreeSet;
+
 use roster_core::fleet::TagRules;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,6 +56,10 @@ pub struct AzureSource {
     /// How long one call may take.
     #[serde(default = "timeout")]
     pub timeout: Duration,
+    /// Names of tags as exposures spell them that choose instances by `select`. Azure's have no case.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub selected_tags: BTreeSet<String>,
 }
 
 /// Who asks Azure.
@@ -87,10 +93,10 @@ pub enum AzureCloud {
 }
 
 impl AzureSource {
-    pub(crate) fn resolve(&self, cx: &mut Resolve<'_>, at: &Path) -> Self {
+    pub(crate) fn resolve(&self, cx: &mut Resolve<'_>, at: &Path, selected: &BTreeSet<String>) -> Self {
         self.poll.resolve(cx, &at.join("poll"));
         cx.not_zero(&at.join("timeout"), self.timeout);
-        self.clone()
+        Self { selected_tags: selected.clone(), ..self.clone() }
     }
 
     /// Which machines are instances, and of what.

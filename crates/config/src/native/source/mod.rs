@@ -5,6 +5,8 @@ mod azure;
 mod cloud;
 mod file;
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -30,12 +32,12 @@ pub enum Source {
 }
 
 impl Source {
-    /// The same with complete paths.
-    pub(crate) fn resolve(&self, cx: &mut Resolve<'_>, at: &Path) -> Self {
+    /// The same with complete paths. `selected` are the names of metadata that exposures choose instances by.
+    pub(crate) fn resolve(&self, cx: &mut Resolve<'_>, at: &Path, selected: &BTreeSet<String>) -> Self {
         match self {
             Source::File(file) => Source::File(file.resolve(cx, &at.join("file"))),
             Source::Aws(aws) => Source::Aws(Box::new(aws.resolve(cx, &at.join("aws")))),
-            Source::Azure(azure) => Source::Azure(Box::new(azure.resolve(cx, &at.join("azure")))),
+            Source::Azure(azure) => Source::Azure(Box::new(azure.resolve(cx, &at.join("azure"), selected))),
         }
     }
 }
