@@ -11,8 +11,12 @@ use anyhow::{Context, bail, ensure};
 use roster_testkit::wait_until;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::process;
+
 /// Longer than anything here may take.
 const CAP: Duration = Duration::from_secs(120);
+/// So long without work is at rest. Roster asks once a second which process serves; that takes no tick of the clock.
+const QUIET: Duration = Duration::from_millis(300);
 /// How many lines an error repeats.
 const SHOWN: usize = 12;
 
@@ -90,6 +94,21 @@ impl Daemon {
     pub(crate) fn done(&mut self, backend: &str, op: &str) -> anyhow::Result<Line> {
         self.line(&[&format!(" backend={backend} "), &format!(" op={op}")])?;
         self.line(&[CONVERGED])
+    }
+
+    /// Waits until it has nothing to do. What it logs at its start comes in no fixed order.
+    pub(crate) fn at_rest(&self) -> anyhow::Result<()> {
+        let until = Instant::now() + CAP;
+        let mut before = process::cpu(self.pid())?;
+        loop {
+            std::thread::sleep(QUIET);
+            let now = process::cpu(self.pid())?;
+            if now == before {
+                return Ok(());
+            }
+            ensure!(Instant::now() < until, "roster is still at work after {CAP:?}");
+            before = now;
+        }
     }
 
     /// Ends it in order.

@@ -84,8 +84,7 @@ fn filled(bench: &Bench, fleet: &Fleet) -> anyhow::Result<(Duration, Duration)> 
     rig.age_files()?;
     let mut daemon = Daemon::start(&bench.roster, &rig.config(), Some(&rig.state()))?;
     daemon.line(&["answered", "source=fleet"])?;
-    // A Roster that has been up for a moment.
-    daemon.line(&["read ahead"])?;
+    daemon.at_rest()?;
     let renamed = rig.put(FLEET, fleet)?;
     let line = daemon.line(&[CONVERGED])?;
     rig.holds(fleet).context("after Roster filled it")?;

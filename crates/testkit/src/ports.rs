@@ -1,13 +1,14 @@
 //! Free ports on loopback, each handed out once.
 //!
 //! HAProxy shares a port with whoever else asks for it (`SO_REUSEPORT`), so two tests on one port would not fail but
-//! mix. A port is therefore reserved by a locked file for the life of the process, which holds between processes too.
+//! mix. A port is therefore reserved for the life of the process, by a socket with an abstract name (unix(7)): that holds
+//! between processes too, and nothing is left of it.
 //! The range lies below the kernel's usual ephemeral ports, so that no outgoing connection takes a port meanwhile.
 
-use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,46 +17,32 @@ use crate::wait::{Poll, wait_until};
 const FIRST: u16 = 12_000;
 const COUNT: u16 = 20_000;
 
-static RESERVED: Mutex<Reserved> = Mutex::new(Reserved { tried: 0, locks: Vec::new() });
+static RESERVED: Mutex<Reserved> = Mutex::new(Reserved { tried: 0, names: Vec::new() });
 
 /// No port is left for the tests.
 #[derive(Debug, thiserror::Error)]
-pub enum NoFreePort {
-    /// Every port of the range is taken.
-    #[error("none of the ports {FIRST} to {} is free; end what listens there", FIRST + COUNT - 1)]
-    AllTaken,
-    /// The folder for the reservations cannot be made.
-    #[error("cannot reserve ports in {folder:?}; make the folder writable, or set TMPDIR to one that is")]
-    Folder {
-        /// The folder.
-        folder: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-}
+#[error("none of the ports {FIRST} to {} is free; end what listens there", FIRST + COUNT - 1)]
+pub struct NoFreePort;
 
 struct Reserved {
     tried: u16,
-    locks: Vec<File>,
+    names: Vec<UnixListener>,
 }
 
 /// A port on 127.0.0.1 that nobody listens on and that no other caller gets, in this process or another test process.
 pub fn free_port() -> Result<u16, NoFreePort> {
     let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
-    let uid = rustix::process::getuid().as_raw();
-    let folder = std::env::temp_dir().join(format!("roster-test-ports-{uid}"));
-    fs::create_dir_all(&folder).map_err(|source| NoFreePort::Folder { folder: folder.clone(), source })?;
     // Processes begin at different places, so that they seldom meet.
     let start = u16::try_from(std::process::id().wrapping_mul(389) % u32::from(COUNT)).unwrap_or_default();
     while reserved.tried < COUNT {
         let port = FIRST + (start + reserved.tried) % COUNT;
         reserved.tried += 1;
-        if let Some(lock) = reserve(&folder.join(port.to_string()), port) {
-            reserved.locks.push(lock);
+        if let Some(name) = reserve(port) {
+            reserved.names.push(name);
             return Ok(port);
         }
     }
-    Err(NoFreePort::AllTaken)
+    Err(NoFreePort)
 }
 
 /// A port on 127.0.0.1 that refuses connections, now and for the life of the process.
@@ -73,11 +60,11 @@ pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     bound.unwrap_or_else(|_| TcpListener::bind(addr))
 }
 
-fn reserve(path: &std::path::Path, port: u16) -> Option<File> {
-    let lock = File::create(path).ok()?;
-    lock.try_lock().ok()?;
+fn reserve(port: u16) -> Option<UnixListener> {
+    let name = UnixAddr::from_abstract_name(format!("roster-test-port-{port}")).ok()?;
+    let name = UnixListener::bind_addr(&name).ok()?;
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
-    Some(lock)
+    Some(name)
 }
 
 #[cfg(test)]
@@ -92,6 +79,16 @@ mod tests {
     fn no_port_is_handed_out_twice() {
         let ports: BTreeSet<u16> = (0..50).map(|_| free_port().unwrap()).collect();
         assert_eq!(ports.len(), 50);
+    }
+
+    #[test]
+    fn a_port_that_another_process_has_reserved_is_passed_over() {
+        let free = (FIRST + COUNT..u16::MAX).find_map(|port| Some((port, reserve(port)?)));
+        let (port, name) = free.unwrap();
+        assert!(reserve(port).is_none());
+        drop(name);
+        // A process that another test is just starting holds a copy of the socket until it becomes its program.
+        wait_until(Duration::from_secs(20), "the port", || reserve(port).is_some()).unwrap();
     }
 
     #[test]

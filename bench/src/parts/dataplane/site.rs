@@ -173,8 +173,8 @@ impl Site {
         // Others changed servers meanwhile: what an earlier Roster kept in mind is of no use.
         let state = tempfile::Builder::new().prefix("state-").tempdir_in(self.folder.path())?.keep();
         let mut daemon = Daemon::start(&bench.roster, &path, Some(&state))?;
-        daemon.line(&[if socket.is_empty() { "HAProxy answers" } else { "read ahead" }])?;
-        rest();
+        daemon.line(&["HAProxy answers"])?;
+        daemon.at_rest()?;
         self.shows(lineup).context("after Roster's start")?;
         Ok(Keeping { site: self, daemon })
     }

@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use roster_testkit::{OrFail, Poll, free_port, http_get, wait_until, wait_until_or_fail};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::rig::{CAP, Daemon, Rig, THREE_SLOTS, one_version};
@@ -235,7 +236,7 @@ fn the_events_tell_every_change_and_go_on_over_a_reload() {
     assert_eq!(added["reason"], "127.0.0.1:8002 appeared");
     told.rig.until_ready("web", &[("srv1", 8001), ("srv2", 8002)]);
 
-    daemon.signal("HUP");
+    daemon.signal(Signal::HUP);
     daemon.until_log("the configuration was read again");
     told.rig.web(&[]);
     let held = events.until(|event| event["event"] == "held");
@@ -248,11 +249,11 @@ fn a_reload_moves_the_address_and_a_refused_one_is_told() {
     let daemon = told.run(&[8001]);
     let elsewhere = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port().or_fail()));
     told.configure("expose: [ { nonsense: 1 } ]\n");
-    daemon.signal("HUP");
+    daemon.signal(Signal::HUP);
     told.until_metric("roster_config_last_reload_successful", 0.0);
 
     told.configure(&format!("admin: {{ listen: \"{elsewhere}\" }}\n{EXPOSE}"));
-    daemon.signal("HUP");
+    daemon.signal(Signal::HUP);
     wait_until_or_fail(CAP, "the new address", || {
         http_get(elsewhere, "/readyz").is_ok_and(|r| r.status == 200)
     });

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use roster_testkit::{Haproxy, HttpBackend, OrFail, Poll, TrafficLoad, dead_port, wait_until_or_fail};
+use rustix::process::Signal;
 
 use crate::rig::{CAP, Rig, THREE_SLOTS, all_versions, one_version};
 
@@ -222,12 +223,12 @@ fn a_new_configuration_is_taken_over_at_sighup_and_a_wrong_one_is_not() {
     rig.web(&[8001]);
     rig.until_ready("web", &[("srv1", 8001)]);
     rig.configure("expose: [ { nonsense: 1 } ]\n");
-    daemon.signal("HUP");
+    daemon.signal(Signal::HUP);
     daemon.until_log("the configuration stays as it was");
     rig.web(&[8001, 8002]);
     rig.until_ready("web", &[("srv1", 8001), ("srv2", 8002)]);
     rig.configure("expose: [ { each: fleet, backend: api, bring_up: registry, drain: { cap: 0s } } ]\n");
-    daemon.signal("HUP");
+    daemon.signal(Signal::HUP);
     rig.until_ready("api", &[("srv1", 8001), ("srv2", 8002)]);
     rig.until_ready("web", &[]);
     assert_eq!(daemon.stop(), Some(0));

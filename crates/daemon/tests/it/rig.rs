@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use roster_testkit::{Haproxy, HaproxyBin, HaproxyVersion, OrFail, Poll, wait_until_or_fail};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Generous, because the tests share a small machine with compilers.
 pub(crate) const CAP: Duration = Duration::from_secs(30);
@@ -167,14 +168,13 @@ impl Daemon {
         wait_until_or_fail(CAP, &what, || Poll::when(self.log(), |log| log.contains(says)));
     }
 
-    pub(crate) fn signal(&self, name: &str) {
-        let done = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status().unwrap();
-        assert!(done.success());
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).or_fail();
     }
 
     /// Tells it to stop and waits for its exit code.
     pub(crate) fn stop(mut self) -> Option<i32> {
-        self.signal("TERM");
+        self.signal(Signal::TERM);
         self.ended()
     }
 

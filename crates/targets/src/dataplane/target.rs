@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::future;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -34,8 +34,6 @@ const AT_ONCE: usize = 4;
 
 /// How often a write is made anew because somebody else was faster.
 const TRIES: u32 = 20;
-/// How long the next process may take to serve after a reload.
-const FOLLOW: Duration = Duration::from_secs(10);
 
 /// How changes reach HAProxy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -316,8 +314,10 @@ impl Target for DataplaneTarget {
         if reloaded {
             // One that was started anew, in a container, may have the number of the one before.
             let is_another = |info: &ProcessInfo| self.known().identify(info) != process;
-            if !self.client.until_another_serves(FOLLOW, is_another).await {
-                return Err(DataplaneError::SameProcess { at: self.at(), after: FOLLOW });
+            // The API has HAProxy check the file within a call, which takes as long as reading it.
+            let longest = self.client.timeout();
+            if !self.client.until_another_serves(longest, is_another).await {
+                return Err(DataplaneError::SameProcess { at: self.at(), after: longest });
             }
         } else {
             let is_done =

@@ -49,7 +49,7 @@ pub struct DataplaneTarget {
     /// be done live goes on.
     #[serde(default)]
     pub max_reloads: OffOr<MaxReloads>,
-    /// How long one call may take.
+    /// How long one call may take, and how long HAProxy may take to serve after a reload.
     #[serde(default = "timeout")]
     pub timeout: Duration,
     /// How often HAProxy is looked at while nothing changes.

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use roster_testkit::{Fault, OrFail, Poll, wait_until_or_fail};
+use rustix::process::Signal;
 
 use super::aws::{BACKEND, Cloud, MYAPP, OWN_PORT};
 use super::site::PAIRS;
@@ -24,13 +25,13 @@ fn a_hangup_is_a_full_pass_and_does_not_read_the_file_again() {
     cloud.moto.tag(&ids[0], OWN_PORT, "9001").or_fail();
     // A file that is wrong by now is not looked at.
     site.edit("name_prefix: \"aws\"", "name_prefix: \"no prefix\"");
-    daemon.signal("HUP");
+    daemon.signal(Signal::HUP);
     site.until_active(BACKEND, &[("srv1", cloud.at(&ids[0], 9001))]);
     site.until_written(BACKEND, &format!("server srv1 {}", cloud.at(&ids[0], 9001)));
 
     // What somebody did to HAProxy by hand is looked at too.
     site.haproxy.cli(&format!("set server {BACKEND}/srv1 addr 10.9.9.9 port 1")).or_fail();
-    daemon.signal("HUP");
+    daemon.signal(Signal::HUP);
     site.until_active(BACKEND, &[("srv1", cloud.at(&ids[0], 9001))]);
     assert_eq!(site.reloads(), 1);
 
@@ -43,7 +44,7 @@ fn a_hangup_is_a_full_pass_and_does_not_read_the_file_again() {
         assert!([" DEBUG    ", " INFO     ", " WARNING  ", " ERROR    "].contains(&level), "{line:?}");
         assert!(rest.starts_with("[roster") && rest.contains("] "), "{line:?}");
     }
-    daemon.signal("INT");
+    daemon.signal(Signal::INT);
     assert_eq!(daemon.ended(), Some(0));
     site.until_active(BACKEND, &[("srv1", cloud.at(&ids[0], 9001))]);
 }
@@ -68,7 +69,7 @@ fn a_folder_for_the_state_that_cannot_be_written_is_told_of_and_does_without() {
     cloud.gate.until_asked(3);
     site.until_active(BACKEND, &[("srv1", cloud.at(&ids[0], 8080))]);
     assert_eq!(site.changes(), changes, "{}", daemon.log());
-    daemon.signal("TERM");
+    daemon.signal(Signal::TERM);
     assert_eq!(daemon.ended(), Some(0));
 }
 
@@ -87,8 +88,8 @@ fn a_folder_for_the_state_is_used_and_its_end_is_graceful_in_the_middle_of_a_lis
     // The region makes it wait between its attempts.
     cloud.gate.fail(500, "InternalError");
     cloud.gate.until_asked(2);
-    daemon.signal("TERM");
-    daemon.signal("TERM");
+    daemon.signal(Signal::TERM);
+    daemon.signal(Signal::TERM);
     assert_eq!(daemon.ended(), Some(0), "{}", daemon.log());
     assert_eq!(site.active(BACKEND).len(), 1);
 }
@@ -109,7 +110,7 @@ fn what_was_begun_is_finished_before_the_end() {
             Poll::when(site.changes(), |changes| *changes > 0)
         });
         assert_eq!(site.section(BACKEND), [""; 0], "it has only just begun");
-        daemon.signal("TERM");
+        daemon.signal(Signal::TERM);
         assert_eq!(daemon.ended(), Some(0), "{}", daemon.log());
         site.api.clear_faults().or_fail();
         let lines = site.section(BACKEND);

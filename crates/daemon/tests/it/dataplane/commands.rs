@@ -1,6 +1,7 @@
 //! The commands as an operator uses them on a target behind an API.
 
 use roster_testkit::{OrFail, Poll, wait_until_or_fail};
+use rustix::process::Signal;
 
 use super::site::{Site, on_each_stand_in};
 use crate::rig::{CAP, Daemon};
@@ -129,7 +130,7 @@ fn status_tells_of_the_api_and_detach_leaves_all_as_it_is() {
 fn hang_up(daemon: &Daemon) {
     let count = || daemon.log().matches("the configuration was read again").count();
     let before = count();
-    daemon.signal("HUP");
+    daemon.signal(Signal::HUP);
     wait_until_or_fail(CAP, "the configuration to be read again", || {
         Poll::when(count(), |now| *now > before)
     });

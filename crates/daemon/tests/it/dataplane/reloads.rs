@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use roster_testkit::{Fault, OrFail, TrafficLoad, wait_until_or_fail};
+use rustix::process::Signal;
 
 use super::site::{Site, alone, on_each_stand_in};
 use crate::rig::CAP;
@@ -98,7 +99,7 @@ fn the_others_come(mut site: Site, bad: &str) {
     // It changes: it comes too, with one reload.
     site.expose = bad_and_good("balance: leastconn");
     site.configure();
-    daemon.signal("HUP");
+    daemon.signal(Signal::HUP);
     site.until_ready("bad", &ports[1..2]);
     assert_eq!(site.api.counters().reloads_asked, 2, "{}", daemon.log());
     assert!(site.transactions().is_empty(), "{:?}", site.transactions());

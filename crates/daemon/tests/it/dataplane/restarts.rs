@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use roster_testkit::{Fault, OrFail, Poll, TrafficLoad, wait_until_or_fail};
+use rustix::process::Signal;
 
 use super::site::{CONFIG, PAIRS, Site, alone, on_each, on_each_stand_in, wait_for};
 use crate::rig::CAP;
@@ -46,7 +47,7 @@ fn killed(mut site: Site) {
         site.api.inject(Fault::Slow(Duration::from_millis(60)), 4).or_fail();
         site.services(&[("web", web), (&name, &ports[..1])]);
         wait_until_or_fail(CAP, "a write", || Poll::when(site.api.counters().writes, |now| *now > writes));
-        daemon.signal("KILL");
+        daemon.signal(Signal::KILL);
         assert_eq!(daemon.ended(), None, "killed");
         site.api.clear_faults().or_fail();
         daemon = site.rig.run();

@@ -25,6 +25,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -124,6 +125,11 @@ impl Client {
     /// Where it asks.
     pub fn endpoint(&self) -> &Endpoint {
         &self.inner.transport.endpoint
+    }
+
+    /// How long one call may take.
+    pub fn timeout(&self) -> Duration {
+        self.inner.transport.timeout
     }
 
     /// Which program answers, in which version.

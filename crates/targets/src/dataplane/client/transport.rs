@@ -89,7 +89,7 @@ pub(super) struct Transport {
     authorization: HeaderValue,
     /// What no text may hold.
     secrets: Vec<SecretString>,
-    timeout: Duration,
+    pub(super) timeout: Duration,
 }
 
 impl Question {

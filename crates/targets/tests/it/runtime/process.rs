@@ -8,6 +8,7 @@ use roster_core::observed::State;
 use roster_targets::runtime::batch::Batch;
 use roster_targets::runtime::session::{Break, Limits, Progress, SessionError, run};
 use roster_testkit::{Haproxy, OrFail, Poll, wait_until};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::task::spawn_blocking;
 
 use super::gate::Gate;
@@ -189,11 +190,8 @@ async fn a_stopping_haproxy_is_told_from_one_that_serves() {
         let limits = Limits::default();
         let batch = Batch::new(&commands).run(&gate.address, &limits);
         let stopping = async {
-            let told = std::process::Command::new("kill")
-                .args(["-USR1", &haproxy.pid().to_string()])
-                .status()
-                .or_fail();
-            assert!(told.success());
+            let pid = i32::try_from(haproxy.pid()).ok().and_then(Pid::from_raw).unwrap();
+            kill_process(pid, Signal::USR1).or_fail();
             // A finishing HAProxy closes its listening sockets at once; this connection it keeps.
             let closed = wait_until(CAP, "the end of listening", || haproxy.cli("show info").is_err());
             closed.or_fail();
