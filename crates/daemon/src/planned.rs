@@ -93,7 +93,7 @@ impl PlannedTarget {
             backends_added: own.added.clone(),
             backends_missing: passed.missing.iter().cloned().collect(),
             held: held.collect(),
-            notes: notes(agenda, passed),
+            notes: notes(agenda, passed, own),
             error: None,
         }
     }
@@ -119,10 +119,11 @@ pub(crate) fn operations(passed: &Passed) -> impl Iterator<Item = &Operation> {
 }
 
 /// What an operator should know of a target besides the operations.
-pub(crate) fn notes(agenda: &Agenda, passed: &Passed) -> Vec<String> {
+pub(crate) fn notes(agenda: &Agenda, passed: &Passed, own: &Preview) -> Vec<String> {
     let noted = passed
         .plans
         .iter()
         .flat_map(|(backend, plan)| plan.notes.iter().map(move |note: &Note| format!("{backend}: {note}")));
-    noted.chain(agenda.unexposed.iter().map(Unexposed::to_string)).collect()
+    let unexposed = agenda.unexposed.iter().map(Unexposed::to_string);
+    noted.chain(unexposed).chain(own.left_out.iter().cloned()).collect()
 }

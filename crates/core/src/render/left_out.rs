@@ -14,6 +14,12 @@ pub enum LeftOut {
     /// A section with the name of another one that would be found by it, `defaults roster` among them from 3.3 on.
     #[error("{0} is left out: a section before it has the same name; rename one of the services")]
     Section(SectionKey),
+    /// A section with the name of one of the operator's own.
+    #[error(
+        "{0} is left out: `sections` has a section of that name, which is left alone; rename that section, or give the \
+         service another `backend`"
+    )]
+    OperatorsName(SectionKey),
     /// A bind to where something before it listens.
     #[error("{section} does not listen on {bind}: a section before it does; give one of them another port")]
     Bind {

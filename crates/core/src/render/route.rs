@@ -84,11 +84,11 @@ pub struct SniFilter {
 }
 
 impl Routing {
-    /// The two maps, of the hosts and of the paths, and the routes that are left out because one before them is for the
-    /// same requests.
-    pub fn maps(&self) -> ([MapFile; 2], Vec<&Route>) {
+    /// The two maps, of the hosts and of the paths, with the routes that `stands` says yes to, and the routes among them
+    /// that are left out because one before them is for the same requests.
+    pub fn maps(&self, stands: impl Fn(&Route) -> bool) -> ([MapFile; 2], Vec<&Route>) {
         let (mut hosts, mut paths, mut twice) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        for route in &self.routes {
+        for route in self.routes.iter().filter(|route| stands(route)) {
             let map = if matches!(route.of, RouteKey::Path(_)) { &mut paths } else { &mut hosts };
             match map.entry(route.of.to_string()) {
                 std::collections::btree_map::Entry::Vacant(free) => _ = free.insert(route.to.clone()),

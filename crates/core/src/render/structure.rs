@@ -1,7 +1,7 @@
 //! What of a file HAProxy only takes by a reload, and the reasons for one.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::balance::Mode;
 use super::proxy::SectionKey;
 use super::value::ProfileName;
+use crate::name::BackendName;
 
 /// A file without what can be changed while HAProxy runs: addresses, weights and maintenance of our servers, whole
 /// servers where the balance algorithm takes them live, what maps and crt-lists hold, and the order of our sections.
@@ -74,6 +75,17 @@ pub enum ReloadReason {
 }
 
 impl Structure {
+    /// The backends among its sections.
+    pub fn backends(&self) -> HashSet<&BackendName> {
+        fn backend(proxy: &Proxy) -> Option<&BackendName> {
+            match &proxy.key {
+                SectionKey::Backend(name) | SectionKey::Listen(name) => Some(name),
+                SectionKey::Frontend(_) => None,
+            }
+        }
+        self.proxies.iter().filter_map(backend).collect()
+    }
+
     /// Why HAProxy has to reload to come from this to `after`. Empty exactly if the two are equal.
     pub fn reload_reasons(&self, after: &Structure) -> Vec<ReloadReason> {
         let mut reasons = Vec::new();

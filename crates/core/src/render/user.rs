@@ -44,6 +44,15 @@ pub enum UserPart {
     Sections,
 }
 
+/// A kind of section whose name can be in the way of one of ours.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum SectionKind {
+    Frontend,
+    Backend,
+    Listen,
+    Defaults,
+}
+
 const SECTIONS: &[&str] = &[
     "backend",
     "cache",
@@ -66,6 +75,26 @@ const SECTIONS: &[&str] = &[
 ];
 
 impl UserText {
+    /// The backends of the operator's own, `listen` sections among them. Those between `.if` and `.endif` count too.
+    pub fn backends(&self) -> impl Iterator<Item = &str> {
+        let is_backend = |kind| matches!(kind, SectionKind::Backend | SectionKind::Listen);
+        self.named_sections().filter(move |(kind, _)| is_backend(*kind)).map(|(_, name)| name)
+    }
+
+    /// The operator's own sections that have a name of their own.
+    pub(super) fn named_sections(&self) -> impl Iterator<Item = (SectionKind, &str)> {
+        lines(&self.sections).filter_map(|(_, words)| {
+            let kind = match *words.first()? {
+                "frontend" => SectionKind::Frontend,
+                "backend" => SectionKind::Backend,
+                "listen" => SectionKind::Listen,
+                "defaults" => SectionKind::Defaults,
+                _ => return None,
+            };
+            Some((kind, words.get(1)?.trim_matches(['"', '\''])))
+        })
+    }
+
     /// What in it would work against what Roster writes, or move it into another section.
     ///
     /// HAProxy itself is silent about a second socket on our path, about `daemon` and about a second `hard-stop-after`,

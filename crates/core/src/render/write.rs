@@ -1,5 +1,6 @@
 //! From a document to the text, in one pass.
 
+mod names;
 mod pool;
 mod profile;
 mod server;
@@ -7,6 +8,7 @@ mod server;
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::{Display, Write as _};
 
+use self::names::Standing;
 use self::server::ServerLines;
 use super::balance::Balance;
 use super::bind::Bind;
@@ -26,9 +28,6 @@ const HEAD: &str = "\
 
 ";
 
-/// The first HAProxy that refuses a file in which a frontend, a backend or a `defaults` section share a name.
-const ONE_NAME_FOR_ALL: Version = Version::new(3, 3, 0);
-
 struct Writer<'d> {
     version: Version,
     state_file: bool,
@@ -37,10 +36,9 @@ struct Writer<'d> {
     left_out: Vec<LeftOut>,
     marks: Vec<(usize, Option<SectionKey>)>,
     proxies: Vec<Proxy>,
-    /// Names that are found as frontends, and as backends: HAProxy keeps the two apart, but for
-    /// [`ONE_NAME_FOR_ALL`].
-    fronts: HashSet<&'d str>,
-    backs: HashSet<&'d str>,
+    taken: HashSet<&'d str>,
+    /// Backends of ours that are left out.
+    absent: HashSet<&'d str>,
     listening: HashSet<String>,
 }
 
@@ -48,8 +46,7 @@ pub(super) fn write(document: &Document, version: Version) -> Rendered {
     let servers: usize = document.sections.iter().map(|section| section.servers().len()).sum();
     let UserText { global, defaults, sections } = &document.user;
     let text = global.len() + defaults.len() + sections.len();
-    let reserved: HashSet<&str> =
-        if version < ONE_NAME_FOR_ALL { None } else { Some(DEFAULTS) }.into_iter().collect();
+    let standing = Standing::of(document, version);
     let mut writer = Writer {
         version,
         state_file: document.ours.state_file.is_some(),
@@ -58,14 +55,15 @@ pub(super) fn write(document: &Document, version: Version) -> Rendered {
         left_out: Vec::new(),
         marks: Vec::with_capacity(document.sections.len() + 1),
         proxies: Vec::with_capacity(document.sections.len()),
-        fronts: reserved.clone(),
-        backs: reserved,
+        taken: standing.taken,
+        absent: standing.absent,
         listening: HashSet::new(),
     };
     writer.config.push_str(HEAD);
     let ours = writer.global(&document.ours, global);
     writer.defaults(defaults);
-    document.sections.iter().for_each(|section| writer.section(section));
+    standing.sections.into_iter().for_each(|section| writer.section(section));
+    writer.left_out.extend(standing.left_out);
     writer.user_sections(sections);
     let profiles_from = writer.config.len();
     let profiles = writer.profiles(&document.profiles, defaults);
@@ -96,8 +94,8 @@ pub(crate) fn backend_text(backend: &Backend, version: Version) -> (String, Vec<
         left_out: Vec::new(),
         marks: Vec::new(),
         proxies: Vec::new(),
-        fronts: HashSet::new(),
-        backs: HashSet::new(),
+        taken: HashSet::new(),
+        absent: HashSet::new(),
         listening: HashSet::new(),
     };
     let key = SectionKey::Backend(backend.name.clone());
@@ -122,7 +120,7 @@ fn said(text: &str) -> String {
     })
 }
 
-impl<'d> Writer<'d> {
+impl Writer<'_> {
     /// Returns the lines of ours. They come first, so that nothing of the operator's (`unix-bind`, `.if`) changes them.
     fn global(&mut self, ours: &Ours, user: &str) -> String {
         self.config.push_str("global\n    # Kept by Roster.\n");
@@ -162,23 +160,8 @@ impl<'d> Writer<'d> {
         self.config.push('\n');
     }
 
-    fn section(&mut self, section: &'d Section) {
+    fn section(&mut self, section: &Section) {
         let key = section.key();
-        let (front, back) = match section {
-            Section::Frontend(frontend) => (Some(frontend.name.as_str()), None),
-            Section::Backend(backend) => (None, Some(backend.name.as_str())),
-            Section::Listen(listen) => (Some(listen.name.as_str()), Some(listen.name.as_str())),
-        };
-        let any = front.or(back);
-        let (front, back) = if self.version < ONE_NAME_FOR_ALL { (front, back) } else { (any, any) };
-        let taken = front.is_some_and(|name| self.fronts.contains(name))
-            || back.is_some_and(|name| self.backs.contains(name));
-        if taken {
-            self.left_out.push(LeftOut::Section(key));
-            return;
-        }
-        self.fronts.extend(front);
-        self.backs.extend(back);
         self.marks.push((self.config.len(), Some(key.clone())));
         self.line("\n# Kept by Roster.\n", &key);
         let proxy = match section {
@@ -262,7 +245,7 @@ impl<'d> Writer<'d> {
     }
 
     fn routing(&mut self, section: &SectionKey, routing: &Routing) {
-        let (maps, twice) = routing.maps();
+        let (maps, twice) = routing.maps(|route| !self.absent.contains(route.to.as_str()));
         let left_out = twice.into_iter().cloned();
         self.left_out.extend(left_out.map(|route| LeftOut::Route { section: section.clone(), route }));
         for (MapFile { path, .. }, key) in maps.iter().zip([BY_HOST, "path"]) {

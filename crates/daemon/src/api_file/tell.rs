@@ -29,6 +29,7 @@ impl ApiFile {
             waiting: self.waiting.iter().cloned().collect(),
             due: self.due.map(|due| due.at).filter(|_| !self.waiting.is_empty()),
             is_cut_off: self.is_cut_off(),
+            left_out: Vec::new(),
             hopeless: self.hopeless(),
             settles: self.follows != Follows::Nothing || self.is_about_to_look(),
             troubles,

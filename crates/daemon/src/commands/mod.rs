@@ -128,7 +128,8 @@ pub(crate) async fn look_at(
         reporter: to,
         owned: owner.is_some(),
         own_lines: owner.as_ref().map(Owner::own_lines).unwrap_or_default(),
-        left_alone: BTreeSet::new(),
+        left_alone: owner.as_ref().map(Owner::left_alone).unwrap_or_default(),
+        awaited: owner.as_ref().map(|owner| owner.awaited(&agenda)).unwrap_or_default(),
     };
     let looked = bench.look(&backends).await;
     let unreachable = matches!(&looked, Err(error) if error.is_unreachable());

@@ -141,6 +141,9 @@ fn tell(target: &str, status: &TargetStatus) -> bool {
     if status.trouble.is_none() && !status.synced {
         say(format!("{target}: HAProxy does not show what is wanted; `roster plan` shows what is left"));
     }
+    for left_out in status.own.iter().flat_map(|own| &own.left_out) {
+        say(format!("{target}: {left_out}"));
+    }
     for (backend, status) in &status.backends {
         if status.missing {
             say(format!(

@@ -98,7 +98,7 @@ fn target(text: &mut String, looked: &Looked, verbose: bool) -> std::fmt::Result
             looked.name
         )?;
     }
-    for note in notes(&looked.agenda, &looked.passed) {
+    for note in notes(&looked.agenda, &looked.passed, &looked.own) {
         writeln!(text, "{}: {note}", looked.name)?;
     }
     Ok(())

@@ -86,6 +86,7 @@ fn write_own(text: &mut String, own: &OwnStatus) -> std::fmt::Result {
         let due = own.due.map(|due| format!(" at {due:.0}")).unwrap_or_default();
         writeln!(text, "  waits for a reload{due}: {reason}")?;
     }
+    own.left_out.iter().try_for_each(|left_out| writeln!(text, "  {left_out}"))?;
     own.troubles.iter().try_for_each(|trouble| writeln!(text, "  {trouble}"))
 }
 

@@ -278,6 +278,7 @@ where
             owned: self.own.is_some(),
             own_lines: self.own.as_ref().map(Owner::own_lines).unwrap_or_default(),
             left_alone: self.own.as_ref().map(Owner::left_alone).unwrap_or_default(),
+            awaited: self.own.as_ref().map(|own| own.awaited(&self.agenda)).unwrap_or_default(),
         }
     }
 

@@ -67,10 +67,19 @@ impl Owner {
     }
 
     /// The backends that are not to be touched.
-    pub(super) fn left_alone(&self) -> BTreeSet<BackendName> {
+    pub(crate) fn left_alone(&self) -> BTreeSet<BackendName> {
         match self {
-            Self::Managed(_) => BTreeSet::new(),
+            Self::Managed(own) => own.left_alone(),
             Self::Api(file) => file.left_alone(),
+        }
+    }
+
+    /// The backends that HAProxy has not yet, and whose name another one may have until then.
+    pub(crate) fn awaited(&self, agenda: &Agenda) -> BTreeSet<BackendName> {
+        match self {
+            Self::Managed(own) => own.awaited(agenda),
+            // Its file is read before each write.
+            Self::Api(_) => BTreeSet::new(),
         }
     }
 

@@ -47,6 +47,8 @@ pub(crate) struct Bench<'a, T> {
     pub own_lines: OwnLines,
     /// Backends that are not to be touched.
     pub left_alone: BTreeSet<BackendName>,
+    /// Backends that are not there yet, whatever HAProxy has under their names.
+    pub awaited: BTreeSet<BackendName>,
 }
 
 /// Weights of servers, by their backends.
@@ -86,10 +88,11 @@ where
     /// Reads and decides, and writes nothing anywhere.
     pub(crate) async fn look(&mut self, backends: &BTreeSet<BackendName>) -> Result<Passed, T::Error> {
         let scene = self.scene();
-        let part = Part::new(&scene, backends.clone(), self.applied.backends.clone());
+        let part = Part::new(&scene, self.to_touch(backends), self.applied.backends.clone());
         let reading = part.read_with_connections().await?;
         let now = clock::now();
-        let passed = part.decide(&reading, now);
+        let mut passed = part.decide(&reading, now);
+        passed.missing.extend(backends.intersection(&self.awaited).cloned());
         Ok(Passed { spare: part.compact(&reading, &passed.plans, now), ..passed })
     }
 
@@ -98,21 +101,19 @@ where
     pub(crate) async fn pass(&mut self, backends: &BTreeSet<BackendName>) -> Result<Passed, T::Error> {
         let started = Instant::now();
         let known = self.applied.process;
-        let backends = &(backends - &self.left_alone);
-        let mut count = backends.len();
-        let mut whole = self.parts(backends).await?;
+        let mut asked: BTreeSet<BackendName> = backends.clone();
+        let mut whole = self.parts(&self.to_touch(backends)).await?;
         if known.is_some() && whole.process != known {
-            let others = self
-                .agenda
-                .items
-                .keys()
-                .filter(|backend| !backends.contains(*backend) && !self.left_alone.contains(*backend));
-            let others: BTreeSet<BackendName> = others.cloned().collect();
-            count += others.len();
-            if !others.is_empty() {
-                whole.join(self.parts(&others).await?);
+            let others =
+                self.agenda.items.keys().filter(|backend| !backends.contains(*backend)).cloned().collect();
+            let touched = self.to_touch(&others);
+            asked.extend(others);
+            if !touched.is_empty() {
+                whole.join(self.parts(&touched).await?);
             }
         }
+        let count = self.to_touch(&asked).len();
+        whole.missing.extend(asked.intersection(&self.awaited).cloned());
         self.applied.process = whole.process.or(known);
         if whole.settled {
             self.tell(&whole, started, count);
@@ -127,6 +128,15 @@ where
             NotConverged { target: self.name, left }.emit(self.reporter);
         }
         Ok(whole)
+    }
+
+    /// Those among them that are there and Roster's.
+    fn to_touch(&self, backends: &BTreeSet<BackendName>) -> BTreeSet<BackendName> {
+        backends
+            .iter()
+            .filter(|name| !self.left_alone.contains(*name) && !self.awaited.contains(*name))
+            .cloned()
+            .collect()
     }
 
     /// Passes over these backends, in parts. A part that fails ends the pass once those under way are over.

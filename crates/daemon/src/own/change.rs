@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use roster_config::native::{ManagedProcess, ReloadBy};
 use roster_core::agenda::Agenda;
 use roster_core::haproxy::Command;
-use roster_core::render::{ReloadReason, Rendered, SectionKey, render};
+use roster_core::render::{ReloadReason, Rendered, render};
 use roster_targets::managed::process::{External, Limits, ProcessError, Program, Reload};
 use roster_targets::runtime::session;
 use roster_targets::runtime::socket::SocketAddress;
@@ -108,24 +108,6 @@ impl Own {
                 None
             }
         }
-    }
-
-    /// Leaves out the services whose sections HAProxy complains of. Answers whether there were any.
-    fn leave_out(&mut self, agenda: &Agenda, rendered: &Rendered, lines: &[usize], now: Timestamp) -> bool {
-        let Some(document) = self.document(agenda, now) else { return false };
-        let mut found = false;
-        for key in lines.iter().filter_map(|line| rendered.section_at(*line)) {
-            let name = match key {
-                SectionKey::Backend(name) | SectionKey::Listen(name) => name.as_str(),
-                SectionKey::Frontend(name) => name.as_str(),
-            };
-            let Some((backend, _)) = agenda.items.get_key_value(name) else { continue };
-            let its = document.sections.iter().filter(|section| section.key().name() == name);
-            self.left_out.insert(backend.clone(), its.cloned().collect());
-            self.trouble(&format!("backend {backend} is left out: HAProxy refuses it; change its `lines`"));
-            found = true;
-        }
-        found
     }
 
     async fn take_in(

@@ -1,17 +1,29 @@
 //! What HAProxy's files are made of.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
 use roster_core::layout::{missing, sections};
-use roster_core::render::{Document, Section};
+use roster_core::name::BackendName;
+use roster_core::render::Document;
 
 use super::Own;
 
 impl Own {
     /// The whole file, unless a backend is leaving of which nobody knows how it is written.
     pub(super) fn document(&self, agenda: &Agenda, now: Timestamp) -> Option<Document> {
-        let mut all = self.frontends(agenda);
-        self.inherit(&mut all);
+        self.document_routed(agenda, BTreeSet::new(), now)
+    }
+
+    /// The same with no route to these backends, nor to those that are left out.
+    pub(super) fn document_routed(
+        &self,
+        agenda: &Agenda,
+        mut unrouted: BTreeSet<BackendName>,
+        now: Timestamp,
+    ) -> Option<Document> {
+        let mut all = Vec::new();
         for (backend, item) in &agenda.items {
             let layout = self.layouts.get(backend)?;
             let servers = match self.lines.get(backend) {
@@ -20,10 +32,15 @@ impl Own {
             };
             let mut made = sections(backend, layout, servers);
             self.inherit(&mut made);
-            if self.left_out.get(backend).is_none_or(|left_out| !alike(left_out, &made)) {
+            if self.is_refused(backend, &made) {
+                unrouted.insert(backend.clone());
+            } else {
                 all.extend(made);
             }
         }
+        let mut frontends = self.frontends(agenda, &unrouted);
+        self.inherit(&mut frontends);
+        all.splice(..0, frontends);
         Some(Document {
             user: self.reach.user.clone(),
             ours: self.reach.ours(),
@@ -32,18 +49,4 @@ impl Own {
             profiles: self.profiles.clone(),
         })
     }
-}
-
-/// Whether two versions of a backend differ in nothing but their servers.
-fn alike(a: &[Section], b: &[Section]) -> bool {
-    let bare = |sections: &[Section]| -> Vec<Section> {
-        let mut sections = sections.to_vec();
-        for section in &mut sections {
-            if let Section::Backend(backend) = section {
-                backend.pool.servers.clear();
-            }
-        }
-        sections
-    };
-    bare(a) == bare(b)
 }

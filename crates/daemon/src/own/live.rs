@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
-use roster_core::render::{Bind, FilePath};
+use roster_core::render::{Bind, FilePath, render};
 use roster_targets::managed::live::{Wanted, bring_to};
 
 use super::Own;
@@ -42,7 +42,11 @@ impl Own {
         if self.reach.frontends.is_empty() || self.book.structure.is_none() || !self.is_up() {
             return;
         }
-        let Some(rendered) = self.rendered(agenda, now) else { return };
+        // A backend that is not there yet may be refused, and its name be the operator's.
+        let document = self.document_routed(agenda, self.awaited(agenda), now);
+        let Some(rendered) = document.and_then(|document| render(&document, self.version).ok()) else {
+            return;
+        };
         self.live_due = Some(after(now, LOOK));
         let started = Instant::now();
         let (socket, limits) = (self.runtime_socket(), session_limits(self.reach.timeout));

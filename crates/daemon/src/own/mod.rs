@@ -15,6 +15,7 @@ mod compact;
 mod document;
 mod dynamic;
 mod file;
+mod left_out;
 mod live;
 mod retry;
 mod routing;
@@ -76,7 +77,9 @@ pub(crate) struct Own {
     /// How each backend is written, also while its service leaves.
     layouts: BTreeMap<BackendName, Arc<Layout>>,
     /// Sections that HAProxy refused, as they were; they are left out until they change.
-    left_out: BTreeMap<BackendName, Vec<Section>>,
+    refused: BTreeMap<BackendName, Vec<Section>>,
+    /// What is not in the file though it is wanted, and why, as of the last look.
+    told_left_out: Vec<String>,
     certificates: Certificates,
     /// What of routes and certificates HAProxy's commands could not bring.
     left_to_reload: BTreeSet<String>,
@@ -144,7 +147,8 @@ impl Own {
             held: Held::default(),
             lines: Lines::new(),
             layouts: BTreeMap::new(),
-            left_out: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            told_left_out: Vec::new(),
             certificates,
             left_to_reload: BTreeSet::new(),
             not_live: BTreeSet::new(),
@@ -231,6 +235,7 @@ impl Own {
         self.layouts.retain(|backend, _| agenda.items.contains_key(backend));
         self.doubtful |= self.layouts.len() != count;
         self.lines.retain(|backend, _| agenda.items.contains_key(backend));
+        self.refused.retain(|backend, _| agenda.items.contains_key(backend));
         self.look(agenda, now);
     }
 
@@ -241,6 +246,8 @@ impl Own {
         }
         self.doubtful = false;
         let rendered = self.unheard(agenda, now);
+        self.told_left_out =
+            rendered.as_ref().map(|rendered| self.left_out(agenda, rendered)).unwrap_or_default();
         let wanted = rendered.as_ref().is_some_and(|rendered| !self.reasons_for(rendered).is_empty());
         if !wanted && !self.is_to_start() {
             self.due = None;

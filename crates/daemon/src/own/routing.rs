@@ -1,16 +1,22 @@
 //! The frontends that several services share, and which requests they send where.
 
+use std::collections::BTreeSet;
+
 use roster_core::agenda::Agenda;
+use roster_core::name::BackendName;
 use roster_core::render::{Frontend, Mode, Route, Routing, Section};
 
 use super::Own;
 
 impl Own {
-    /// The frontends that the configuration names, each with the routes of all services.
-    pub(super) fn frontends(&self, agenda: &Agenda) -> Vec<Section> {
+    /// The frontends that the configuration names, each with the routes of all services but those to these
+    /// backends.
+    pub(super) fn frontends(&self, agenda: &Agenda, unrouted: &BTreeSet<BackendName>) -> Vec<Section> {
         let frontend = |managed: &roster_config::native::ManagedFrontend| {
             let [hosts, paths] = managed.maps.clone();
-            let routing = Routing { hosts, paths, routes: routes(agenda, &managed.section) };
+            let mut routes = routes(agenda, &managed.section);
+            routes.retain(|route| !unrouted.contains(&route.to));
+            let routing = Routing { hosts, paths, routes };
             let routing = Some(routing).filter(|_| managed.section.mode == Mode::Http);
             Section::Frontend(Frontend { routing, ..managed.section.clone() })
         };
@@ -26,7 +32,7 @@ impl Own {
 
 /// In the order of the backends.
 fn routes(agenda: &Agenda, frontend: &Frontend) -> Vec<Route> {
-    let of_backend = |(backend, item): (&roster_core::name::BackendName, &roster_core::agenda::Item)| {
+    let of_backend = |(backend, item): (&BackendName, &roster_core::agenda::Item)| {
         let its = item.exposure.routes.iter().filter(|route| route.frontend == frontend.name);
         its.map(|route| Route { of: route.of.clone(), to: backend.clone() }).collect::<Vec<_>>()
     };

@@ -29,6 +29,9 @@ pub(crate) struct OwnStatus {
     pub waiting: Vec<String>,
     /// When that is due.
     pub due: Option<Timestamp>,
+    /// What is wanted and will not come as things are, and why.
+    #[serde(default)]
+    pub left_out: Vec<String>,
     /// Whether it is about to be found out what else there is to do.
     #[serde(skip)]
     pub settles: bool,
@@ -49,6 +52,8 @@ pub(crate) struct Preview {
     pub reloads: Vec<String>,
     /// Backends that it would be given while it runs.
     pub added: Vec<BackendName>,
+    /// What is wanted and will not come as things are, and why.
+    pub left_out: Vec<String>,
     /// How the spare servers of a backend would go if an operator asked for it, or why they could not.
     pub sheds: BTreeMap<BackendName, Result<How, String>>,
 }
@@ -104,7 +109,9 @@ impl Own {
     pub(crate) fn planned(&self, agenda: &Agenda, now: Timestamp) -> Preview {
         let added = self.addable(agenda, now);
         let reloads = if added.is_empty() { self.reload_words(agenda, now) } else { Vec::new() };
-        Preview { reloads, added, ..Preview::default() }
+        let rendered = self.unheard(agenda, now);
+        let left_out = rendered.map(|rendered| self.left_out(agenda, &rendered)).unwrap_or_default();
+        Preview { reloads, added, left_out, ..Preview::default() }
     }
 
     /// How many workers finish what they have, as last counted.
@@ -134,8 +141,14 @@ impl Own {
             old_workers: running.old_workers,
             waiting,
             due: self.due.map(|due| due.at),
+            left_out: self.told_left_out.clone(),
             settles: false,
-            troubles: self.retry.told(),
+            troubles: self
+                .retry
+                .told()
+                .into_iter()
+                .filter(|told| !self.told_left_out.contains(told))
+                .collect(),
         }
     }
 }

@@ -3,6 +3,7 @@ mod core {
 }
 mod documents;
 mod hostile;
+mod names;
 mod profile;
 mod structure;
 mod text;

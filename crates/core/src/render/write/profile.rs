@@ -70,7 +70,7 @@ impl Writer<'_> {
     /// The name for a text, unless a section has it: HAProxy takes no file where a proxy and a `defaults` share one.
     fn free_name(&self, text: &str) -> Option<ProfileName> {
         let name = ProfileName::new(&format!("{}-{:016x}", crate::render::DEFAULTS, hash(text))).ok()?;
-        let is_taken = self.fronts.contains(name.as_str()) || self.backs.contains(name.as_str());
+        let is_taken = self.taken.contains(name.as_str());
         (!is_taken).then_some(name)
     }
 }

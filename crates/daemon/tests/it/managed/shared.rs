@@ -95,6 +95,48 @@ fn routes_come_and_go_without_a_reload() {
     on_each_at_once(routes_follow);
 }
 
+/// The operator has a backend `api`, written like this, and a service of that name comes.
+fn is_left_alone(bin: &HaproxyBin, written: &str) {
+    let port = free_port().or_fail();
+    let addr = at(port);
+    let route = "{ frontend: public, host: \"{service}.test\" }";
+    let mut site = site(bin, &format!("127.0.0.1:{port}"), "shop", route);
+    let servers = backends(&["shop", "api", "mine"]);
+    let all = ports(&servers);
+    site.sections = format!("backend {written}\n    server mine 127.0.0.1:{}\n", all[2]);
+    site.services(&[("shop", &all[..1])]);
+    let roster = site.run();
+    until_asked(addr, "shop.test", "/", "shop");
+    site.services(&[("shop", &all[..1]), ("api", &all[1..2]), ("more", &all[1..2])]);
+    roster.until_log("backend api is left out: ");
+    // What comes after it comes all the same.
+    until_asked(addr, "more.test", "/", "api");
+    site.services(&[("shop", &all[..1]), ("api", &all[..2]), ("more", &all[1..2])]);
+    assert_eq!(asked(addr, "api.test", "/"), "shop", "the operator's own backend was published");
+    let names: Vec<String> = site.rows("api").into_iter().map(|row| row.name).collect();
+    assert_eq!(names, ["mine"]);
+    let status = site.command(&["status"]).out;
+    assert!(status.contains("backend api is left out: "), "{status}");
+    // What HAProxy says of a file is not asked for a plan.
+    let planned = site.command(&["plan"]).out.matches("backend api is left out: ").count();
+    assert_eq!(planned, usize::from(written == "api"));
+
+    // Under another name it comes.
+    site.services(&[("shop", &all[..1]), ("api2", &all[1..2]), ("more", &all[1..2])]);
+    until_asked(addr, "api2.test", "/", "api");
+    assert!(!site.command(&["status"]).out.contains("is left out"));
+}
+
+#[test]
+fn an_own_backend_with_the_name_of_a_service_is_left_alone_in_the_file_in_its_routes_and_live() {
+    on_each_at_once(|bin| is_left_alone(bin, "api"));
+}
+
+#[test]
+fn so_is_one_whose_name_only_haproxy_reads() {
+    on_each_at_once(|bin| is_left_alone(bin, "a\"p\"i"));
+}
+
 #[test]
 #[ignore = "wants HAProxy 3.4: HAPROXY_34_BIN=/path/to/haproxy"]
 fn new_services_are_reached_without_a_reload_on_haproxy_3_4() {
