@@ -146,6 +146,14 @@ impl Broken {
         matches!(self, Self::Unreachable { .. } | Self::UnknownHost { .. } | Self::Proxy { .. })
     }
 
+    /// What makes two failures the same one: how a connection broke off differs each time.
+    pub(crate) fn cause(&self) -> String {
+        match self {
+            Self::Lost { host, .. } => format!("the answer of {host} broke off"),
+            broken => broken.to_string(),
+        }
+    }
+
     /// The word for a metric.
     pub(crate) fn code(&self) -> &'static str {
         match self {

@@ -190,11 +190,13 @@ impl Error {
     /// What makes two failures the same one for somebody who reads the log. Which of the lists it hit, how long to wait
     /// and the number of the answer differ each time, and are no part of it where they say nothing.
     pub fn cause(&self) -> String {
-        match self.why() {
-            Some(Why::Throttled { .. }) => "throttled".to_owned(),
-            Some(Why::Server { .. }) => "the server fails".to_owned(),
-            Some(Why::Broken(broken)) => broken.to_string(),
-            Some(_) | None => self.lasting(),
+        match (self.why(), self) {
+            (Some(Why::Throttled { .. }), _) => "throttled".to_owned(),
+            (Some(Why::Server { .. }), _) => "the server fails".to_owned(),
+            (Some(Why::Broken(why)), _) | (None, Self::Credential(CredentialError::Broken { why, .. })) => {
+                why.cause()
+            }
+            (Some(_) | None, _) => self.lasting(),
         }
     }
 
@@ -304,6 +306,15 @@ mod tests {
         };
         assert_eq!(server(500, "a-1"), server(503, "b-2"));
         assert_ne!(server(500, "a-1"), of("list", 17, "a-1").cause());
+    }
+
+    #[test]
+    fn a_connection_that_breaks_off_is_one_trouble_however_it_does() {
+        let of = |why: &str| Broken::Lost { host: "h".to_owned(), why: why.to_owned() };
+        let list = arm("list", Why::Broken(of("connection reset")));
+        assert_eq!(list.cause(), arm("other list", Why::Broken(of("closed"))).cause());
+        let token = Error::Credential(CredentialError::Broken { who: "Entra ID", why: of("closed") });
+        assert_eq!(list.cause(), token.cause());
     }
 
     #[test]

@@ -78,11 +78,11 @@ impl fmt::Display for Chosen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Environment { tenant, client } => {
-                write!(f, "the service principal {client} of tenant {tenant}, with AZURE_CLIENT_SECRET")
+                write!(f, "the service principal {client} of tenant {tenant}, from the environment")
             }
             Self::WorkloadIdentity { tenant, client, file } => {
                 let file = file.display();
-                write!(f, "the workload identity {client} of tenant {tenant}, with the token in {file}")
+                write!(f, "the workload identity {client} of tenant {tenant}, from the token in {file}")
             }
             Self::ManagedIdentity { source, client, named_by } => {
                 match (client, named_by) {

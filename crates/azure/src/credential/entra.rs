@@ -44,6 +44,9 @@ impl Proof {
             text.map_err(|error| wrong(error.to_string()))?.map_err(|error| wrong(error.to_string()))?;
         match text.trim() {
             "" => Err(wrong("it is empty".to_owned())),
+            token if token.contains(char::is_whitespace) => {
+                Err(wrong("it has a blank or a line break in its middle".to_owned()))
+            }
             token => Ok(Self::Account(SecretString::from(token))),
         }
     }

@@ -97,8 +97,12 @@ async fn a_service_accounts_token_is_read_anew_each_time() {
     arm.revoke_tokens();
     assert_eq!(taken(&arm, &client).await.1, "stand-in-assertion-token-2");
 
-    fs::remove_file(&file).or_fail();
     arm.revoke_tokens();
+    for odd in ["", " \n", "hush\nhush"] {
+        fs::write(&file, odd).or_fail();
+        assert!(matches!(refused(&client).await, (CredentialError::TokenFile { .. }, _)), "{odd:?}");
+    }
+    fs::remove_file(&file).or_fail();
     assert!(matches!(refused(&client).await, (CredentialError::TokenFile { .. }, _)));
 }
 

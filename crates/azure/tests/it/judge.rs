@@ -34,6 +34,15 @@ fn stage() -> ArmStandIn {
                 addresses: vec![one("fd00::9", false), one("10.9.0.3", false), one("10.9.0.2", true)],
             },
         ];
+        world.add_vm("six", "fd00::12", &TAGS);
+        let unnamed = world.add_vm("two-nics-of-which-none-is-called-primary", "10.0.0.13", &TAGS);
+        unnamed.nics[0].primary = None;
+        let second = ArmNic {
+            name: "unnamed-second".to_owned(),
+            primary: None,
+            addresses: vec![one("10.9.0.13", true)],
+        };
+        unnamed.nics.push(second);
         world.add_vm("flex_1", "10.0.0.10", &[("own", "yes")]).set = Some("flexset".to_owned());
         world.orphans.push(("rg-edge".to_owned(), ArmNic::new("orphan", "10.0.0.11")));
         world.add_set("flexset", false, &TAGS);
@@ -78,6 +87,6 @@ async fn azures_own_clients_list_the_same_machines_states_and_addresses() {
             (value["id"].as_str().unwrap().to_owned(), value)
         })
         .collect();
-    assert_eq!(ours.len(), 9);
+    assert_eq!(ours.len(), 11);
     assert_eq!(ours, theirs);
 }

@@ -31,6 +31,18 @@ fn the_smallest_source_of_each_cloud_asks_for_the_usual_tags_as_often_as_is_usua
 }
 
 #[test]
+fn names_of_tags_that_exposures_choose_by_reach_the_source_whose_tags_have_no_case() {
+    let subscription = "00000000-1111-2222-3333-444444444444";
+    let text = file(&format!("{{ azure: {{ subscription: {subscription} }} }}"));
+    let expose = "expose: [ { each: fleet, select: { metadata: { Team: web, Env: [a, b] } } } ]\n";
+    let config = parse(&format!("{text}{expose}")).unwrap();
+    let Source::Azure(azure) = &config.sources["fleet"] else { panic!("{:?}", config.sources) };
+    assert_eq!(azure.selected_tags, ["Env", "Team"].map(str::to_owned).into());
+    let text = text.replace("azure: {", "azure: { selected_tags: [x],");
+    assert!(errors(&text).contains("selected_tags"), "it is no key of the file");
+}
+
+#[test]
 fn tags_with_colons_and_lists_of_values_come_to_what_they_say() {
     let config = parse(COMPLETE).unwrap();
     let Source::Aws(aws) = &config.sources["machines"] else { panic!("{:?}", config.sources) };

@@ -6,6 +6,7 @@ mod aws_many;
 mod aws_signals;
 mod aws_trouble;
 mod azure;
+mod azure_gaps;
 mod azure_life;
 mod gate;
 mod site;
