@@ -44,6 +44,8 @@ impl Daemon {
     pub(crate) fn start(roster: &Path, config: &Path, state: Option<&Path>) -> anyhow::Result<Self> {
         let mut command = Command::new(roster);
         command.arg("run").arg("-c").arg(config).env_remove("STATE_DIRECTORY");
+        // No home to have a folder in: what is not asked for is not kept.
+        command.env("XDG_STATE_HOME", "/dev/null");
         if let Some(state) = state {
             command.arg("--state-dir").arg(state);
         }

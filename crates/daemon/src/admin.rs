@@ -29,6 +29,7 @@ pub(crate) use control::{Asked, AskedToCompact, Said};
 pub(crate) use live::{Kept, Live};
 
 use crate::events::Reporter;
+use crate::overview::RefusedConfig;
 use crate::store::Store;
 use live::Window;
 use serve::Served;
@@ -41,6 +42,7 @@ const SOCKET: &str = "control.sock";
 pub(crate) struct Admin {
     window: Window,
     live: watch::Sender<Option<Arc<Live>>>,
+    refused: watch::Sender<Option<RefusedConfig>>,
     control: Option<(PathBuf, Served)>,
     open: Option<(SocketAddr, Served)>,
     stop: CancellationToken,
@@ -79,8 +81,9 @@ impl Admin {
     ) -> Result<Self, AdminError> {
         let stop = CancellationToken::new();
         let (live, seen) = watch::channel(None);
-        let window = Window::new(seen, reporter.clone(), stop.clone());
-        let mut admin = Self { window, live, control: None, open: None, stop };
+        let (refused, seen_refused) = watch::channel(None);
+        let window = Window::new(seen, seen_refused, reporter.clone(), stop.clone());
+        let mut admin = Self { window, live, refused, control: None, open: None, stop };
         let bound = admin.bind(listen).await?;
         admin.listen(bound);
         if let Some(folder) = store.folder() {
@@ -133,7 +136,13 @@ impl Admin {
 
     /// Tells of these from now on.
     pub(crate) fn show(&self, live: Live) {
+        self.refused.send_replace(None);
         self.live.send_replace(Some(Arc::new(live)));
+    }
+
+    /// Tells that a newer configuration was not taken.
+    pub(crate) fn refused(&self, refused: RefusedConfig) {
+        self.refused.send_replace(Some(refused));
     }
 
     /// Ends all connections and listens no longer.

@@ -1,9 +1,12 @@
 //! The command line: what can be said, and nothing of what it does.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use roster_core::name::{BackendName, ServerName, TargetName};
+
+/// Where the configuration is if nothing else is said.
+pub(crate) const CONFIG: &str = "/etc/roster/roster.yaml";
 
 /// Keeps the servers in HAProxy's backends equal to what clouds and registries say, live and without reloads.
 #[derive(Debug, Parser)]
@@ -22,7 +25,7 @@ pub(crate) enum Command {
     Once(OnceArgs),
     /// Show what would be done and why, and do nothing. Exit code 0: nothing, 2: something, 1: it failed
     Plan(PlanArgs),
-    /// Check the configuration and show what it comes to; touches nothing
+    /// Check the configuration and whether HAProxy's sockets are fit, and show what it comes to; changes nothing
     Check(CheckArgs),
     /// Show how every target and backend is doing
     Status(StatusArgs),
@@ -57,13 +60,44 @@ pub(crate) enum Command {
     Version,
 }
 
+impl Command {
+    /// The configuration and the folder that it is about, as they were given.
+    pub(crate) fn about(&self) -> Option<(&Path, Option<&Path>)> {
+        let common = match self {
+            Self::Run(args) => &args.common,
+            Self::Once(args) => &args.common,
+            Self::Plan(args) => &args.common,
+            Self::Check(args) => &args.common,
+            Self::Status(args) => &args.common,
+            Self::Explain(args) => &args.common,
+            Self::Release(args) => &args.common,
+            Self::Adopt(args) => &args.common,
+            Self::Compact(args) => &args.common,
+            Self::Detach(args) => &args.common,
+            Self::As { program: Program::HaproxyCloudDiscovery(args) } => {
+                return Some((&args.config, args.state_dir.as_deref()));
+            }
+            Self::Convert(_) | Self::Schema | Self::Completions { .. } | Self::Man(_) | Self::Version => {
+                return None;
+            }
+        };
+        Some((&common.config, common.state_dir.as_deref()))
+    }
+
+    /// Whether it goes on without the folder that it was started in.
+    pub(crate) fn goes_on(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::As { .. })
+    }
+}
+
 /// Where the configuration and the records are.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Common {
     /// The configuration
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/roster/roster.yaml")]
+    #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
     pub(crate) config: PathBuf,
-    /// The folder for what must survive a restart of Roster; without it everything is kept in memory only
+    /// The folder for what must survive a restart of Roster; without it the configuration's own below
+    /// `$XDG_STATE_HOME/roster` or `~/.local/state/roster`
     #[arg(long, value_name = "FOLDER", env = "STATE_DIRECTORY")]
     pub(crate) state_dir: Option<PathBuf>,
     /// How to write the log, whatever the configuration says
@@ -209,7 +243,7 @@ pub(crate) struct CloudDiscoveryArgs {
     /// Check the configuration and end
     #[arg(long)]
     pub(crate) validate: bool,
-    /// The folder for what must survive a restart; without it everything is kept in memory only
+    /// The folder for what must survive a restart; without it one below `$XDG_STATE_HOME/roster` or `~/.local/state/roster`
     #[arg(long, value_name = "FOLDER", env = "STATE_DIRECTORY")]
     pub(crate) state_dir: Option<PathBuf>,
 }

@@ -142,12 +142,12 @@ impl Compacted {
             && self.backends().all(|backend| backend.trouble.is_none())
     }
 
-    /// All of it, for people. `applied` says whether it was asked to be done.
-    pub(crate) fn write(&self, text: &mut String, applied: bool) -> fmt::Result {
+    /// All of it, for people. `apply` is the command that has it done, if it was not asked to be.
+    pub(crate) fn write(&self, text: &mut String, apply: Option<&str>) -> fmt::Result {
         for CompactedTarget { target, backends, error, .. } in &self.targets {
             for (backend, compacted) in backends {
                 write!(text, "{target} {backend}: ")?;
-                compacted.write(text, applied)?;
+                compacted.write(text, apply.is_none())?;
             }
             if let Some(error) = error {
                 writeln!(text, "{target}: {error}")?;
@@ -155,8 +155,8 @@ impl Compacted {
         }
         if self.is_well() && self.backends().next().is_none() {
             writeln!(text, "Nothing to do: no backend has more slots than are wanted.")?;
-        } else if self.has_any() && !applied {
-            writeln!(text, "`roster compact --apply` removes them.")?;
+        } else if let (true, Some(apply)) = (self.has_any(), apply) {
+            writeln!(text, "{apply} removes them.")?;
         }
         Ok(())
     }
@@ -241,7 +241,7 @@ mod tests {
     }
 
     fn told(compacted: &Compacted, applied: bool) -> String {
-        print::text(|text| compacted.write(text, applied))
+        print::text(|text| compacted.write(text, (!applied).then_some("`roster compact --apply`")))
     }
 
     #[test]

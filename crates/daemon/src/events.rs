@@ -3,6 +3,7 @@
 mod fact;
 mod own;
 mod reporter;
+mod server;
 mod source;
 mod target;
 
@@ -15,10 +16,11 @@ pub(crate) use own::{
     Reloaded, ReloadsSpent, StartFailed,
 };
 pub(crate) use reporter::Reporter;
+pub(crate) use server::{NotReached, NotRemembered};
 pub(crate) use source::{AnswerTooOld, Answered, Rejected, RejectedMore, SourceLost, StateTrouble};
 pub(crate) use target::{
     BackendMissing, ChangeRefused, Changed, ChangesHeld, Converged, HoldEnded, LeftOut, NotConverged, Noted,
-    Ordered, ProcessReplaced, TargetBack, TargetLost, VersionLimit, VersionSeen,
+    Ordered, ProcessReplaced, TargetBack, TargetLost, VersionSeen,
 };
 
 /// A fact that is told and counted.

@@ -8,6 +8,7 @@ mod commands;
 mod compaction;
 mod events;
 mod exit;
+mod hint;
 mod hub;
 mod keeper;
 mod legacy;
@@ -18,10 +19,12 @@ mod orders;
 mod overview;
 mod own;
 mod planned;
+mod state_dir;
 mod store;
 mod telemetry;
 mod wiring;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -61,7 +64,18 @@ fn main() -> ExitCode {
     }
 }
 
+/// Lets the commands that messages suggest mean the configuration and the folder of this one.
+fn set_hints(command: &Command) {
+    if let Some((config, state_dir)) = command.about() {
+        // A log is read in another folder.
+        let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let config = if command.goes_on() { whole(config) } else { config.to_owned() };
+        hint::set(&config, state_dir.map(whole).as_deref());
+    }
+}
+
 fn start(cli: Cli) -> Result<Exit, Failure> {
+    set_hints(&cli.command);
     // One thread is enough: almost all of Roster's time is spent waiting.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(anyhow::Error::from)?;
@@ -77,7 +91,7 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
             telemetry::start(quiet, args.common.log_format);
             runtime.block_on(commands::plan::plan(&args))
         }
-        Command::Check(args) => commands::check::check(&args),
+        Command::Check(args) => runtime.block_on(commands::check::check(&args)),
         Command::Status(args) => {
             telemetry::start(quiet, args.common.log_format);
             runtime.block_on(commands::status::status(&args))

@@ -1,8 +1,10 @@
 //! How everything is doing: what `roster status` shows and `/api/v1/status` answers.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
+use roster_config::native::Config;
 use roster_core::catalog::{Catalog, SourceState};
 use roster_core::name::{SourceName, TargetName};
 use serde::{Deserialize, Serialize};
@@ -12,8 +14,36 @@ use crate::keeper::TargetStatus;
 /// How everything is doing; the shape is part of the interface.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Overview {
+    /// The Roster that runs; none if none was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) roster: Option<Running>,
     pub(crate) sources: BTreeMap<SourceName, SourceStatus>,
     pub(crate) targets: BTreeMap<TargetName, TargetStatus>,
+}
+
+/// A Roster that runs.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Running {
+    /// Its process.
+    pub(crate) pid: u32,
+    /// The configuration that it goes by.
+    pub(crate) config: PathBuf,
+    /// When it read that.
+    pub(crate) read: Timestamp,
+    /// Whether SIGHUP has it read again.
+    pub(crate) rereads: bool,
+    /// A newer version that it did not take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) refused: Option<RefusedConfig>,
+}
+
+/// A configuration that was not taken.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RefusedConfig {
+    /// When.
+    pub(crate) at: Timestamp,
+    /// What is wrong with it.
+    pub(crate) why: String,
 }
 
 /// How a source is doing.
@@ -52,12 +82,15 @@ impl SourceStatus {
     }
 }
 
+/// How every source is doing.
+pub(crate) fn sources(catalog: &Catalog) -> BTreeMap<SourceName, SourceStatus> {
+    catalog.sources().map(|(name, state)| (name.clone(), SourceStatus::of(state))).collect()
+}
+
 impl Overview {
-    /// How everything is doing.
+    /// How everything is doing, by a look of one's own.
     pub(crate) fn new(catalog: &Catalog, targets: BTreeMap<TargetName, TargetStatus>) -> Self {
-        let sources =
-            catalog.sources().map(|(name, state)| (name.clone(), SourceStatus::of(state))).collect();
-        Self { sources, targets }
+        Self { roster: None, sources: sources(catalog), targets }
     }
 
     /// Whether every source and every target answers.
@@ -66,13 +99,9 @@ impl Overview {
         sources && self.targets.values().all(|target| target.trouble.is_none())
     }
 
-    /// Whether it is about these sources and targets, and no others.
-    pub(crate) fn is_about<'a>(
-        &self,
-        sources: impl Iterator<Item = &'a SourceName>,
-        targets: impl Iterator<Item = &'a TargetName>,
-    ) -> bool {
-        self.sources.keys().eq(sources) && self.targets.keys().eq(targets)
+    /// Whether it is about the sources and targets of this configuration, and no others.
+    pub(crate) fn is_about(&self, config: &Config) -> bool {
+        self.sources.keys().eq(config.sources.keys()) && self.targets.keys().eq(config.targets.keys())
     }
 
     /// Each source and target, and what keeps it from having been brought to what is wanted once; none if nothing
@@ -117,6 +146,7 @@ mod tests {
         };
         let target = TargetStatus { heard: answered, synced, ..TargetStatus::default() };
         Overview {
+            roster: None,
             sources: [("fleet".parse().unwrap(), source)].into(),
             targets: [("local".parse().unwrap(), target)].into(),
         }

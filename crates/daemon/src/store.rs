@@ -4,7 +4,9 @@
 //! is either whole or not believed. Nothing is forced to the disk before going on: the records have to survive
 //! Roster, not the machine, whose HAProxy would be gone with it.
 
-use std::fs::{self, File, OpenOptions};
+mod lock;
+
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -18,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::own::Book;
+pub(crate) use lock::{Held, is_held};
 
 /// The version of what is written here. A file of another one is not read.
 const VERSION: u32 = 1;
@@ -26,12 +29,6 @@ const VERSION: u32 = 1;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Store {
     folder: Option<PathBuf>,
-}
-
-/// Holds the state folder for one Roster; ends with the process, however that ends.
-#[derive(Debug)]
-pub(crate) struct Held {
-    _lock: File,
 }
 
 /// Why a record cannot be read or written.
@@ -62,8 +59,13 @@ pub(crate) enum StoreError {
         found: u32,
     },
     /// Another Roster has the folder.
-    #[error("{0} is used by another roster; stop that one, or give this one its own --state-dir")]
-    InUse(PathBuf),
+    #[error("{folder} is used by another roster{}; stop that one, or give this one its own --state-dir", process(*.pid))]
+    InUse {
+        /// Which.
+        folder: PathBuf,
+        /// The process of that Roster, where it can be told.
+        pid: Option<u32>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -72,11 +74,21 @@ struct Header {
     crc32: u32,
 }
 
+/// A process in words, where it is known.
+pub(crate) fn process(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+}
+
 impl Store {
     /// A store in this folder, which is made if it is not there.
     pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
         make_folder(folder)?;
-        Ok(Self { folder: Some(folder.to_owned()) })
+        Ok(Self::at(folder))
+    }
+
+    /// What is in this folder, which is not made before something is kept.
+    pub(crate) fn at(folder: &Path) -> Self {
+        Self { folder: Some(folder.to_owned()) }
     }
 
     /// Whether anything is kept.
@@ -87,19 +99,6 @@ impl Store {
     /// The folder.
     pub(crate) fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
-    }
-
-    /// Takes the folder for this process alone.
-    pub(crate) fn hold(&self) -> Result<Option<Held>, StoreError> {
-        let Some(folder) = &self.folder else { return Ok(None) };
-        let path = folder.join("lock");
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        let file = file.map_err(|source| StoreError::Io { path: path.clone(), source })?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Held { _lock: file })),
-            Err(fs::TryLockError::WouldBlock) => Err(StoreError::InUse(folder.clone())),
-            Err(fs::TryLockError::Error(source)) => Err(StoreError::Io { path, source }),
-        }
     }
 
     fn target(&self, target: &TargetName) -> Option<PathBuf> {
@@ -199,7 +198,7 @@ impl Store {
     }
 }
 
-fn make_folder(folder: &Path) -> Result<(), StoreError> {
+pub(crate) fn make_folder(folder: &Path) -> Result<(), StoreError> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|source| StoreError::Io { path: folder.to_owned(), source })
 }
@@ -346,15 +345,6 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&file(&store)), 0o600);
         assert_eq!(mode(store.folder().unwrap()), 0o700);
-    }
-
-    #[test]
-    fn a_second_roster_does_not_get_the_folder() {
-        let (_folder, store) = kept();
-        let held = store.hold().unwrap();
-        assert!(matches!(store.hold(), Err(StoreError::InUse(_))));
-        drop(held);
-        assert!(store.hold().is_ok());
     }
 
     #[test]

@@ -74,19 +74,6 @@ pub(crate) fn load(path: &Path) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// The store in this folder, or one that keeps nothing.
-pub(crate) fn store(folder: Option<&Path>) -> Result<Store, Failure> {
-    // systemd may name several folders; the first is ours.
-    let first =
-        |folder: &Path| folder.to_string_lossy().split(':').next().map(str::to_owned).unwrap_or_default();
-    match folder.map(first) {
-        Some(folder) if !folder.is_empty() => {
-            Store::open(Path::new(&folder)).map_err(|error| Failure::Usage(crate::events::chain(&error)))
-        }
-        _ => Ok(Store::default()),
-    }
-}
-
 /// Every source of the configuration.
 pub(crate) fn sources(config: &Config, to: &Reporter) -> Vec<(SourceName, AnySource)> {
     let calls: Arc<dyn Calls> = Arc::new(to.clone());

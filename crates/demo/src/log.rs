@@ -102,6 +102,7 @@ impl Fact {
             None if has("operations") => Self::Converged,
             None if has("guard") => Self::Held,
             None if is_info && has("instances") => Self::Answered,
+            None if is_info && has("server") => Self::Other,
             None if is_info && has("backend") => Self::Released,
             // What Roster runs with; and lines that HAProxy writes without the form of a log.
             None if is_info && (has("version") || has("backends")) => Self::Background,

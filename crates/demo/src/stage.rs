@@ -130,6 +130,7 @@ impl Stage {
 fn start_roster(program: &Path, folder: &Path) -> Result<Process, DemoError> {
     let mut command = Command::new(program);
     command.arg("run").arg("-c").arg(folder.join("roster.yaml")).arg("--state-dir").arg(folder.join(STATE));
+    command.env("XDG_STATE_HOME", folder);
     Process::spawn(command.args(["--log-format", "json"]).stdout(Stdio::null()).stderr(Stdio::piped()))
 }
 

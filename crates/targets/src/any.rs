@@ -1,8 +1,9 @@
 //! Whichever way a target is reached.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use roster_core::applied::ProcessId;
+use roster_core::haproxy::{Refusal, ServerPath, Version};
 use roster_core::name::BackendName;
 use roster_core::plan::Operation;
 use thiserror::Error;
@@ -32,6 +33,14 @@ pub enum AnyError {
 }
 
 impl AnyTarget {
+    /// Asks HAProxy whether Roster may do there what it has to, and which version that is. None where only an API is reached.
+    pub async fn examine(&self) -> Result<Option<Version>, AnyError> {
+        match self {
+            Self::Runtime(target) => Ok(Some(target.examine().await?)),
+            Self::Dataplane(_) => Ok(None),
+        }
+    }
+
     /// Gives a sign whenever another process may serve than before, until what is returned is dropped. Nothing is
     /// returned where only asking says so.
     pub fn watch(&self, sign: tokio::sync::mpsc::Sender<()>) -> Option<Watching> {
@@ -103,6 +112,28 @@ impl Target for AnyTarget {
         Ok(match self {
             Self::Runtime(target) => target.delete(process, operation).await?,
             Self::Dataplane(target) => target.delete(process, operation).await?,
+        })
+    }
+
+    async fn remember(
+        &self,
+        process: ProcessId,
+        notes: &[(ServerPath, Vec<u8>)],
+    ) -> Result<Option<Refusal>, AnyError> {
+        Ok(match self {
+            Self::Runtime(target) => target.remember(process, notes).await?,
+            Self::Dataplane(target) => target.remember(process, notes).await?,
+        })
+    }
+
+    async fn recall(
+        &self,
+        process: ProcessId,
+        servers: &[ServerPath],
+    ) -> Result<BTreeMap<ServerPath, Vec<u8>>, AnyError> {
+        Ok(match self {
+            Self::Runtime(target) => target.recall(process, servers).await?,
+            Self::Dataplane(target) => target.recall(process, servers).await?,
         })
     }
 

@@ -10,12 +10,12 @@ pub mod probe;
 mod proc_stat;
 pub mod runtime;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
 
 use roster_core::applied::ProcessId;
-use roster_core::haproxy::{Refusal, Version};
+use roster_core::haproxy::{Refusal, ServerPath, Version};
 use roster_core::name::BackendName;
 use roster_core::observed::Observed;
 use roster_core::plan::Operation;
@@ -60,6 +60,25 @@ pub trait Target: Send + Sync {
         operation: &Operation,
     ) -> impl Future<Output = Result<Receipt, Self::Error>> + Send {
         self.apply(process, std::slice::from_ref(operation))
+    }
+
+    /// Leaves a note about each of these servers with the process that was read, for [`recall`](Self::recall); an empty one
+    /// takes it back. Answers why it does not keep notes, if it does not; of a target that cannot, nothing is known.
+    fn remember(
+        &self,
+        _process: ProcessId,
+        _notes: &[(ServerPath, Vec<u8>)],
+    ) -> impl Future<Output = Result<Option<Refusal>, Self::Error>> + Send {
+        std::future::ready(Ok(None))
+    }
+
+    /// The notes that this process keeps about these servers.
+    fn recall(
+        &self,
+        _process: ProcessId,
+        _servers: &[ServerPath],
+    ) -> impl Future<Output = Result<BTreeMap<ServerPath, Vec<u8>>, Self::Error>> + Send {
+        std::future::ready(Ok(BTreeMap::new()))
     }
 
     /// Whether everything of a pass is to come in one [`apply`](Self::apply): where each one costs as much as a file that

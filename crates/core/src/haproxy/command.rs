@@ -3,6 +3,7 @@
 
 mod backends;
 mod files;
+mod notes;
 
 use std::borrow::Cow;
 use std::fmt::{self, Display as _};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::backends::BackendCommand;
 pub use self::files::{CrtLine, FileCommand, InvalidWord, MapVersion, MapWord};
+pub use self::notes::{Note, NoteCommand};
 pub use super::keywords::ServerKeywords;
 use crate::address::Endpoint;
 use crate::name::{BackendName, ServerName};
@@ -54,6 +56,8 @@ pub enum StatScope {
 pub enum Command {
     /// `show info`.
     ShowInfo,
+    /// `show cli level`: what this socket lets one do.
+    ShowLevel,
     /// `show backend`.
     ShowBackend,
     /// `show servers state [<backend>]`.
@@ -129,6 +133,8 @@ pub enum Command {
     Backend(BackendCommand),
     /// About a map, a crt-list or a certificate.
     Files(FileCommand),
+    /// About a note.
+    Notes(NoteCommand),
 }
 
 impl Command {
@@ -136,6 +142,7 @@ impl Command {
     pub fn is_query(&self) -> bool {
         match self {
             Self::Files(command) => command.is_query(),
+            Self::Notes(command) => command.is_query(),
             Self::Backend(_) => false,
             _ => self.server().is_none(),
         }
@@ -165,12 +172,14 @@ impl Command {
             | Self::DelServer(server)
             | Self::ShutdownSessions(server) => Some(server),
             Self::ShowInfo
+            | Self::ShowLevel
             | Self::ShowBackend
             | Self::ShowServersState(_)
             | Self::ShowServersConn(_)
             | Self::ShowStat(_)
             | Self::AskIfDynamic(_)
             | Self::Files(_)
+            | Self::Notes(_)
             | Self::Backend(_) => None,
         }
     }
@@ -181,6 +190,7 @@ impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ShowInfo => f.write_str("show info"),
+            Self::ShowLevel => f.write_str("show cli level"),
             Self::ShowBackend => f.write_str("show backend"),
             Self::ShowServersState(None) => f.write_str("show servers state"),
             Self::ShowServersState(Some(backend)) => write!(f, "show servers state {backend}"),
@@ -217,6 +227,7 @@ impl fmt::Display for Command {
             Self::ShutdownSessions(server) => write!(f, "shutdown sessions server {server}"),
             Self::Backend(command) => command.fmt(f),
             Self::Files(command) => command.fmt(f),
+            Self::Notes(command) => command.fmt(f),
         }
     }
 }

@@ -192,6 +192,13 @@ pub enum Status {
     Absent,
 }
 
+impl Status {
+    /// Whether the server is on its way: it comes up or drains.
+    pub fn is_moving(&self) -> bool {
+        matches!(self, Status::Rising(_) | Status::Draining { .. })
+    }
+}
+
 /// A server that Roster itself must reach before it is ready.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ProbeOrder {
@@ -299,6 +306,23 @@ impl Operation {
             | Reason::Restarted
             | Reason::Drifted
             | Reason::Unfinished => false,
+        }
+    }
+}
+
+impl Note {
+    /// Whether something that a source says is left out; else it is a limit, told before it matters.
+    pub fn is_lack(&self) -> bool {
+        match self {
+            Note::Unplaced(_)
+            | Note::WeightRefused { .. }
+            | Note::Flapping { .. }
+            | Note::ServiceAbsent { .. }
+            | Note::NamedByRecord { .. }
+            | Note::BelongsElsewhere { .. }
+            | Note::NoName(_)
+            | Note::NoSlots { .. } => true,
+            Note::Static { .. } | Note::NoCheck { .. } | Note::NoCookie { .. } => false,
         }
     }
 }

@@ -20,10 +20,8 @@ use crate::store::Store;
 
 /// The longest answer that is read, in bytes: ten thousand servers need some four million.
 const MOST: usize = 256 * 1024 * 1024;
-/// How long a question may take. What is asked is known already.
-const QUESTION: Duration = Duration::from_secs(5);
-/// How long an order may take: a little longer than the other side allows itself.
-const ORDER: Duration = routes::ANSWER.saturating_add(Duration::from_secs(5));
+/// How long an answer may take: a little longer than the other side allows itself.
+const PATIENCE: Duration = routes::ANSWER.saturating_add(Duration::from_secs(5));
 
 /// A way to reach the running roster.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -62,6 +60,9 @@ pub(crate) enum AskError {
     /// No end.
     #[error("the running roster's answer cannot be read: {0}")]
     Body(Box<dyn std::error::Error + Send + Sync>),
+    /// Words where JSON was to come.
+    #[error("the running roster answers: {0}")]
+    Words(String),
     /// Nothing in time.
     #[error("the running roster does not answer within {} s; see its log", .0.as_secs())]
     Late(Duration),
@@ -72,10 +73,9 @@ pub(crate) fn control(store: &Store) -> Option<Door> {
     store.folder().map(|folder| Door::Control(folder.join(SOCKET)))
 }
 
-/// Every way to the running roster, the surest first.
-pub(crate) fn doors(store: &Store, listen: Option<Listen>) -> Vec<Door> {
-    let open = listen.map(|Listen { address, .. }| Door::Open(here(address)));
-    control(store).into_iter().chain(open).collect()
+/// The admin address.
+pub(crate) fn open(listen: Option<Listen>) -> Option<Door> {
+    listen.map(|Listen { address, .. }| Door::Open(here(address)))
 }
 
 /// An address to connect to, for one to listen on.
@@ -89,18 +89,13 @@ fn here(address: SocketAddr) -> SocketAddr {
 }
 
 impl Door {
-    /// Whether it can only be that of the roster of this state folder.
-    pub(crate) fn is_control(&self) -> bool {
-        matches!(self, Door::Control(_))
-    }
-
     pub(crate) async fn get(&self, path: &str) -> Result<Answer, AskError> {
-        self.ask(self.question(Method::GET, path, Bytes::new())?, QUESTION).await
+        self.ask(self.question(Method::GET, path, Bytes::new())?).await
     }
 
     /// Sends a body of JSON.
     pub(crate) async fn post(&self, path: &str, json: Vec<u8>) -> Result<Answer, AskError> {
-        self.ask(self.question(Method::POST, path, json.into())?, ORDER).await
+        self.ask(self.question(Method::POST, path, json.into())?).await
     }
 
     fn question(&self, method: Method, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, AskError> {
@@ -113,14 +108,14 @@ impl Door {
         Ok(question.body(Full::new(body))?)
     }
 
-    async fn ask(&self, question: Request<Full<Bytes>>, patience: Duration) -> Result<Answer, AskError> {
+    async fn ask(&self, question: Request<Full<Bytes>>) -> Result<Answer, AskError> {
         let asked = async {
             match self {
                 Door::Control(path) => exchange(UnixStream::connect(path).await?, question).await,
                 Door::Open(address) => exchange(TcpStream::connect(address).await?, question).await,
             }
         };
-        tokio::time::timeout(patience, asked).await.unwrap_or(Err(AskError::Late(patience)))
+        tokio::time::timeout(PATIENCE, asked).await.unwrap_or(Err(AskError::Late(PATIENCE)))
     }
 }
 

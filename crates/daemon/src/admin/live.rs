@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use roster_core::catalog::Catalog;
-use roster_core::name::TargetName;
+use roster_core::name::{SourceName, TargetName};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::events::Reporter;
 use crate::keeper::{Order, TargetStatus};
-use crate::overview::Overview;
+use crate::overview::{self, Overview, RefusedConfig, Running, SourceStatus};
 
 /// How many may listen to the events at once, so that they leave connections for others.
 const STREAMS: usize = 16;
@@ -18,6 +18,8 @@ const STREAMS: usize = 16;
 /// What one configuration runs, as far as it can be seen and asked.
 #[derive(Debug)]
 pub(crate) struct Live {
+    /// By what configuration.
+    pub roster: Running,
     pub catalog: watch::Receiver<Arc<Catalog>>,
     pub targets: BTreeMap<TargetName, Kept>,
 }
@@ -33,6 +35,7 @@ pub(crate) struct Kept {
 #[derive(Clone, Debug)]
 pub(super) struct Window {
     live: watch::Receiver<Option<Arc<Live>>>,
+    refused: watch::Receiver<Option<RefusedConfig>>,
     pub(super) reporter: Reporter,
     pub(super) stop: CancellationToken,
     pub(super) streams: Arc<Semaphore>,
@@ -45,15 +48,21 @@ impl Live {
         let catalog = self.catalog.borrow().clone();
         Overview::new(&catalog, targets)
     }
+
+    /// How every source is doing.
+    pub(super) fn sources(&self) -> BTreeMap<SourceName, SourceStatus> {
+        overview::sources(&self.catalog.borrow())
+    }
 }
 
 impl Window {
     pub(super) fn new(
         live: watch::Receiver<Option<Arc<Live>>>,
+        refused: watch::Receiver<Option<RefusedConfig>>,
         reporter: Reporter,
         stop: CancellationToken,
     ) -> Self {
-        Self { live, reporter, stop, streams: Arc::new(Semaphore::new(STREAMS)) }
+        Self { live, refused, reporter, stop, streams: Arc::new(Semaphore::new(STREAMS)) }
     }
 
     /// What runs now; nothing before the start is over.
@@ -63,6 +72,13 @@ impl Window {
 
     /// How everything is doing; empty before the start is over.
     pub(super) fn overview(&self) -> Overview {
-        self.live().map(|live| live.overview()).unwrap_or_default()
+        self.live()
+            .map(|live| Overview { roster: Some(self.roster(&live)), ..live.overview() })
+            .unwrap_or_default()
+    }
+
+    /// The Roster that this is.
+    pub(super) fn roster(&self, live: &Live) -> Running {
+        Running { refused: self.refused.borrow().clone(), ..live.roster.clone() }
     }
 }

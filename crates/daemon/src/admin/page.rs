@@ -114,6 +114,7 @@ mod tests {
         };
         let target = TargetStatus { trouble: Some("<img src=x>".into()), ..TargetStatus::default() };
         let overview = Overview {
+            roster: None,
             sources: [("fleet".parse().unwrap(), source)].into(),
             targets: [("local".parse().unwrap(), target)].into(),
         };

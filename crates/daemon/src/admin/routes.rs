@@ -149,9 +149,7 @@ async fn plan(State(window): State<Window>) -> Response {
         let failed = |_| PlannedTarget::failed(name, "it is busy; ask again".into());
         targets.push(answer.await.unwrap_or_else(failed));
     }
-    let sources = window.overview().sources.into_iter();
-    let lost = sources.filter_map(|(name, source)| Some((name, source.error?)));
-    Json(Planned::new(targets, lost)).into_response()
+    Json(Planned::new(targets, &live.sources()).by(window.roster(&live))).into_response()
 }
 
 pub(super) fn starting() -> Response {

@@ -11,6 +11,7 @@ use crate::cli::CompactArgs;
 use crate::compaction::{Compacted, CompactedTarget};
 use crate::events::{Reporter, chain};
 use crate::exit::{Exit, Failure};
+use crate::hint;
 use crate::keeper::how_alone;
 use crate::orders::meant;
 use crate::store::Store;
@@ -18,19 +19,14 @@ use crate::wiring;
 
 /// Shows what could go, or has it go. Exit code 2 if something could and was not asked to.
 pub(crate) async fn compact(args: &CompactArgs) -> Result<Exit, Failure> {
-    let store = wiring::store(args.common.state_dir.as_deref())?;
-    if args.apply && store.folder().is_none() {
-        return Err(Failure::Usage(
-            "no state folder: say which with --state-dir, the same that `roster run` has; a roster that keeps its \
-             records in memory only takes no orders"
-                .into(),
-        ));
-    }
+    let store = args.common.records();
     let (target, backend) = (args.which.target.as_ref(), args.backend.as_ref());
     let compacted = match ask(&store, target, backend, args.apply).await? {
         Some(compacted) => compacted,
         None if args.apply => {
-            return Err(anyhow!("no roster runs; only a running one removes servers").into());
+            return Err(
+                anyhow!("no roster runs by this configuration; only a running one removes servers").into()
+            );
         }
         None => {
             print::err("no running roster found; this is a fresh look");
@@ -48,7 +44,11 @@ fn tell(compacted: &Compacted, args: &CompactArgs) -> Result<Exit, Failure> {
     let text = if args.json {
         serde_json::to_string_pretty(compacted).map_err(anyhow::Error::from)? + "\n"
     } else {
-        print::text(|text| compacted.write(text, args.apply))
+        let backend = args.backend.as_ref().map(|backend| format!(" {backend}")).unwrap_or_default();
+        let target =
+            args.which.target.as_ref().map(|target| format!(" --target {target}")).unwrap_or_default();
+        let apply = hint::roster(format_args!("compact{backend}{target} --apply"));
+        print::text(|text| compacted.write(text, (!args.apply).then_some(&*apply)))
     };
     print::out(&text).map_err(anyhow::Error::from)?;
     Ok(match (compacted.is_well(), compacted.has_any() && !args.apply) {

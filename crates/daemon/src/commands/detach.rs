@@ -2,26 +2,27 @@
 
 use anyhow::anyhow;
 
+use super::order::NO_RECORDS;
 use super::print;
 use crate::cli::DetachArgs;
 use crate::exit::{Exit, Failure};
 use crate::orders::meant;
-use crate::store::StoreError;
+use crate::store::{StoreError, process};
 use crate::wiring;
 
 /// Drops what is kept of a target. Exit code 1 if nothing was.
 pub(crate) fn detach(args: &DetachArgs) -> Result<Exit, Failure> {
     let config = wiring::load(&args.common.config)?;
-    let store = wiring::store(args.common.state_dir.as_deref())?;
+    let store = args.common.records();
     if !store.is_kept() {
-        return Err(Failure::Usage(
-            "no state folder: say which with --state-dir, the same that `roster run` has".into(),
-        ));
+        return Err(anyhow!(NO_RECORDS).into());
     }
     let _held = match store.hold() {
-        Err(StoreError::InUse(folder)) => {
-            let folder = folder.display();
-            return Err(anyhow!("a roster has {folder} and would go on keeping; stop it first").into());
+        Err(StoreError::InUse { folder, pid }) => {
+            let (folder, process) = (folder.display(), process(pid));
+            return Err(
+                anyhow!("a roster{process} has {folder} and would go on keeping; stop it first").into()
+            );
         }
         other => other.map_err(anyhow::Error::from)?,
     };

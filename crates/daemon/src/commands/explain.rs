@@ -8,27 +8,28 @@ use roster_core::plan::{Note, Standing, Status};
 use super::{ask, print};
 use crate::cli::ExplainArgs;
 use crate::exit::{Exit, Failure};
-use crate::keeper::BackendStatus;
+use crate::hint;
+use crate::keeper::{BackendStatus, Unreached};
 use crate::names::did_you_mean;
 use crate::overview::Overview;
-use crate::wiring;
 
 /// Answers for one server or instance. Exit code 1 if nobody is called so.
 pub(crate) async fn explain(args: &ExplainArgs) -> Result<Exit, Failure> {
-    let config = wiring::load(&args.common.config)?;
-    let store = wiring::store(args.common.state_dir.as_deref())?;
-    let overview = ask::overview(&config, &store).await;
+    let overview = ask::overview(&args.common, &args.common.records()).await?;
     let text = explanation(&overview, &args.what);
+    let mut down = false;
     for (name, target) in &overview.targets {
         if let Some(trouble) = &target.trouble {
             print::err(&format!("target {name}: {trouble}"));
+            down = true;
         }
     }
     if text.is_empty() {
-        let hint = did_you_mean(&args.what, names(&overview).iter().map(String::as_str));
+        let what = &args.what;
+        let hint = did_you_mean(what, names(&overview).iter().map(String::as_str));
+        let where_ = if down { "on the targets that answer" } else { "on any target" };
         print::err(&format!(
-            "nothing is called {:?} on any target{hint}; name BACKEND/SERVER, an instance's id or its address:port",
-            args.what
+            "nothing is called {what:?} {where_}{hint}; name BACKEND/SERVER, an instance's id or its address:port"
         ));
         return Ok(Exit::Failed);
     }
@@ -40,8 +41,15 @@ pub(crate) async fn explain(args: &ExplainArgs) -> Result<Exit, Failure> {
 fn explanation(overview: &Overview, what: &str) -> String {
     print::text(|text| {
         for (target, status) in &overview.targets {
+            let begin = text.len();
             for (backend, status) in &status.backends {
                 explain_in(text, target, backend, status, what)?;
+            }
+            if status.trouble.is_some() && text.len() > begin {
+                text.insert_str(
+                    begin,
+                    &format!("{target}: HAProxy does not answer; as it was when it last did:\n"),
+                );
             }
         }
         Ok(())
@@ -71,6 +79,10 @@ fn explain_in(
         let address = standing.endpoint.is_some_and(|at| at.to_string() == what);
         if named(server) || instance || (address && standing.status != Status::Spare) {
             writeln!(text, "{target} {backend}/{server}: {}", because(standing, backend, server))?;
+            if let Some(unreached) = status.unreached.get(server) {
+                let Unreached { error, since, next } = unreached;
+                writeln!(text, "  not reached since {since:.0}: {error}; next try {next:.0}")?;
+            }
             for next in status.next.iter().filter(|next| next.server == *server) {
                 writeln!(text, "  next: {} ({})", next.change, next.reason)?;
             }
@@ -116,12 +128,14 @@ fn because(standing: &Standing, backend: &BackendName, server: &ServerName) -> S
                 (None, None) => "changed it".into(),
             };
             format!(
-                "kept as an operator left it. Somebody {did} by {:.0}; `roster adopt {backend}/{server}` takes it back. It is {who}'s",
-                hold.since
+                "kept as an operator left it. Somebody {did} by {:.0}; {} takes it back. It is {who}'s",
+                hold.since,
+                hint::roster(format_args!("adopt {backend}/{server}"))
             )
         }
         Status::Held => format!(
-            "in, held by a guard. {who} is no longer reported; `roster release {backend}` lets it go{since}"
+            "in, held by a guard. {who} is no longer reported; {} lets it go{since}",
+            hint::roster(format_args!("release {backend}"))
         ),
         Status::Spare => format!("out. It is a spare slot, no instance is there{since}"),
         Status::Foreign => format!("not Roster's: its name fits no slot. It is left alone at {who}"),

@@ -16,7 +16,7 @@ pub(crate) mod run;
 pub(crate) mod status;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -33,9 +33,11 @@ use crate::cli::{Common, LogFormat};
 use crate::clock;
 use crate::events::Reporter;
 use crate::exit::Failure;
-use crate::keeper::{Bench, Owner, Passed};
+use crate::keeper::{Bench, Memory, Owner, Passed};
+use crate::overview::Running;
 use crate::own::Preview;
-use crate::store::Store;
+use crate::state_dir::{Kept, Places};
+use crate::store::{Store, StoreError};
 use crate::wiring::{self, Reached};
 
 /// Where a configuration comes from, also when it is to be read again.
@@ -44,7 +46,7 @@ pub(crate) enum Origin {
     /// A file.
     File(PathBuf),
     /// Another program's file, which was read once and is not looked at again.
-    Made(Box<Config>),
+    Made(PathBuf, Box<Config>),
 }
 
 /// What `run` and `once` are given.
@@ -60,8 +62,41 @@ impl Origin {
     pub(crate) fn load(&self) -> Result<Config, Failure> {
         match self {
             Self::File(path) => wiring::load(path),
-            Self::Made(config) => Ok(Config::clone(config)),
+            Self::Made(_, config) => Ok(Config::clone(config)),
         }
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::File(path) | Self::Made(path, _) => path,
+        }
+    }
+}
+
+impl Given {
+    /// What a Roster that reads this configuration now tells of itself.
+    pub(crate) fn running(&self) -> Running {
+        let config = self.config.path();
+        Running {
+            pid: std::process::id(),
+            config: std::path::absolute(config).unwrap_or_else(|_| config.to_owned()),
+            read: clock::now(),
+            rereads: matches!(self.config, Origin::File(_)),
+            refused: None,
+        }
+    }
+
+    /// Takes the folder for the records.
+    pub(crate) fn keep(&self) -> Result<Kept, StoreError> {
+        Kept::take(&Places::of_user(), self.state_dir.as_deref(), self.config.path())
+    }
+}
+
+impl Common {
+    /// The records of the configuration, to be read.
+    pub(crate) fn records(&self) -> Store {
+        Places::of_user().find(self.state_dir.as_deref(), &self.config).read()
     }
 }
 
@@ -74,26 +109,11 @@ impl From<Common> for Given {
 
 /// A target as a single look finds it.
 pub(crate) struct Looked {
-    pub(crate) name: TargetName,
     pub(crate) target: AnyTarget,
     pub(crate) agenda: Agenda,
     pub(crate) passed: Passed,
     /// What would be done to HAProxy itself; only where Roster owns it.
     pub(crate) own: Preview,
-}
-
-/// Looks at every target once and changes nothing.
-pub(crate) async fn look(
-    config: &Config,
-    store: &Store,
-    catalog: &Catalog,
-    to: &Reporter,
-) -> Result<Vec<Looked>, anyhow::Error> {
-    let mut looked = Vec::new();
-    for name in config.targets.keys() {
-        looked.push(look_at(name, config, store, catalog, to).await?);
-    }
-    Ok(looked)
 }
 
 /// Looks at one target once and changes nothing.
@@ -118,6 +138,8 @@ pub(crate) async fn look_at(
         file.find_own_lines(&agenda);
     }
     let backends: BTreeSet<BackendName> = agenda.items.keys().cloned().collect();
+    // Who keeps no records in a folder has HAProxy itself keep them.
+    let memory = (!store.is_kept()).then(Memory::default);
     let mut bench = Bench {
         name,
         target: &target,
@@ -126,6 +148,7 @@ pub(crate) async fn look_at(
         store: &Store::default(),
         probes: &ProbeResults::new(),
         reporter: to,
+        memory: memory.as_ref(),
         owned: owner.is_some(),
         own_lines: owner.as_ref().map(Owner::own_lines).unwrap_or_default(),
         left_alone: owner.as_ref().map(Owner::left_alone).unwrap_or_default(),
@@ -144,7 +167,7 @@ pub(crate) async fn look_at(
         Some(Owner::Api(file)) => file.preview(&agenda, &applied, &mut passed).await,
         None => Preview::default(),
     };
-    Ok(Looked { name: name.clone(), target, agenda, passed, own })
+    Ok(Looked { target, agenda, passed, own })
 }
 
 /// What was last written to a target.

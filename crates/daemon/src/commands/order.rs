@@ -10,7 +10,7 @@ use crate::cli::Common;
 use crate::events::{Reporter, chain};
 use crate::exit::{Exit, Failure};
 use crate::orders::{Done, Refused, Want, meant, together};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, process};
 use crate::wiring;
 
 /// Has it done. Exit code 1 if there is nothing to do, or nothing is called so.
@@ -19,14 +19,8 @@ pub(crate) async fn order(
     target: Option<&TargetName>,
     want: &Want,
 ) -> Result<Exit, Failure> {
-    let store = wiring::store(common.state_dir.as_deref())?;
-    let Some(door) = client::control(&store) else {
-        return Err(Failure::Usage(
-            "no state folder: say which with --state-dir, the same that `roster run` has; a roster that keeps its \
-             records in memory only takes no orders"
-                .into(),
-        ));
-    };
+    let store = common.records();
+    let Some(door) = client::control(&store) else { return Err(anyhow!(NO_RECORDS).into()) };
     let said = match ask(&door, target, want).await {
         Err(Failed::NobodyThere) => alone(common, &store, target, want)?,
         Err(Failed::Other(error)) => return Err(error.into()),
@@ -78,13 +72,17 @@ fn question(target: Option<&TargetName>, want: &Want) -> (&'static str, Asked) {
     }
 }
 
+/// Why there is nothing to be changed.
+pub(super) const NO_RECORDS: &str = "no roster runs by this configuration, and none has kept records of it; a roster that \
+                                     was given another folder is found with the same --state-dir";
+
 /// Does it to the records, while no other roster has them.
 fn alone(common: &Common, store: &Store, target: Option<&TargetName>, want: &Want) -> Result<Said, Failure> {
     let _held = match store.hold() {
-        Err(StoreError::InUse(folder)) => {
-            let folder = folder.display();
+        Err(StoreError::InUse { folder, pid }) => {
+            let (folder, process) = (folder.display(), process(pid));
             return Err(anyhow!(
-                "a roster has {folder} but takes no orders: it is starting or ending, or could not make its \
+                "a roster{process} has {folder} but takes no orders: it is starting or ending, or could not make its \
                  control.sock there (its log says so); try again"
             )
             .into());

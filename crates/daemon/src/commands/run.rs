@@ -20,9 +20,10 @@ use tracing::{error, info, warn};
 
 use super::{Given, recorded, rules};
 use crate::admin::{Admin, Bound, Kept, Live};
-use crate::events::Reporter;
+use crate::events::{Reporter, chain};
 use crate::exit::{Exit, Failure};
 use crate::keeper::{Ears, Keeper};
+use crate::overview::{RefusedConfig, Running};
 use crate::own::Book;
 use crate::store::Store;
 use crate::wiring::Reached;
@@ -52,7 +53,12 @@ struct Carry {
     books: BTreeMap<TargetName, Book>,
 }
 
-type Targets = BTreeMap<TargetName, Reached>;
+/// A configuration that everything was found for.
+struct Ready {
+    config: Config,
+    targets: BTreeMap<TargetName, Reached>,
+    roster: Running,
+}
 
 struct Signals {
     terminate: Signal,
@@ -86,6 +92,7 @@ impl Signals {
 /// Keeps the targets until told to stop.
 pub(crate) async fn run(given: &Given) -> Result<Exit, Failure> {
     let signals = Signals::new().map_err(anyhow::Error::from)?;
+    let roster = given.running();
     let config = given.config.load()?;
     let log = crate::telemetry::start(config.log, given.log_format);
     let over = CancellationToken::new();
@@ -94,40 +101,43 @@ pub(crate) async fn run(given: &Given) -> Result<Exit, Failure> {
         // In a container whoever loses its parent becomes Roster's child.
         tokio::spawn(reap_orphans(GRACE, over.clone()));
     }
-    let kept = keep(given, config, signals).await;
+    let kept = keep(given, config, roster, signals).await;
     over.cancel();
     // What it had still to write it writes however it ends.
     writing.await.ok();
     kept
 }
 
-async fn keep(given: &Given, config: Config, mut signals: Signals) -> Result<Exit, Failure> {
-    let store = wiring::store(given.state_dir.as_deref())?;
-    let _held = store.hold().map_err(|error| Failure::Usage(error.to_string()))?;
+async fn keep(given: &Given, config: Config, roster: Running, mut signals: Signals) -> Result<Exit, Failure> {
+    let kept = given.keep().map_err(|error| Failure::Usage(chain(&error)))?;
+    let store = &kept.store;
     if let Some(folder) = store.folder() {
         info!(folder = %folder.display(), "records are kept");
     } else {
+        let why = kept.why_none.as_deref().unwrap_or("none was named");
         warn!(
-            "no state folder: what Roster did and what sources said is forgotten when it stops; \
-             give --state-dir or let systemd set StateDirectory="
+            "no state folder ({why}): what sources said is forgotten when Roster stops, and what it did is kept by HAProxy \
+             alone; give --state-dir, or let systemd set StateDirectory="
         );
     }
     let targets = wiring::targets(&config).await?;
     let reporter = Reporter::default();
-    let mut admin = Admin::start(&store, config.admin, &reporter).await.map_err(anyhow::Error::from)?;
-    let mut generation = Generation::start(config, targets, &store, &Carry::default(), &reporter, &admin);
+    let mut admin = Admin::start(store, config.admin, &reporter).await.map_err(anyhow::Error::from)?;
+    let ready = Ready { config, targets, roster };
+    let mut generation = Generation::start(ready, store, &Carry::default(), &reporter, &admin);
     loop {
         match signals.next().await {
             Told::Stop => break,
             Told::Reload => match read_again(given, &admin).await {
-                Ok((config, targets, bound)) => {
+                Ok((ready, bound)) => {
                     let carry = generation.stop(false).await;
                     admin.listen(bound);
-                    generation = Generation::start(config, targets, &store, &carry, &reporter, &admin);
+                    generation = Generation::start(ready, store, &carry, &reporter, &admin);
                     info!("the configuration was read again");
                 }
                 Err(failure) => {
                     reporter.metrics().config_refused();
+                    admin.refused(RefusedConfig { at: clock::now(), why: failure.to_string() });
                     error!("the configuration stays as it was: {failure}");
                 }
             },
@@ -140,29 +150,24 @@ async fn keep(given: &Given, config: Config, mut signals: Signals) -> Result<Exi
 }
 
 /// Everything that can fail about a new configuration, before the old one is given up.
-async fn read_again(given: &Given, admin: &Admin) -> Result<(Config, Targets, Bound), Failure> {
+async fn read_again(given: &Given, admin: &Admin) -> Result<(Ready, Bound), Failure> {
+    let roster = given.running();
     let config = given.config.load()?;
     let targets = wiring::targets(&config).await?;
     let bound = admin.bind(config.admin).await.map_err(anyhow::Error::from)?;
-    Ok((config, targets, bound))
+    Ok((Ready { config, targets, roster }, bound))
 }
 
 impl Generation {
-    fn start(
-        config: Config,
-        targets: Targets,
-        store: &Store,
-        carry: &Carry,
-        reporter: &Reporter,
-        admin: &Admin,
-    ) -> Self {
+    fn start(ready: Ready, store: &Store, carry: &Carry, reporter: &Reporter, admin: &Admin) -> Self {
+        let Ready { config, targets, roster } = ready;
         reporter.metrics().keep(config.sources.keys(), config.targets.keys());
         reporter.metrics().config_taken(clock::now());
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let known = known(&config, store, carry, reporter);
         let catalog = hub::start(wiring::sources(&config, reporter), known, store, reporter, &tasks, &stop);
         let mut keepers = BTreeMap::new();
-        let mut live = Live { catalog: catalog.clone(), targets: BTreeMap::new() };
+        let mut live = Live { roster, catalog: catalog.clone(), targets: BTreeMap::new() };
         for (name, Reached { target, poll, file }) in targets {
             let applied = match carry.targets.get(&name) {
                 Some((before, applied)) if config.targets.get(&name) == Some(before) => applied.clone(),

@@ -4,22 +4,22 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use jiff::Timestamp;
+use roster_core::haproxy::Version;
+use roster_core::haproxy::known::known;
 use roster_core::plan::Status;
 
 use super::{ask, print};
 use crate::cli::StatusArgs;
 use crate::clock;
 use crate::exit::{Exit, Failure};
-use crate::keeper::{BackendStatus, TargetStatus};
+use crate::hint;
+use crate::keeper::{BackendStatus, TargetStatus, Unreached};
 use crate::overview::{Overview, SourceStatus};
 use crate::own::OwnStatus;
-use crate::wiring;
 
 /// Shows how everything is doing. Exit code 1 if a source or a target does not answer.
 pub(crate) async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
-    let config = wiring::load(&args.common.config)?;
-    let store = wiring::store(args.common.state_dir.as_deref())?;
-    let overview = ask::overview(&config, &store).await;
+    let overview = ask::overview(&args.common, &args.common.records()).await?;
     let text = if args.json {
         serde_json::to_string_pretty(&overview).map_err(anyhow::Error::from)? + "\n"
     } else {
@@ -32,6 +32,10 @@ pub(crate) async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
 /// The overview for people.
 pub(crate) fn render(overview: &Overview, now: Timestamp) -> String {
     print::text(|text| {
+        if let Some(roster) = &overview.roster {
+            let (pid, config) = (roster.pid, roster.config.display());
+            writeln!(text, "roster: process {pid}, by {config} as read {} ago", age(roster.read, now))?;
+        }
         for (name, source) in &overview.sources {
             write_source(text, name.as_str(), source, now)?;
         }
@@ -61,14 +65,28 @@ fn write_source(text: &mut String, name: &str, source: &SourceStatus, now: Times
 fn write_target(text: &mut String, name: &str, target: &TargetStatus) -> std::fmt::Result {
     let process = target.process.map_or_else(|| "no process seen yet".into(), |process| process.to_string());
     let version = target.version.as_ref().map(|version| format!(", HAProxy {version}")).unwrap_or_default();
-    writeln!(text, "target {name}: {process}{version}")?;
-    if let Some(trouble) = &target.trouble {
-        writeln!(text, "  {trouble}")?;
+    match (&target.trouble, target.process) {
+        (Some(trouble), Some(_)) => {
+            writeln!(text, "target {name}: DOWN, it was {process}{version}\n  {trouble}")?;
+            writeln!(text, "  what follows is what it showed when it last answered")?;
+        }
+        (Some(trouble), None) => writeln!(text, "target {name}: DOWN, {process}{version}\n  {trouble}")?,
+        (None, _) => writeln!(text, "target {name}: {process}{version}")?,
     }
     if let Some(own) = &target.own {
         write_own(text, own)?;
     }
-    target.backends.iter().try_for_each(|(backend, status)| write_backend(text, backend.as_str(), status))
+    for (backend, status) in &target.backends {
+        write_backend(text, backend.as_str(), status, target.trouble.is_some())?;
+    }
+    target.left_out.iter().try_for_each(|left_out| writeln!(text, "  {left_out}"))?;
+    limits(target).try_for_each(|limit| writeln!(text, "  of this version: {limit}"))
+}
+
+/// What is known of the target's version.
+fn limits(target: &TargetStatus) -> impl Iterator<Item = &'static str> {
+    let version = target.version.as_deref().and_then(|version| version.parse::<Version>().ok());
+    version.into_iter().flat_map(|version| known(version).map(|known| known.what))
 }
 
 fn write_own(text: &mut String, own: &OwnStatus) -> std::fmt::Result {
@@ -90,7 +108,12 @@ fn write_own(text: &mut String, own: &OwnStatus) -> std::fmt::Result {
     own.troubles.iter().try_for_each(|trouble| writeln!(text, "  {trouble}"))
 }
 
-fn write_backend(text: &mut String, backend: &str, status: &BackendStatus) -> std::fmt::Result {
+fn write_backend(
+    text: &mut String,
+    backend: &str,
+    status: &BackendStatus,
+    is_past: bool,
+) -> std::fmt::Result {
     if status.missing {
         return writeln!(
             text,
@@ -108,21 +131,30 @@ fn write_backend(text: &mut String, backend: &str, status: &BackendStatus) -> st
         1 => "; 1 change to make".into(),
         n => format!("; {n} changes to make"),
     };
-    writeln!(text, "  {backend}: {}{pending} (service {})", counts.join(", "), status.service)?;
+    let was = if is_past { "was " } else { "" };
+    writeln!(text, "  {backend}: {was}{}{pending} (service {})", counts.join(", "), status.service)?;
     let telling = |status: &Status| !matches!(status, Status::Active | Status::Spare | Status::Foreign);
     for (server, standing) in status.servers.iter().filter(|(_, standing)| telling(&standing.status)) {
         let endpoint = standing.endpoint.map(|at| format!(" {at}")).unwrap_or_default();
         let since = standing.since.map(|since| format!(" since {since:.0}")).unwrap_or_default();
-        writeln!(text, "    {server}{endpoint}: {}{since}", standing.status)?;
+        let unreached = status.unreached.get(server).map(unreached).unwrap_or_default();
+        writeln!(text, "    {server}{endpoint}: {}{since}{unreached}", standing.status)?;
     }
     if let Some(hold) = &status.hold {
         writeln!(
             text,
-            "    held back since {:.0}: {hold}; `roster release {backend}` lets it through",
-            hold.since
+            "    held back since {:.0}: {hold}; {} lets it through",
+            hold.since,
+            hint::roster(format_args!("release {backend}"))
         )?;
     }
     status.notes.iter().try_for_each(|note| writeln!(text, "    {note}"))
+}
+
+/// Why an instance has not come up, after where its server stands.
+pub(crate) fn unreached(unreached: &Unreached) -> String {
+    let Unreached { error, since, next } = unreached;
+    format!("; not reached since {since:.0}: {error}; next try {next:.0}")
 }
 
 /// How long ago something was, in its largest unit.

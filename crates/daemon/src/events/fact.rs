@@ -119,10 +119,10 @@ macro_rules! line {
             backend = backend.as_deref().map(tracing::field::display),
             server = server.as_deref().map(tracing::field::display),
             op = op.map(tracing::field::display),
-            reason = reason.as_deref().map(tracing::field::display),
-            guard = guard.as_deref().map(tracing::field::display),
-            before = before.as_deref().map(tracing::field::display),
-            after = after.as_deref().map(tracing::field::display),
+            reason = reason.as_deref(),
+            guard = guard.as_deref(),
+            before = before.as_deref(),
+            after = after.as_deref(),
             version = version.as_deref().map(tracing::field::display),
             taken = taken.map(tracing::field::display),
             services,
@@ -159,5 +159,50 @@ pub(super) fn is_logged(level: Level) -> bool {
         Level::Info => tracing::enabled!(tracing::Level::INFO),
         Level::Warn => tracing::enabled!(tracing::Level::WARN),
         Level::Error => tracing::enabled!(tracing::Level::ERROR),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Seek};
+    use std::sync::Arc;
+
+    use tracing::subscriber;
+
+    use super::*;
+
+    /// The line that the log has for this.
+    fn line(json: bool, fact: &Fact) -> String {
+        let out = Arc::new(tempfile::tempfile().unwrap());
+        let builder =
+            tracing_subscriber::fmt().with_ansi(false).with_target(false).with_writer(Arc::clone(&out));
+        if json {
+            subscriber::with_default(builder.json().flatten_event(true).finish(), || fact.log());
+        } else {
+            subscriber::with_default(builder.finish(), || fact.log());
+        }
+        let mut line = String::new();
+        out.as_ref().rewind().unwrap();
+        out.as_ref().read_to_string(&mut line).unwrap();
+        line
+    }
+
+    #[test]
+    fn what_has_spaces_is_quoted_in_a_line_for_people_and_plain_in_one_for_machines() {
+        let about = About {
+            server: Some("srv1".into()),
+            reason: Some("i-1 \"appeared\"".into()),
+            after: Some("process 8 of now".into()),
+            ..About::default()
+        };
+        let at = Timestamp::UNIX_EPOCH;
+        let fact =
+            Fact { at, level: Level::Warn, event: "changed", message: "srv1: state ready".into(), about };
+        let text = line(false, &fact);
+        let end =
+            "srv1: state ready server=srv1 reason=\"i-1 \\\"appeared\\\"\" after=\"process 8 of now\"\n";
+        assert!(text.ends_with(end), "{text}");
+        let json: serde_json::Value = serde_json::from_str(&line(true, &fact)).unwrap();
+        assert_eq!((&json["server"], &json["reason"]), (&"srv1".into(), &"i-1 \"appeared\"".into()));
     }
 }

@@ -6,6 +6,7 @@ use roster_core::name::SourceName;
 
 use super::fact::count;
 use super::{About, Event, Level, chain};
+use crate::hint;
 use crate::metrics::Metrics;
 use crate::store::StoreError;
 
@@ -81,7 +82,7 @@ impl Event for RejectedMore<'_> {
 
     fn fact(&self) -> (&'static str, String, About) {
         let about = About { source: Some(self.source.to_string()), ..About::default() };
-        let message = format!("left out: {} more; `roster status` tells all of them", self.more);
+        let message = format!("left out: {} more; {} tells all of them", self.more, hint::roster("status"));
         ("rejected_more", message, about)
     }
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 use roster_core::applied::ProcessId;
 use roster_core::expose::Unexposed;
 use roster_core::guard::Hold;
-use roster_core::haproxy::known::Known;
+use roster_core::haproxy::known::{OLDEST, known};
 use roster_core::haproxy::{Refusal, Version};
 use roster_core::name::{BackendName, ServiceKey, TargetName};
 use roster_core::plan::{Note, Operation};
 
 use super::fact::{count, millis};
 use super::{About, Event, Level, chain};
+use crate::hint;
 use crate::metrics::Metrics;
 use crate::orders::Done;
 
@@ -33,6 +34,8 @@ pub(crate) struct Converged<'a> {
     pub target: &'a TargetName,
     pub operations: usize,
     pub backends: usize,
+    /// How many servers still come up or drain.
+    pub waiting: usize,
     pub took: Duration,
 }
 
@@ -102,13 +105,6 @@ pub(crate) struct VersionSeen<'a> {
     pub version: Version,
 }
 
-/// Something is known of that version.
-pub(crate) struct VersionLimit<'a> {
-    pub target: &'a TargetName,
-    pub version: Version,
-    pub known: &'static Known,
-}
-
 /// An operator's order was carried out.
 pub(crate) struct Ordered<'a> {
     pub target: &'a TargetName,
@@ -166,7 +162,12 @@ impl Event for Converged<'_> {
             dur_ms: millis(self.took),
             ..About::default()
         };
-        ("converged", "HAProxy shows what is wanted".into(), about)
+        let message = match self.waiting {
+            0 => "HAProxy shows what is wanted".to_owned(),
+            1 => "all is done that can be done now; 1 server still comes up or drains".to_owned(),
+            n => format!("all is done that can be done now; {n} servers still come up or drain"),
+        };
+        ("converged", message, about)
     }
 }
 
@@ -279,7 +280,11 @@ impl Event for ChangesHeld<'_> {
             of: count(hold.of),
             ..About::default()
         };
-        ("held", format!("held back: {hold}; `roster release {backend}` lets it through"), about)
+        (
+            "held",
+            format!("held back: {hold}; {} lets it through", hint::roster(format_args!("release {backend}"))),
+            about,
+        )
     }
 }
 
@@ -311,31 +316,24 @@ impl Event for LeftOut<'_> {
 
 impl Event for VersionSeen<'_> {
     fn level(&self) -> Level {
-        Level::Info
+        if self.version < OLDEST { Level::Warn } else { Level::Info }
     }
 
     fn fact(&self) -> (&'static str, String, About) {
+        let version = self.version;
         let about = About {
             target: Some(self.target.to_string()),
-            version: Some(self.version.to_string()),
+            version: Some(version.to_string()),
             ..About::default()
         };
-        ("version_seen", "HAProxy answers".into(), about)
-    }
-}
-
-impl Event for VersionLimit<'_> {
-    fn level(&self) -> Level {
-        Level::Info
-    }
-
-    fn fact(&self) -> (&'static str, String, About) {
-        let about = About {
-            target: Some(self.target.to_string()),
-            version: Some(self.version.to_string()),
-            ..About::default()
+        let status = hint::roster("status");
+        let limits = match known(version).count() {
+            _ if version < OLDEST => format!("; it is older than {OLDEST}, with which Roster is not tested"),
+            0 => String::new(),
+            1 => format!("; one limit of its version matters to Roster: {status} tells it"),
+            n => format!("; {n} limits of its version matter to Roster: {status} tells them"),
         };
-        ("version_limit", format!("known: {}", self.known.what), about)
+        ("version_seen", format!("HAProxy answers{limits}"), about)
     }
 }
 

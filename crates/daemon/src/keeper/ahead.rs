@@ -14,8 +14,6 @@ use roster_targets::Target;
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
     done: Option<ProcessId>,
-    /// Whether it was told: after a reload it is nothing new.
-    told: bool,
 }
 
 impl Ahead {
@@ -24,19 +22,14 @@ impl Ahead {
         process.is_some() && self.done != process
     }
 
-    /// So many backends were read, or it failed: a pass asks for what is missing.
-    pub(super) fn over(&mut self, target: &TargetName, process: Option<ProcessId>, backends: Option<usize>) {
+    /// It was done, or it failed: a pass asks for what is missing.
+    pub(super) fn over(&mut self, process: Option<ProcessId>) {
         self.done = process;
-        if let Some(backends) = backends.filter(|count| *count > 0)
-            && !std::mem::replace(&mut self.told, true)
-        {
-            tracing::info!(%target, backends, "read ahead");
-        }
     }
 }
 
-/// Reads ahead the backends that rules could name. Answers how many that were.
-pub(super) async fn read<T: Target>(target: &T, name: &TargetName, rules: &[Rule]) -> Option<usize> {
+/// Reads ahead the backends that rules could name.
+pub(super) async fn read<T: Target>(target: &T, name: &TargetName, rules: &[Rule]) {
     let named = |backend: &BackendName| {
         let mut patterns = rules.iter().filter(|rule| rule.targets.contains(name)).flat_map(|rule| {
             std::iter::once(&rule.backend).chain(rule.fallback.as_ref().map(|fallback| &fallback.backend))
@@ -48,8 +41,9 @@ pub(super) async fn read<T: Target>(target: &T, name: &TargetName, rules: &[Rule
         target.prepare(&backends).await?;
         Ok::<usize, T::Error>(backends.len())
     };
-    // Whatever is wrong will be in the way of a pass too, and be told there.
-    read.await
-        .inspect_err(|error| tracing::debug!(target = %name, %error, "nothing could be read ahead"))
-        .ok()
+    match read.await {
+        Ok(backends) => tracing::debug!(target = %name, backends, "read ahead"),
+        // Whatever is wrong will be in the way of a pass too, and be told there.
+        Err(error) => tracing::debug!(target = %name, %error, "nothing could be read ahead"),
+    }
 }

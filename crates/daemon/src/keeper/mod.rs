@@ -3,6 +3,7 @@
 mod ahead;
 mod awaiting;
 mod lines;
+mod memory;
 mod orders;
 mod owned;
 mod owner;
@@ -22,28 +23,29 @@ use roster_core::applied::{Applied, ProcessId};
 use roster_core::catalog::Catalog;
 use roster_core::exposure::Rule;
 use roster_core::haproxy::Version;
-use roster_core::haproxy::known::known;
 use roster_core::name::{BackendName, TargetName};
 use roster_targets::Target;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use lines::OwnLines;
+pub(crate) use memory::Memory;
 pub(crate) use orders::{Order, how_alone};
 pub(crate) use owner::Owner;
 pub(crate) use pass::{Bench, Passed, Weights};
+pub(crate) use probes::Unreached;
 pub(crate) use status::{BackendStatus, TargetStatus};
 pub(crate) use takeover::Takeover;
 
 use crate::clock;
-use crate::events::{Event, LeftOut, Reporter, TargetBack, TargetLost, VersionLimit, VersionSeen};
+use crate::events::{Event, LeftOut, NotReached, Reporter, TargetBack, TargetLost, VersionSeen};
 use crate::metrics::PassResult;
 use crate::own::Book;
 use crate::store::Store;
 use ahead::Ahead;
 use awaiting::Awaiting;
 use owned::own_changed;
-use probes::Probes;
+use probes::{Probed, Probes};
 use schedule::{Schedule, Step};
 
 /// How often each backend is looked at though nothing changed.
@@ -58,6 +60,8 @@ pub(crate) struct Keeper<T> {
     target: T,
     rules: Arc<[Rule]>,
     store: Store,
+    /// HAProxy's own memory, where there is no folder for the records.
+    memory: Option<Memory>,
     applied: Applied,
     agenda: Agenda,
     schedule: Schedule,
@@ -106,6 +110,7 @@ where
             name,
             target,
             rules,
+            memory: (!store.is_kept()).then(Memory::default),
             store,
             applied,
             agenda,
@@ -172,14 +177,14 @@ where
                     Ok(()) => self.hear(&ears.catalog.borrow_and_update().clone()),
                     Err(_closed) => break,
                 },
-                backend = self.probes.next() => self.schedule.add([&backend]),
+                probed = self.probes.next() => self.probed(probed),
                 Some(()) = ears.socket.recv() => {
                     self.schedule.hurry(clock::now());
                     self.identify().await;
                 }
                 Some(order) = ears.orders.recv() => self.obey(order).await,
-                read = ahead::read(&self.target, &self.name, &self.rules), if self.ahead.is_due(process) => {
-                    self.ahead.over(&self.name, process, read);
+                () = ahead::read(&self.target, &self.name, &self.rules), if self.ahead.is_due(process) => {
+                    self.ahead.over(process);
                 }
                 _ = poll.tick(), if self.is_up() => {
                     self.identify().await;
@@ -240,6 +245,27 @@ where
         self.status.send_if_modified(|status| status.seen(process));
     }
 
+    /// Takes in what came of reaching an instance.
+    fn probed(&mut self, probed: Probed) {
+        match probed {
+            Probed::Reached(backend) => self.schedule.add([&backend]),
+            Probed::Unreached(place) => {
+                let Some(unreached) = self.probes.unreached().get(&place) else { return };
+                let (target, (backend, server), why) = (&self.name, &place, unreached.error.as_str());
+                let status = self.status.borrow();
+                let known = status.backends.get(backend);
+                let told = known.and_then(|known| known.unreached.get(server));
+                let is_news = told.is_none_or(|told| told.error != why);
+                let endpoint = known.and_then(|known| known.servers.get(server)?.endpoint);
+                drop(status);
+                if is_news {
+                    NotReached { target, backend, server, endpoint, why }.emit(&self.reporter);
+                }
+                self.status.send_modify(|status| status.unreached(&place, unreached));
+            }
+        }
+    }
+
     async fn pass(&mut self, backends: &BTreeSet<BackendName>) {
         let passed = self.bench().pass(backends).await;
         let result = match &passed {
@@ -275,6 +301,7 @@ where
             store: &self.store,
             probes: &self.probes.results,
             reporter: &self.reporter,
+            memory: self.memory.as_ref(),
             owned: self.own.is_some(),
             own_lines: self.own.as_ref().map(Owner::own_lines).unwrap_or_default(),
             left_alone: self.own.as_ref().map(Owner::left_alone).unwrap_or_default(),
@@ -289,9 +316,6 @@ where
         }
         if let Some(version) = passed.version.filter(|version| self.greeted != Some(*version)) {
             VersionSeen { target: &self.name, version }.emit(&self.reporter);
-            for known in known(version) {
-                VersionLimit { target: &self.name, version, known }.emit(&self.reporter);
-            }
             self.greeted = Some(version);
         }
         let now = clock::now();
@@ -313,6 +337,9 @@ where
         self.status.send_modify(|status| {
             status.take(&self.name, &self.agenda, passed, now, owned, &self.reporter);
             status.is_synced_without(&left_alone, &self.agenda);
+            for (place, unreached) in self.probes.unreached() {
+                status.unreached(place, unreached);
+            }
         });
         self.part();
     }

@@ -22,6 +22,7 @@ use roster_targets::Target;
 
 use self::part::{Part, Scene};
 use super::lines::OwnLines;
+use super::memory::Memory;
 use super::takeover::Takeover;
 use crate::clock;
 use crate::events::{Converged, Event, NotConverged, Reporter};
@@ -41,6 +42,8 @@ pub(crate) struct Bench<'a, T> {
     pub store: &'a Store,
     pub probes: &'a ProbeResults,
     pub reporter: &'a Reporter,
+    /// HAProxy's own memory, where there is no folder for the records.
+    pub memory: Option<&'a Memory>,
     /// Whether Roster writes HAProxy's file.
     pub owned: bool,
     /// Whose the lines of the servers are in that file.
@@ -88,8 +91,9 @@ where
     /// Reads and decides, and writes nothing anywhere.
     pub(crate) async fn look(&mut self, backends: &BTreeSet<BackendName>) -> Result<Passed, T::Error> {
         let scene = self.scene();
-        let part = Part::new(&scene, self.to_touch(backends), self.applied.backends.clone());
+        let mut part = Part::new(&scene, self.to_touch(backends), self.applied.backends.clone());
         let reading = part.read_with_connections().await?;
+        part.recall(&reading).await?;
         let now = clock::now();
         let mut passed = part.decide(&reading, now);
         passed.missing.extend(backends.intersection(&self.awaited).cloned());
@@ -121,8 +125,14 @@ where
             tokio::task::yield_now().await;
             // Confirming can wait: until then what was done counts as unfinished, and a look would find it done.
             let mut records = std::mem::take(&mut self.applied.backends);
-            self.scene().record(&mut records, &whole.plans);
+            let scene = self.scene();
+            scene.record(&mut records, &whole.plans);
+            let remembered = match whole.process {
+                Some(process) => scene.remember(process, &records, whole.plans.keys()).await,
+                None => Ok(()),
+            };
             self.applied.backends = records;
+            remembered?;
         } else {
             let left = whole.plans.values().map(|plan| plan.operations.len()).sum();
             NotConverged { target: self.name, left }.emit(self.reporter);
@@ -196,6 +206,7 @@ where
             store: self.store,
             probes: self.probes,
             reporter: self.reporter,
+            memory: self.memory,
             owned: self.owned,
             own_lines: &self.own_lines,
             known: self.applied.process,
@@ -206,7 +217,9 @@ where
     fn tell(&self, whole: &Passed, started: Instant, backends: usize) {
         if !whole.done.is_empty() {
             let (operations, took) = (whole.done.len(), started.elapsed());
-            Converged { target: self.name, operations, backends, took }.emit(self.reporter);
+            let standings = whole.plans.values().flat_map(|plan| plan.standings.values());
+            let waiting = standings.filter(|standing| standing.status.is_moving()).count();
+            Converged { target: self.name, operations, backends, waiting, took }.emit(self.reporter);
         }
     }
 }

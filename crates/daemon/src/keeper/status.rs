@@ -11,6 +11,7 @@ use roster_core::plan::{BackendPlan, Note, Operation, Standing};
 use serde::{Deserialize, Serialize};
 
 use super::Passed;
+use super::probes::{Place, Unreached};
 use crate::events::{BackendMissing, ChangesHeld, Event, HoldEnded, Noted, Reporter};
 use crate::own::OwnStatus;
 
@@ -31,6 +32,9 @@ pub(crate) struct TargetStatus {
     pub settled_at: Option<Timestamp>,
     /// Why it cannot be read or written.
     pub trouble: Option<String>,
+    /// Services that are left out, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// The HAProxy itself; only where Roster owns it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own: Option<OwnStatus>,
@@ -57,6 +61,9 @@ pub(crate) struct BackendStatus {
     pub notes: Vec<Note>,
     /// Where each server stands.
     pub servers: BTreeMap<ServerName, Standing>,
+    /// Why the instances of servers that come up by probe were not reached.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unreached: BTreeMap<ServerName, Unreached>,
 }
 
 /// Something that is left to do.
@@ -89,6 +96,7 @@ impl BackendStatus {
             flapping: plan.applied.guard.flapping.clone(),
             notes: plan.notes.clone(),
             servers: plan.standings.clone(),
+            unreached: BTreeMap::new(),
         }
     }
 
@@ -104,6 +112,7 @@ impl BackendStatus {
             flapping: Vec::new(),
             notes: Vec::new(),
             servers,
+            unreached: BTreeMap::new(),
         }
     }
 }
@@ -124,6 +133,7 @@ impl TargetStatus {
             stuck: false,
             settled_at: passed.settled.then_some(now),
             trouble: None,
+            left_out: agenda.unexposed.iter().map(ToString::to_string).collect(),
             own: None,
             backends: backends.chain(missing).collect(),
         }
@@ -173,6 +183,13 @@ impl TargetStatus {
         all.all(|backend| self.backends.contains_key(backend) || but.contains(backend))
     }
 
+    /// The instance of a server was not reached.
+    pub(super) fn unreached(&mut self, (backend, server): &Place, unreached: &Unreached) {
+        if let Some(status) = self.backends.get_mut(backend) {
+            status.unreached.insert(server.clone(), unreached.clone());
+        }
+    }
+
     /// It answers, and nothing is wanted of it. Answers whether that is new.
     pub(super) fn seen(&mut self, process: ProcessId) -> bool {
         let new = self.process.replace(process) != Some(process) || self.trouble.is_some();
@@ -187,6 +204,7 @@ impl TargetStatus {
             (self.heard, self.synced) = (true, false);
         }
         self.backends.retain(|backend, _| agenda.items.contains_key(backend));
+        self.left_out = agenda.unexposed.iter().map(ToString::to_string).collect();
         if agenda.items.is_empty() {
             // Nothing is wanted, so whatever HAProxy shows is right.
             self.synced = true;

@@ -42,7 +42,11 @@ pub(crate) fn run(args: &CloudDiscoveryArgs, runtime: &Runtime) -> Result<Exit, 
         return Ok(Exit::Failed);
     }
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
-    let given = Given { config: Origin::Made(Box::new(config)), state_dir: writable(args), log_format: None };
+    let given = Given {
+        config: Origin::Made(args.config.clone(), Box::new(config)),
+        state_dir: writable(args),
+        log_format: None,
+    };
     let ended = if args.once {
         runtime.block_on(commands::once::once(&given, ONCE))
     } else {
@@ -70,13 +74,13 @@ pub(crate) fn read(path: &Path) -> Result<Legacy, String> {
     Legacy::parse(&file, &text, &ProcessEnv).map_err(|error| error.to_string())
 }
 
-/// The state folder, if it can be used: the original needs none, so none is no reason to end.
+/// The state folder that was named, if it can be used: the original needs none, so that is no reason to end.
 fn writable(args: &CloudDiscoveryArgs) -> Option<PathBuf> {
     let folder = args.state_dir.clone()?;
     match tempfile::tempfile_in(&folder) {
         Ok(_) => Some(folder),
         Err(error) => {
-            warn!(folder = %folder.display(), "the state folder cannot be written ({error}); nothing is kept there");
+            warn!(folder = %folder.display(), "the state folder cannot be written ({error}); another is taken");
             None
         }
     }

@@ -48,7 +48,7 @@ fn overview() -> Overview {
     let backends = [("web".parse().unwrap(), backend)].into();
     let own = Some(OwnStatus { old_workers: Some(2), ..OwnStatus::default() });
     let target = TargetStatus { trouble: Some("no".into()), own, backends, ..TargetStatus::default() };
-    Overview { sources: [(fleet(), source)].into(), targets: [(local(), target)].into() }
+    Overview { roster: None, sources: [(fleet(), source)].into(), targets: [(local(), target)].into() }
 }
 
 fn scrape(metrics: &Metrics, overview: &Overview) -> String {

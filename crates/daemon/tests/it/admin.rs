@@ -187,7 +187,9 @@ fn shape(value: &Value) -> Value {
     match value {
         Value::Object(entries) => entries
             .iter()
-            .filter(|(key, _)| !matches!(key.as_str(), "status" | "since" | "settled_at" | "from_disk"))
+            .filter(|(key, _)| {
+                !matches!(key.as_str(), "status" | "since" | "settled_at" | "from_disk" | "roster")
+            })
             .map(|(key, value)| (key.clone(), shape(value)))
             .collect(),
         Value::Array(items) => items.iter().map(shape).collect(),

@@ -18,7 +18,7 @@ fn plan_shows_the_changes_and_why_once_makes_them_and_then_there_are_none() {
         "local web, service fleet/web",
         "  srv1  address 127.0.0.1:8001  (127.0.0.1:8001 appeared)",
         "  srv2  state ready  (127.0.0.1:8002 appeared)",
-        "4 changes. `roster once` makes them.",
+        "4 changes. `roster once ",
     ] {
         assert!(plan.out.contains(line), "no {line:?} in\n{}", plan.out);
     }
@@ -101,7 +101,8 @@ fn a_wrong_configuration_is_told_whole_and_nothing_is_applied() {
         assert!(ended.err.contains("unknown key `bring_upp`"), "{}", ended.err);
         assert!(ended.err.contains("did you mean `bring_up`"), "{}", ended.err);
         assert!(ended.err.contains("roster.yaml:4:"), "no position: {}", ended.err);
-        assert!(ended.err.contains("2 errors; nothing was applied"), "{}", ended.err);
+        assert!(ended.err.contains("no source `flet`"), "{}", ended.err);
+        assert!(ended.err.contains("3 errors; nothing was applied"), "{}", ended.err);
     }
     assert!(rig.ready("web").is_empty());
 }
@@ -149,20 +150,10 @@ fn hostile_names_are_left_out_with_a_report_and_reach_neither_socket_nor_neighbo
          - \"127.0.0.1:8002\"\n    - \"10.0.0.1; shutdown:80\"\n  \"api\\nx\": [\"127.0.0.1:8003\"]\n",
     );
     let once = rig.roster(&["once"]);
-    assert_eq!(once.code, Some(0), "{once:?}");
+    assert_eq!(once.code, Some(1), "not all of it was done: {once:?}");
     assert_eq!(rig.ready("web"), [("srv1".into(), 8002)]);
     let status = rig.roster(&["status"]);
     assert_eq!(status.out.matches("  left out: ").count(), 3, "{}", status.out);
-}
-
-#[test]
-fn a_second_roster_on_the_same_state_folder_is_refused() {
-    let rig = rig();
-    let daemon = rig.run();
-    daemon.until_log("running");
-    let once = rig.roster(&["once"]);
-    assert_eq!(once.code, Some(64), "{once:?}");
-    assert!(once.err.contains("is used by another roster"), "{}", once.err);
 }
 
 #[test]

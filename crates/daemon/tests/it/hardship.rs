@@ -58,6 +58,7 @@ fn a_full_disk_under_the_state_folder_holds_nothing_up_and_is_told() {
     let mut child = Command::new("unshare")
         .args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"])
         .args([state.as_path(), env!("CARGO_BIN_EXE_roster").as_ref(), rig.config().as_path()])
+        .env("XDG_STATE_HOME", rig.folder().join("home"))
         .stdin(Stdio::null())
         .stderr(fs::File::create(&log).unwrap())
         .spawn()

@@ -8,13 +8,16 @@
 )]
 
 mod rig;
+mod told;
 
 mod admin;
+mod beside;
 mod cloud_discovery;
 mod commands;
 mod compact;
 mod dataplane;
 mod hardship;
+mod home;
 mod keeping;
 mod managed;
 mod memory;

@@ -1,6 +1,7 @@
 //! A real HAProxy, a file of services, and the real `roster` between them.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -52,15 +53,34 @@ pub(crate) fn all_versions() -> impl Iterator<Item = HaproxyBin> {
 
 /// Runs `roster` with these words.
 pub(crate) fn roster(words: &[&str]) -> Ended {
-    let output = command(words).output().unwrap();
+    ended(&mut command(words))
+}
+
+/// Runs a command to its end.
+pub(crate) fn ended(command: &mut Command) -> Ended {
+    let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ended { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
 }
 
 fn command(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
-    command.args(words).env_remove("STATE_DIRECTORY").stdin(Stdio::null());
+    command.args(words).stdin(Stdio::null());
+    let config = words.iter().skip_while(|word| **word != "-c").nth(1).map(Path::new);
+    at_home(&mut command, config.and_then(Path::parent).unwrap_or(Path::new(env!("CARGO_TARGET_TMPDIR"))));
     command
+}
+
+/// Lets nothing have a state folder that is not named.
+pub(crate) fn homeless(words: &[&str]) -> Command {
+    let mut command = command(words);
+    command.env("XDG_STATE_HOME", "/dev/null");
+    command
+}
+
+/// Lets what has no state folder have one in this folder.
+pub(crate) fn at_home(command: &mut Command, folder: &Path) {
+    command.env_remove("STATE_DIRECTORY").env("XDG_STATE_HOME", folder.join("home"));
 }
 
 impl Rig {
@@ -122,10 +142,26 @@ impl Rig {
         roster(&all)
     }
 
+    /// Runs a command that is given the configuration and nothing else.
+    pub(crate) fn bare(&self, words: &[&str]) -> Ended {
+        let config = self.config();
+        roster(&[words, &["-c", config.to_str().unwrap()]].concat())
+    }
+
     /// Starts the daemon.
     pub(crate) fn run(&self) -> Daemon {
-        let mut command = command(&["run", "-c"]);
-        command.arg(self.config()).arg("--state-dir").arg(self.state());
+        self.run_with(&["--state-dir", self.state().to_str().unwrap()])
+    }
+
+    /// Starts the daemon with these options.
+    pub(crate) fn run_with(&self, options: &[&str]) -> Daemon {
+        self.start("run", options)
+    }
+
+    /// Starts a command with these options.
+    pub(crate) fn start(&self, word: &str, options: &[&str]) -> Daemon {
+        let config = self.config();
+        let command = command(&[&[word, "-c", config.to_str().unwrap()], options].concat());
         Daemon::start(command, self.folder().join("roster.log"))
     }
 
@@ -144,6 +180,18 @@ impl Rig {
         let what = format!("{wanted:?} to be ready in {backend}");
         wait_until_or_fail(CAP, &what, || Poll::when(self.ready(backend), |ready| *ready == wanted));
     }
+}
+
+/// Gives the service `web` an instance that listens and, behind it, one that does not; answers the port of the latter.
+pub(crate) fn up_and_down(rig: &Rig) -> (TcpListener, u16) {
+    let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
+    let (one, other) = (listen(), listen());
+    // Slots go by the address.
+    let (up, down) = if port(&one) < port(&other) { (one, other) } else { (other, one) };
+    let down = port(&down);
+    rig.web(&[port(&up), down]);
+    (up, down)
 }
 
 impl Daemon {

@@ -7,12 +7,13 @@
 mod known;
 mod read;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use roster_core::applied::ProcessId;
+use roster_core::haproxy::command::{Note, NoteCommand};
 use roster_core::haproxy::{
-    Command, ParseError, ProcessInfo, Refusal, Reply, ServerPath, backends, servers_conn, stat,
+    Command, ParseError, ProcessInfo, Refusal, Reply, ServerPath, Version, backends, servers_conn, stat,
 };
 use roster_core::name::BackendName;
 use roster_core::observed::Observed;
@@ -56,6 +57,16 @@ pub enum RuntimeError {
         /// What is wrong with it.
         source: ParseError,
     },
+    /// The socket is not for what Roster does.
+    #[error(
+        "{socket} has `level {level}`, with which nothing can be changed; give its `stats socket` line `level admin`"
+    )]
+    Level {
+        /// Where.
+        socket: SocketAddress,
+        /// What it has.
+        level: String,
+    },
     /// A question that was refused.
     #[error("{socket}: `{command}`: {refusal}")]
     Refused {
@@ -95,6 +106,19 @@ impl RuntimeTarget {
     /// Gives a sign whenever another process may serve than before, until what is returned is dropped.
     pub fn watch(&self, sign: tokio::sync::mpsc::Sender<()>) -> Watching {
         Watching::start(self.address.clone(), self.limits, sign)
+    }
+
+    /// Asks for the version, and whether the socket lets one do everything that Roster does.
+    pub async fn examine(&self) -> Result<Version, RuntimeError> {
+        let command = Command::ShowLevel;
+        let mut answers = self.ask(std::slice::from_ref(&command), None).await?;
+        let (process, version) = (ProcessId::from(&answers.process), answers.process.version);
+        let level = answers.next().text().trim().to_owned();
+        if matches!(level.as_str(), "user" | "operator") {
+            return Err(RuntimeError::Level { socket: self.address.clone(), level });
+        }
+        self.known().admit(process);
+        Ok(version)
     }
 
     async fn ask(&self, commands: &[Command], expected: Option<ProcessId>) -> Result<Answers, RuntimeError> {
@@ -219,6 +243,9 @@ impl Target for RuntimeTarget {
     async fn observe(&self, look: &Look) -> Result<Reading, RuntimeError> {
         let (process, read, missing) = self.read(look).await?;
         let (id, version) = (ProcessId::from(&process), process.version);
+        if !self.known().is_admitted(id) {
+            self.examine().await?;
+        }
         self.learn(id, &read).await?;
         self.ask_if_dynamic(id, &read).await?;
         let (found, finished) = {
@@ -269,6 +296,33 @@ impl Target for RuntimeTarget {
             .filter_map(|(operation, verdict)| Some(Refused { operation, refusal: verdict.err()? }))
             .collect();
         Ok(Receipt { commands: commands.len(), took: started.elapsed(), refused, left: BTreeSet::new() })
+    }
+
+    async fn remember(
+        &self,
+        process: ProcessId,
+        notes: &[(ServerPath, Vec<u8>)],
+    ) -> Result<Option<Refusal>, RuntimeError> {
+        let set = |(server, bytes): &(ServerPath, Vec<u8>)| {
+            Command::Notes(NoteCommand::Set { server: server.clone(), note: Note::new(bytes) })
+        };
+        let allow = std::iter::once(Command::Notes(NoteCommand::Allow));
+        let commands: Vec<Command> = allow.chain(notes.iter().map(set)).collect();
+        let answers = self.ask(&commands, Some(process)).await?;
+        let mut verdicts = answers.replies.zip(&commands).map(|(reply, command)| reply.verdict(command));
+        Ok(verdicts.find_map(Result::err))
+    }
+
+    async fn recall(
+        &self,
+        process: ProcessId,
+        servers: &[ServerPath],
+    ) -> Result<BTreeMap<ServerPath, Vec<u8>>, RuntimeError> {
+        let get = |server: &ServerPath| Command::Notes(NoteCommand::Get(server.clone()));
+        let commands: Vec<Command> = servers.iter().map(get).collect();
+        let answers = self.ask(&commands, Some(process)).await?;
+        let notes = servers.iter().zip(answers.replies);
+        Ok(notes.filter_map(|(server, reply)| Some((server.clone(), Note::read(reply.text())?))).collect())
     }
 
     fn lines(&self, operation: &Operation) -> Vec<String> {

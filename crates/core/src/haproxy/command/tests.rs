@@ -18,7 +18,11 @@ fn every(server: &ServerPath, to: Endpoint) -> Vec<Command> {
     let backend = || server.backend.clone();
     let mut commands = vec![
         Command::ShowInfo,
+        Command::ShowLevel,
         Command::ShowBackend,
+        Command::Notes(NoteCommand::Allow),
+        Command::Notes(NoteCommand::Set { server: s(), note: Note::new(b"note") }),
+        Command::Notes(NoteCommand::Get(s())),
         Command::ShowServersState(None),
         Command::ShowServersState(Some(backend())),
         Command::ShowServersConn(None),
@@ -92,7 +96,8 @@ fn the_longest_command_is_far_below_haproxys_buffer() {
 fn what_shows_or_is_always_refused_is_a_query() {
     for command in every(&path("web", "s1"), "10.0.0.1:80".parse().unwrap()) {
         let line = command.to_string();
-        let harmless = line.starts_with("show ") || line.ends_with(" roster-asks");
+        let asks = line.starts_with("show ") || line.starts_with("get var ");
+        let harmless = asks || line.ends_with(" roster-asks");
         assert_eq!(command.is_query(), harmless, "{line}");
     }
 }

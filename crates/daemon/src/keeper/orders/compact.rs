@@ -14,6 +14,7 @@ use roster_targets::Target;
 use crate::clock;
 use crate::compaction::{CompactedBackend, CompactedTarget, How};
 use crate::events::{ChangeRefused, Changed, Event, Ordered, chain};
+use crate::hint;
 use crate::keeper::{Keeper, Owner, Passed, Takeover};
 use crate::orders::Done;
 use crate::own::Changed as OwnChanged;
@@ -51,8 +52,8 @@ where
         only: Option<&BackendName>,
     ) -> Result<BTreeSet<BackendName>, CompactedTarget> {
         if !self.is_up() {
-            let why = "HAProxy cannot be kept at the moment; `roster status` says why";
-            return Err(CompactedTarget::failed(&self.name, why.to_owned()));
+            let why = format!("HAProxy cannot be kept at the moment; {} says why", hint::roster("status"));
+            return Err(CompactedTarget::failed(&self.name, why));
         }
         let left_alone = self.own.as_ref().map(Owner::left_alone).unwrap_or_default();
         let known = self.agenda.items.keys().filter(|backend| !left_alone.contains(*backend));
@@ -87,7 +88,7 @@ where
             for (backend, servers) in by_reload {
                 let Some(one) = compacted.backends.get_mut(&backend) else { continue };
                 (one.removed, one.trouble) =
-                    if done { (servers, None) } else { (Vec::new(), Some(NO_RELOAD.to_owned())) };
+                    if done { (servers, None) } else { (Vec::new(), Some(no_reload())) };
             }
         }
         self.read_back(compacted).await;
@@ -161,8 +162,10 @@ where
 }
 
 /// Where a reload that was wanted did not come.
-const NO_RELOAD: &str =
-    "HAProxy was not reloaded; its log line or `roster status` says why, and all stays as it was";
+fn no_reload() -> String {
+    let status = hint::roster("status");
+    format!("HAProxy was not reloaded; its log line or {status} says why, and all stays as it was")
+}
 
 /// How the spare servers of each backend go, or why they cannot.
 fn how(

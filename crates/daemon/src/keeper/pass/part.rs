@@ -18,6 +18,7 @@ use super::{Passed, Weights};
 use crate::clock;
 use crate::events::{ChangeRefused, Changed, Event, ProcessReplaced, Reporter, StateTrouble};
 use crate::keeper::lines::OwnLines;
+use crate::keeper::memory::Memory;
 use crate::keeper::takeover::Takeover;
 use crate::store::{Store, StoreError};
 
@@ -37,6 +38,8 @@ pub(super) struct Scene<'a, T> {
     pub store: &'a Store,
     pub probes: &'a ProbeResults,
     pub reporter: &'a Reporter,
+    /// HAProxy's own memory, where there is no folder for the records.
+    pub memory: Option<&'a Memory>,
     /// Whether Roster writes HAProxy's file.
     pub owned: bool,
     /// Whose the lines of the servers are in that file.
@@ -81,6 +84,24 @@ impl<T: Target> Scene<'_, T> {
         }
     }
 
+    /// Has HAProxy itself keep the records of these backends, where there is no folder for them.
+    pub(super) async fn remember(
+        &self,
+        process: ProcessId,
+        records: &Records,
+        backends: impl Iterator<Item = &BackendName>,
+    ) -> Result<(), T::Error>
+    where
+        T::Error: Takeover,
+    {
+        match self.memory {
+            Some(memory) => {
+                memory.remember((self.name, self.target), process, records, backends, self.reporter).await
+            }
+            None => Ok(()),
+        }
+    }
+
     fn told(&self, result: Result<(), StoreError>) {
         if let Err(error) = result {
             StateTrouble { error: &error }.emit(self.reporter);
@@ -114,6 +135,7 @@ where
         for round in 0..ROUNDS {
             let reading = self.read().await?;
             self.scene.announce(reading.process);
+            self.recall(&reading).await?;
             let decided = self.decide(&reading, clock::now());
             let refused = std::mem::take(&mut whole.refused);
             whole = Passed { done: whole.done, ..decided };
@@ -124,6 +146,7 @@ where
             let mut operations: Vec<Operation> = Vec::with_capacity(count);
             whole.plans.values().for_each(|plan| operations.extend_from_slice(&plan.operations));
             self.scene.record(&mut self.records, &whole.plans);
+            self.scene.remember(reading.process, &self.records, whole.plans.keys()).await?;
             // What was refused once is not repeated for ever; it stays on the plan and is tried at a later look.
             let stuck = round > 0 && operations.iter().all(|op| refused.iter().any(|(was, _)| was == op));
             if stuck {
@@ -144,6 +167,16 @@ where
             }
         }
         Ok(whole)
+    }
+
+    /// Takes in what HAProxy itself keeps of backends without a record.
+    pub(super) async fn recall(&mut self, reading: &Reading) -> Result<(), T::Error> {
+        match self.scene.memory {
+            Some(memory) => {
+                memory.recall(self.scene.target, self.scene.agenda, reading, &mut self.records).await
+            }
+            None => Ok(()),
+        }
     }
 
     pub(super) async fn read(&self) -> Result<Reading, T::Error> {

@@ -76,7 +76,7 @@ fn orders_without_a_running_roster_count_from_the_next_pass_on() {
 }
 
 #[test]
-fn an_order_needs_a_state_folder_and_a_name_that_can_be_one() {
+fn an_order_needs_records_and_a_name_that_can_be_one() {
     let rig = Rig::new(&one_version(), THREE_SLOTS, EXPOSE);
     let config = rig.config();
     let order = |words: &[&str]| {
@@ -85,8 +85,8 @@ fn an_order_needs_a_state_folder_and_a_name_that_can_be_one() {
         roster(&all)
     };
     let ended = order(&["release", "web"]);
-    assert_eq!(ended.code, Some(64), "{ended:?}");
-    assert!(ended.err.contains("--state-dir"), "{}", ended.err);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("none has kept records"), "{}", ended.err);
     for words in [["release", "web;x"], ["adopt", "web"], ["adopt", "web/srv 1"]] {
         assert_eq!(order(&words).code, Some(64), "{words:?}");
     }

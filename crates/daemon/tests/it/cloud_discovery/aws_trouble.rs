@@ -7,7 +7,7 @@ use roster_testkit::{Fault, OrFail, Poll, free_port, http_get, wait_until_or_fai
 
 use super::aws::{BACKEND, Cloud, MYAPP, OWN_PORT};
 use super::site::{PAIRS, Site};
-use crate::rig::{CAP, Daemon};
+use crate::rig::{CAP, Daemon, at_home};
 
 /// The log's lines of this level, as JSON.
 fn lines(daemon: &Daemon, level: &str) -> Vec<serde_json::Value> {
@@ -122,7 +122,8 @@ fn a_region_that_fails_for_long_is_counted_by_the_metrics() {
     let native = native.replace("admin: \"off\"", &format!("admin: {{ listen: \"127.0.0.1:{admin}\" }}"));
     fs::write(site.path("roster.yaml"), native).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
-    command.env_remove("STATE_DIRECTORY").envs(&site.env).stdin(Stdio::null());
+    command.envs(&site.env).stdin(Stdio::null());
+    at_home(&mut command, &site.path("."));
     command.args(["run", "-c"]).arg(site.path("roster.yaml"));
     let daemon = Daemon::start(command, site.path("roster.log"));
     let until = |line: &str| {

@@ -15,7 +15,7 @@ mod takeover;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::rig::Ended;
+use crate::rig::{Ended, at_home};
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/haproxy-cloud-discovery").join(name)
@@ -24,7 +24,8 @@ fn example(name: &str) -> PathBuf {
 /// Runs a program with the variables of the examples.
 fn run(program: &Path, words: &[&str]) -> Ended {
     let mut command = Command::new(program);
-    command.args(words).env_remove("STATE_DIRECTORY").env("AWS_REGION", "us-east-2").stdin(Stdio::null());
+    at_home(&mut command, Path::new(env!("CARGO_TARGET_TMPDIR")));
+    command.args(words).env("AWS_REGION", "us-east-2").stdin(Stdio::null());
     command.env("AZURE_SUBSCRIPTION_ID", "00000000-1111-2222-3333-444444444444");
     let output = command.env("HAPROXY_DATAPLANE_PASSWORD", "hunter2").output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

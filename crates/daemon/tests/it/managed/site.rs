@@ -15,7 +15,7 @@ use roster_testkit::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::rig::{CAP, Ended, all_versions, roster};
+use crate::rig::{CAP, Ended, all_versions, at_home, roster};
 
 /// Servers that are right at once, leave at once, and come and go as often as a test likes.
 pub(crate) const AT_ONCE: &str =
@@ -181,7 +181,8 @@ impl Site {
         let log = self.path("roster.log");
         let file = fs::OpenOptions::new().create(true).append(true).open(&log).or_fail();
         command.args(["run", "-c"]).arg(self.path("roster.yaml")).arg("--state-dir").arg(self.path("state"));
-        command.env_remove("STATE_DIRECTORY").env_remove("NOTIFY_SOCKET");
+        at_home(&mut command, &self.path("."));
+        command.env_remove("NOTIFY_SOCKET");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         Roster { child: command.spawn().or_fail(), log }
     }

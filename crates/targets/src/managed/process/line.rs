@@ -53,15 +53,26 @@ impl Line {
         Some(Self { level, pid: Some(pid.parse().ok()?), text: text.trim_end().to_owned() })
     }
 
-    /// Writes it to Roster's own log, under the target `haproxy` and with its level.
+    /// Writes it to Roster's own log, marked as HAProxy's, under the target `haproxy` and with its level.
     pub(super) fn log(&self) {
         let (text, pid) = (&self.text, self.pid);
         match self.level {
-            Level::Alert => error!(target: "haproxy", pid, "{text}"),
-            Level::Warning => warn!(target: "haproxy", pid, "{text}"),
-            Level::Notice | Level::Plain => info!(target: "haproxy", pid, "{text}"),
-            Level::Diagnostic => debug!(target: "haproxy", pid, "{text}"),
+            _ if self.is_routine() => debug!(target: "haproxy", pid, "HAProxy: {text}"),
+            Level::Alert => error!(target: "haproxy", pid, "HAProxy: {text}"),
+            Level::Warning => warn!(target: "haproxy", pid, "HAProxy: {text}"),
+            Level::Notice | Level::Plain => info!(target: "haproxy", pid, "HAProxy: {text}"),
+            Level::Diagnostic => debug!(target: "haproxy", pid, "HAProxy: {text}"),
         }
+    }
+
+    /// Whether HAProxy writes it at every reload, for each proxy or process: that proxies of the old worker stop, and that
+    /// this worker ended well.
+    fn is_routine(&self) -> bool {
+        let text = self.text.as_str();
+        let stops = text.starts_with("Proxy ") && text.contains(" stopped (");
+        let ended = text.starts_with("Former worker ") && text.contains(" exited with code 0 ");
+        matches!(self.level, Level::Warning | Level::Notice)
+            && (stops || ended || text.starts_with("Stopping "))
     }
 }
 
@@ -99,6 +110,26 @@ mod tests {
         let line = Line::parse("[WARNING]  (22361) : Former worker (22363) exited with code 0 (Exit)\n");
         assert_eq!((line.level, line.pid), (Level::Warning, Some(22361)));
         assert_eq!(line.text, "Former worker (22363) exited with code 0 (Exit)");
+    }
+
+    #[test]
+    fn what_every_reload_writes_is_routine_and_a_worker_that_died_is_not() {
+        for text in [
+            "[WARNING]  (7) : Proxy web stopped (cumulated conns: FE: 0, BE: 3).",
+            "[NOTICE]   (7) : Former worker (8) exited with code 0 (Exit)",
+            "[WARNING]  (7) : Stopping backend web in 0 ms.",
+        ] {
+            assert!(Line::parse(text).is_routine(), "{text}");
+        }
+        for text in [
+            "[WARNING]  (7) : Former worker (8) exited with code 137 (Killed)",
+            "[WARNING]  (7) : Proxy web hard-stopped (2 remaining conns will be closed).",
+            "[WARNING]  (7) : Server web/srv1 is DOWN",
+            "[ALERT]    (7) : Proxy web stopped (cumulated conns: FE: 0, BE: 3).",
+            "Stopping anyway",
+        ] {
+            assert!(!Line::parse(text).is_routine(), "{text}");
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ use super::read::ReadBackend;
 #[derive(Debug, Default)]
 pub(super) struct Known {
     process: Option<ProcessId>,
+    /// The process whose socket lets one do everything.
+    admitted: Option<ProcessId>,
     backends: BTreeMap<BackendName, KnownBackend>,
     /// Its key is a secret, so that nobody can choose names that look the same.
     hasher: RandomState,
@@ -43,6 +45,16 @@ impl Known {
     /// The process that it is all about.
     pub(super) fn process(&self) -> Option<ProcessId> {
         self.process
+    }
+
+    /// This process lets one do everything.
+    pub(super) fn admit(&mut self, process: ProcessId) {
+        self.admitted = Some(process);
+    }
+
+    /// Whether it does, as far as is known.
+    pub(super) fn is_admitted(&self, process: ProcessId) -> bool {
+        self.admitted == Some(process)
     }
 
     /// Forgets what was learnt from another process.

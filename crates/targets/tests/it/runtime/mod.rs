@@ -2,6 +2,7 @@
 
 mod ahead;
 mod gate;
+mod notes;
 mod process;
 mod real;
 mod refusals;

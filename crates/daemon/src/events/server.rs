@@ -1,0 +1,60 @@
+//! What is to be known of single servers and their records.
+
+use roster_core::address::Endpoint;
+use roster_core::haproxy::Refusal;
+use roster_core::name::{BackendName, ServerName, TargetName};
+
+use super::{About, Event, Level};
+
+/// HAProxy does not keep the records that there is no folder for.
+pub(crate) struct NotRemembered<'a> {
+    pub target: &'a TargetName,
+    pub refusal: &'a Refusal,
+}
+
+/// An instance that is to come up by probe was not reached, for another reason than before.
+pub(crate) struct NotReached<'a> {
+    pub target: &'a TargetName,
+    pub backend: &'a BackendName,
+    pub server: &'a ServerName,
+    pub endpoint: Option<Endpoint>,
+    pub why: &'a str,
+}
+
+impl Event for NotRemembered<'_> {
+    fn level(&self) -> Level {
+        Level::Warn
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let message = format!(
+            "HAProxy does not keep Roster's records: {}; what is unfinished when Roster ends will look like an operator's \
+             doing; give Roster a state folder",
+            self.refusal
+        );
+        ("not_remembered", message, About { target: Some(self.target.to_string()), ..About::default() })
+    }
+}
+
+impl Event for NotReached<'_> {
+    fn level(&self) -> Level {
+        Level::Info
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let Self { target, backend, server, endpoint, why } = self;
+        let about = About {
+            target: Some(target.to_string()),
+            backend: Some(backend.to_string()),
+            server: Some(server.to_string()),
+            reason: Some((*why).to_owned()),
+            ..About::default()
+        };
+        let at = endpoint.map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
+        (
+            "not_reached",
+            format!("{server}: the instance{at} was not reached and gets no traffic yet; it is tried again"),
+            about,
+        )
+    }
+}
