@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::later;
 use super::server::Steps;
 use super::types::{Standing, Status};
@@ -42,5 +44,23 @@ pub(super) fn standing(
     let instance = if next.phase == Phase::Parked { instance } else { instance.or_else(last) };
     let endpoint =
         wish.map(|wish| wish.instance.endpoint).or_else(|| seen.and_then(ObservedServer::endpoint));
-    Standing { status, instance, endpoint, since: Some(next.since), left: next.left.clone() }
+    let since = since(&status, next, record, settled);
+    Standing { status, instance, endpoint, since, left: next.left.clone() }
+}
+
+/// Since when that state holds, where that is known.
+fn since(
+    status: &Status,
+    next: &AppliedServer,
+    record: Option<&AppliedServer>,
+    settled: bool,
+) -> Option<Timestamp> {
+    match status {
+        Status::Operator(hold) => Some(hold.since),
+        // The record says since when Roster has it serve, and not when HAProxy's check failed or the source lost it.
+        Status::Down | Status::Held => None,
+        // What is found without a record may have been so for long.
+        _ if record.is_none() && settled => None,
+        _ => Some(next.since),
+    }
 }

@@ -7,7 +7,7 @@ use roster_core::name::BackendName;
 use roster_targets::Target;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Keeper, Takeover};
+use super::{Keeper, Owner, Takeover};
 use crate::clock;
 use crate::compaction::CompactedTarget;
 use crate::events::{Event, Ordered, StateTrouble, chain};
@@ -72,7 +72,11 @@ where
     async fn planned(&mut self) -> PlannedTarget {
         let backends = self.agenda.items.keys().map(BackendName::clone).collect();
         match self.bench().look(&backends).await {
-            Ok(passed) => {
+            Ok(mut passed) => {
+                if matches!(self.own, Some(Owner::Managed(_))) {
+                    // What a reload brings is not missing.
+                    passed.missing.clear();
+                }
                 let own = self.own.as_ref().map(|own| own.planned(&self.agenda, clock::now()));
                 let own = own.unwrap_or_default();
                 PlannedTarget::new(&self.name, &self.agenda, &passed, &own, |operation| {

@@ -181,6 +181,24 @@ fn at_first_start_what_already_serves_is_adopted_where_it_is() {
 }
 
 #[test]
+fn since_when_is_told_of_the_state_that_holds_and_of_nothing_else() {
+    let mut sim = Sim::with_slots(2);
+    let live = instances([1, 2]);
+    sim.settle(&live);
+    let since = |sim: &Sim, called: &str| sim.plan(&live).standings[&name(called)].since;
+    let began = sim.now;
+    sim.pass_time(100);
+    assert_eq!(since(&sim, "srv1"), Some(began), "it serves since then");
+    sim.operator("srv1", State::Maint);
+    let held = sim.now;
+    sim.settle(&live);
+    sim.pass_time(100);
+    assert_eq!(since(&sim, "srv1"), Some(held), "not since it serves");
+    sim.applied = None;
+    assert_eq!(since(&sim, "srv2"), None, "it serves since nobody knows when");
+}
+
+#[test]
 fn what_a_crash_left_half_done_is_finished_and_not_taken_for_an_operators_wish() {
     let mut sim = Sim::with_slots(1);
     let plan = sim.plan(&instances([1]));

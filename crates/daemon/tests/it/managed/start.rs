@@ -125,13 +125,15 @@ fn plan_tells_a_start_from_a_reload() {
     assert!(before.out.contains("own: HAProxy does not run; it is started\n"), "{before:?}");
     let roster = started(&site, &[("web", &[8001])]);
     site.until_written("web");
+    let well = plan();
+    assert_eq!(well.out, "Nothing to do: HAProxy shows what the sources say.\n", "{well:?}");
     site.services(&[("web", &[8001, 8002]), ("api", &[8003])]);
     // Shows that this answer was heard.
     site.until_ready("web", &[8001, 8002]);
     let after = plan();
     assert_eq!(after.code, Some(2), "{after:?}");
     assert!(after.out.contains("own: one reload: backend api is new\n"), "{after:?}");
-    assert!(!after.out.contains("does not run"), "{after:?}");
+    assert!(!after.out.contains("does not run") && !after.out.contains("has no backend"), "{after:?}");
     assert_eq!(roster.said("ERROR"), 0);
 }
 

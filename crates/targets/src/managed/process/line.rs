@@ -65,10 +65,19 @@ impl Line {
         }
     }
 
-    /// Whether HAProxy writes it at every reload, for each proxy or process: that proxies of the old worker stop, and that
-    /// this worker ended well.
+    /// Whether HAProxy writes it of what Roster does all the time: at every reload, for each proxy or process, that proxies
+    /// of the old worker stop and that this worker ended well; and of each server that a command changes.
     fn is_routine(&self) -> bool {
         let text = self.text.as_str();
+        let commanded = [
+            " (leaving forced maintenance)",
+            " (leaving forced drain)",
+            " enters drain state",
+            " for maintenance",
+        ];
+        if text.starts_with("Server ") && commanded.iter().any(|end| text.contains(end)) {
+            return true;
+        }
         let stops = text.starts_with("Proxy ") && text.contains(" stopped (");
         let ended = text.starts_with("Former worker ") && text.contains(" exited with code 0 ");
         matches!(self.level, Level::Warning | Level::Notice)
@@ -118,13 +127,16 @@ mod tests {
             "[WARNING]  (7) : Proxy web stopped (cumulated conns: FE: 0, BE: 3).",
             "[NOTICE]   (7) : Former worker (8) exited with code 0 (Exit)",
             "[WARNING]  (7) : Stopping backend web in 0 ms.",
+            "[WARNING]  (7) : Server web/srv1 is UP/READY (leaving forced maintenance).",
+            "[WARNING]  (7) : Server web/srv1 enters drain state. 1 active and 0 backup servers online.",
+            "[WARNING]  (7) : Server web/srv1 is going DOWN for maintenance. 1 active and 0 backup servers left.",
         ] {
             assert!(Line::parse(text).is_routine(), "{text}");
         }
         for text in [
             "[WARNING]  (7) : Former worker (8) exited with code 137 (Killed)",
             "[WARNING]  (7) : Proxy web hard-stopped (2 remaining conns will be closed).",
-            "[WARNING]  (7) : Server web/srv1 is DOWN",
+            "[WARNING]  (7) : Server web/srv1 is DOWN, reason: Layer4 connection problem.",
             "[ALERT]    (7) : Proxy web stopped (cumulated conns: FE: 0, BE: 3).",
             "Stopping anyway",
         ] {
