@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use roster_core::agenda::Agenda;
+use roster_core::agenda::{Agenda, Item};
 use roster_core::applied::{Applied, ProcessId};
 use roster_core::catalog::Catalog;
 use roster_core::exposure::Rule;
@@ -346,12 +346,19 @@ where
 
     /// Forgets backends whose service is gone and whose servers are all parked.
     fn part(&mut self) {
-        let before = self.agenda.items.len();
         let applied = &self.applied.backends;
-        self.agenda.items.retain(|backend, item| item.is_wanted() || applied.contains_key(backend));
-        if self.agenda.items.len() < before {
-            self.schedule.retain(|backend| self.agenda.items.contains_key(backend));
-            self.status.send_modify(|status| status.keep_only(&self.agenda, status.heard, clock::now()));
+        let stays = |backend: &BackendName, item: &Item| item.is_wanted() || applied.contains_key(backend);
+        if self.agenda.items.iter().all(|(backend, item)| stays(backend, item)) {
+            return;
+        }
+        let before = self.agenda.clone();
+        self.agenda.items.retain(|backend, item| stays(backend, item));
+        self.schedule.retain(|backend| self.agenda.items.contains_key(backend));
+        let heard = self.status.borrow().heard;
+        self.status.send_modify(|status| status.keep_only(&self.agenda, heard, clock::now()));
+        if let Some(own) = &mut self.own {
+            // Its routes go too.
+            own.hear(&before, &self.agenda, heard, clock::now());
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use roster_core::agenda::Agenda;
+use roster_core::departure::Grounds;
 use roster_core::name::BackendName;
 use roster_core::render::{Frontend, Mode, Route, Routing, Section};
 
@@ -30,10 +31,11 @@ impl Own {
     }
 }
 
-/// In the order of the backends.
+/// In the order of the backends. None leads to one whose service was removed: its servers only end what they have.
 fn routes(agenda: &Agenda, frontend: &Frontend) -> Vec<Route> {
     let of_backend = |(backend, item): (&BackendName, &roster_core::agenda::Item)| {
-        let its = item.exposure.routes.iter().filter(|route| route.frontend == frontend.name);
+        let is_removed = item.grounds == Grounds::Removed;
+        let its = item.exposure.routes.iter().filter(|route| route.frontend == frontend.name && !is_removed);
         its.map(|route| Route { of: route.of.clone(), to: backend.clone() }).collect::<Vec<_>>()
     };
     agenda.items.iter().flat_map(of_backend).collect()
