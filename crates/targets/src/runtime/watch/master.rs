@@ -59,7 +59,7 @@ impl Master {
     pub(super) async fn opened(&mut self) {
         if self.opened.recv().await.is_none() {
             // The watcher is there for as long as this is, so nothing can come any more.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -29,7 +29,7 @@ async fn reload_and_await(
             signs.recv().await.unwrap();
         }
     };
-    timeout(CAP, noticed).await.expect("no sign came after the new process served");
+    timeout(CAP, noticed).await.or_fail();
     reloading.await.unwrap()
 }
 
