@@ -25,43 +25,47 @@ fn stage() -> Cloud {
     cloud
 }
 
+/// What Azure leaves out for a while.
+#[derive(Clone, Copy, Debug)]
+enum Gap {
+    FlexibleSetInNoList,
+    NoAddress,
+    UniformSetBusy,
+    NoInterfacesOfUniformSet,
+}
+
+impl Gap {
+    fn make(self, cloud: &Cloud) {
+        let fault = |fault, at| cloud.arm.fault(fault, at, u32::MAX);
+        match self {
+            Self::FlexibleSetInNoList => {
+                cloud.arm.world(|world| world.sets.retain(|set| set.name != "flexible"));
+            }
+            Self::NoAddress => cloud.change("127.1.0.1", |vm| vm.nics[0].addresses[0].address = None),
+            Self::UniformSetBusy => fault(ArmFault::Error(409, "Conflict"), "uniform/virtualMachines"),
+            Self::NoInterfacesOfUniformSet => {
+                fault(ArmFault::Error(404, "NotFound"), "uniform/networkInterfaces");
+            }
+        }
+    }
+
+    fn mend(self, cloud: &Cloud) {
+        cloud.arm.clear_faults();
+        match self {
+            Self::FlexibleSetInNoList => cloud.arm.world(|world| {
+                world.add_set("flexible", false, &MYAPP);
+            }),
+            Self::NoAddress => {
+                let address = Some("127.1.0.1".to_owned());
+                cloud.change("127.1.0.1", |vm| vm.nics[0].addresses[0].address = address);
+            }
+            Self::UniformSetBusy | Self::NoInterfacesOfUniformSet => {}
+        }
+    }
+}
+
 #[test]
 fn what_azure_leaves_out_stays_also_where_only_the_state_folder_knows_it() {
-    type Change = fn(&Cloud);
-    let gaps: [(&str, Change, Change); 4] = [
-        (
-            "the flexible scale set is in no list",
-            |cloud| cloud.arm.world(|world| world.sets.retain(|set| set.name != "flexible")),
-            |cloud| {
-                cloud.arm.world(|world| {
-                    world.add_set("flexible", false, &MYAPP);
-                });
-            },
-        ),
-        (
-            "an interface shows no address",
-            |cloud| cloud.change("127.1.0.1", |vm| vm.nics[0].addresses[0].address = None),
-            |cloud| {
-                cloud.change("127.1.0.1", |vm| vm.nics[0].addresses[0].address = Some("127.1.0.1".to_owned()))
-            },
-        ),
-        (
-            "the uniform scale set is busy",
-            |cloud| {
-                cloud.arm.fault(
-                    ArmFault::Error(409, "OperationNotAllowed"),
-                    "uniform/virtualMachines",
-                    u32::MAX,
-                )
-            },
-            |cloud| cloud.arm.clear_faults(),
-        ),
-        (
-            "the uniform scale set's interfaces are not told",
-            |cloud| cloud.arm.fault(ArmFault::Error(404, "NotFound"), "uniform/networkInterfaces", u32::MAX),
-            |cloud| cloud.arm.clear_faults(),
-        ),
-    ];
     let cloud = stage();
     let site = cloud.site(PAIRS[1]);
     let folder = site.path("state").display().to_string();
@@ -75,17 +79,18 @@ fn what_azure_leaves_out_stays_also_where_only_the_state_folder_knows_it() {
     once();
     let mut before = site.active(BACKEND);
     before.retain(|_, at| at != ALL[1]);
-    for (gap, make, mend) in gaps {
-        make(&cloud);
+    for gap in [Gap::FlexibleSetInNoList, Gap::NoAddress, Gap::UniformSetBusy, Gap::NoInterfacesOfUniformSet]
+    {
+        gap.make(&cloud);
         cloud.power("127.1.0.2", "stopped");
         for _ in 0..2 {
             let told = once();
-            assert_eq!(site.active(BACKEND), before, "{gap}: {told}");
+            assert_eq!(site.active(BACKEND), before, "{gap:?}: {told}");
         }
-        mend(&cloud);
+        gap.mend(&cloud);
         cloud.power("127.1.0.2", "running");
         once();
-        assert_eq!(endpoints(&site), ALL, "{gap}");
+        assert_eq!(endpoints(&site), ALL, "{gap:?}");
     }
 }
 
