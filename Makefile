@@ -20,21 +20,16 @@ help: ## List what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Show Roster at work: a real HAProxy, changing servers, live traffic
-	@ROSTER_HAPROXY=$$(tools/setup demo); export ROSTER_HAPROXY; \
+	@ROSTER_HAPROXY=$$(tools/setup demo); export ROSTER_HAPROXY; tools/need cargo; \
 	$(CARGO) build --locked --package roster --package roster-demo; \
 	exec "$${CARGO_TARGET_DIR:-target}/debug/roster-demo"
 
 build: need-cargo ## Build roster for use
 	$(CARGO) build --locked --release --package roster
 
-install: ## Install roster, its manual pages and completions (PREFIX=/usr/local, DESTDIR=)
-	@roster=$${CARGO_TARGET_DIR:-target}/release/roster; \
-	if [[ -x $$roster ]] && ! command -v $(CARGO) >/dev/null; then \
-	    echo "cargo is not in PATH; installing what was built before"; \
-	else \
-	    $(MAKE) build; \
-	fi; \
-	tools/install "$$roster" "$(DESTDIR)$(PREFIX)"
+# Without cargo, as root has none, `install` takes what `make build` has built.
+install: $(if $(shell command -v $(CARGO)),build) ## Install roster, its manual pages and completions (PREFIX=/usr/local, DESTDIR=)
+	@tools/install "$${CARGO_TARGET_DIR:-target}/release/roster" "$(DESTDIR)$(PREFIX)"
 
 test: ## Run every check: format, lints, all tests on real servers
 	@$(SETUP_OR_SOME)

@@ -1,6 +1,6 @@
 //! The commands as an operator uses them.
 
-use roster_testkit::{Haproxy, OrFail};
+use roster_testkit::OrFail;
 
 use crate::rig::{Rig, THREE_SLOTS, one_version, roster};
 
@@ -170,30 +170,38 @@ fn what_roster_is_can_be_asked() {
 }
 
 #[test]
+fn an_installation_has_the_program_a_page_for_each_command_and_completions() {
+    let into = tempfile::tempdir().unwrap();
+    let install = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/install");
+    let done = std::process::Command::new(install)
+        .arg(env!("CARGO_BIN_EXE_roster"))
+        .arg(into.path())
+        .status()
+        .unwrap();
+    assert!(done.success());
+    for file in [
+        "bin/roster",
+        "share/man/man1/roster.1",
+        "share/man/man1/roster-plan.1",
+        "share/man/man1/roster-as-haproxy-cloud-discovery.1",
+        "share/bash-completion/completions/roster",
+        "share/zsh/site-functions/_roster",
+        "share/fish/vendor_completions.d/roster.fish",
+    ] {
+        assert!(into.path().join(file).metadata().is_ok_and(|found| found.len() > 0), "{file}");
+    }
+    let page = roster(&["man", "plan"]).out;
+    assert!(page.contains(".TH roster-plan") && page.contains("EXIT STATUS"), "{page}");
+    let unknown = roster(&["man", "plann"]);
+    assert_eq!(unknown.code, Some(64), "{unknown:?}");
+    assert!(unknown.err.contains("(did you mean plan?)"), "{}", unknown.err);
+}
+
+#[test]
 fn a_wrong_command_line_ends_with_64() {
     for words in [vec!["plann"], vec!["plan", "--nope"], vec![], vec!["explain"]] {
         assert_eq!(roster(&words).code, Some(64), "{words:?}");
     }
-}
-
-#[test]
-fn the_example_does_what_the_readme_says() {
-    let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/runtime");
-    let text = |name: &str| std::fs::read_to_string(example.join(name)).unwrap();
-    let config = text("haproxy.cfg").replace("unix@admin.sock", "{socket}").replace("18080", "{port:www}");
-    let haproxy = Haproxy::builder(&one_version()).whole_config(&config).start().or_fail();
-    let rig = Rig::around(haproxy, "");
-    let socket = rig.haproxy.socket();
-    let native = text("roster.yaml").replace("socket: admin.sock", &format!("socket: {}", socket.display()));
-    std::fs::write(rig.config(), native).unwrap();
-    rig.services(&text("services.yaml"));
-
-    let plan = rig.roster(&["plan"]);
-    assert_eq!(plan.code, Some(2), "{plan:?}");
-    assert!(plan.out.contains("(web-b appeared)"), "{}", plan.out);
-    assert_eq!(rig.roster(&["once"]).code, Some(0));
-    assert_eq!(rig.roster(&["plan"]).code, Some(0));
-    assert_eq!(rig.ready("web"), [("srv1".into(), 18081), ("srv2".into(), 18082)]);
 }
 
 #[test]

@@ -201,10 +201,6 @@ impl Daemon {
         Self { child: command.stdout(Stdio::null()).stderr(file).spawn().unwrap(), log }
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
