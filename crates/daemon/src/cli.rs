@@ -243,7 +243,7 @@ pub(crate) struct CloudDiscoveryArgs {
     /// Check the configuration and end
     #[arg(long)]
     pub(crate) validate: bool,
-    /// The folder for what must survive a restart; without it one below `$XDG_STATE_HOME/roster` or `~/.local/state/roster`
+    /// The folder for what must survive a restart; without it everything is kept in memory only
     #[arg(long, value_name = "FOLDER", env = "STATE_DIRECTORY")]
     pub(crate) state_dir: Option<PathBuf>,
 }

@@ -224,13 +224,9 @@ impl PlannedTarget {
             backends_added: own.added.clone(),
             backends_missing: passed.missing.iter().cloned().collect(),
             held: held.collect(),
-<<<<<<< HEAD
-            notes: notes(agenda, passed, own),
-=======
             waiting: waiting(passed),
-            notes: notes(agenda, passed),
-            lacking: is_lacking(agenda, passed),
->>>>>>> 93eb80b (Keep records by the configuration where no folder is named, and let commands agree with the roster that runs)
+            notes: notes(agenda, passed, own),
+            lacking: is_lacking(agenda, passed) || !own.left_out.is_empty(),
             error: None,
         }
     }
@@ -340,21 +336,14 @@ pub(crate) fn is_lacking(agenda: &Agenda, passed: &Passed) -> bool {
 }
 
 /// What an operator should know of a target besides the operations.
-<<<<<<< HEAD
-pub(crate) fn notes(agenda: &Agenda, passed: &Passed, own: &Preview) -> Vec<String> {
-=======
-fn notes(agenda: &Agenda, passed: &Passed) -> Vec<String> {
+fn notes(agenda: &Agenda, passed: &Passed, own: &Preview) -> Vec<String> {
     let old = passed.version.filter(|version| *version < OLDEST).map(too_old);
->>>>>>> 93eb80b (Keep records by the configuration where no folder is named, and let commands agree with the roster that runs)
     let noted = passed
         .plans
         .iter()
         .flat_map(|(backend, plan)| plan.notes.iter().map(move |note: &Note| format!("{backend}: {note}")));
-<<<<<<< HEAD
     let unexposed = agenda.unexposed.iter().map(Unexposed::to_string);
-    noted.chain(unexposed).chain(own.left_out.iter().cloned()).collect()
-=======
-    old.into_iter().chain(noted).chain(agenda.unexposed.iter().map(Unexposed::to_string)).collect()
+    old.into_iter().chain(noted).chain(unexposed).chain(own.left_out.iter().cloned()).collect()
 }
 
 /// What to know of a HAProxy that Roster is not tested with.
@@ -363,5 +352,4 @@ pub(crate) fn too_old(version: Version) -> String {
         "HAProxy {version} is older than {OLDEST}: Roster is not tested with it, and servers may not be addable live; use \
          {OLDEST} or later"
     )
->>>>>>> 93eb80b (Keep records by the configuration where no folder is named, and let commands agree with the roster that runs)
 }

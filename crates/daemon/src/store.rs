@@ -29,6 +29,8 @@ const VERSION: u32 = 1;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Store {
     folder: Option<PathBuf>,
+    /// Whether HAProxy itself keeps the records that there is no folder for.
+    by_haproxy: bool,
 }
 
 /// Why a record cannot be read or written.
@@ -88,7 +90,17 @@ impl Store {
 
     /// What is in this folder, which is not made before something is kept.
     pub(crate) fn at(folder: &Path) -> Self {
-        Self { folder: Some(folder.to_owned()) }
+        Self { folder: Some(folder.to_owned()), by_haproxy: false }
+    }
+
+    /// No folder: HAProxy itself keeps what it can.
+    pub(crate) fn by_haproxy() -> Self {
+        Self { folder: None, by_haproxy: true }
+    }
+
+    /// Whether HAProxy itself is to keep what it can.
+    pub(crate) fn is_by_haproxy(&self) -> bool {
+        self.by_haproxy
     }
 
     /// Whether anything is kept.

@@ -87,8 +87,11 @@ impl Given {
         }
     }
 
-    /// Takes the folder for the records.
+    /// Takes the folder for the records. A program that Roster stands in for keeps nothing unless it is asked to.
     pub(crate) fn keep(&self) -> Result<Kept, StoreError> {
+        if self.state_dir.is_none() && matches!(self.config, Origin::Made(..)) {
+            return Ok(Kept::nothing());
+        }
         Kept::take(&Places::of_user(), self.state_dir.as_deref(), self.config.path())
     }
 }
@@ -139,7 +142,7 @@ pub(crate) async fn look_at(
     }
     let backends: BTreeSet<BackendName> = agenda.items.keys().cloned().collect();
     // Who keeps no records in a folder has HAProxy itself keep them.
-    let memory = (!store.is_kept()).then(Memory::default);
+    let memory = store.is_by_haproxy().then(Memory::default);
     let mut bench = Bench {
         name,
         target: &target,

@@ -113,11 +113,15 @@ async fn keep(given: &Given, config: Config, roster: Running, mut signals: Signa
     let store = &kept.store;
     if let Some(folder) = store.folder() {
         info!(folder = %folder.display(), "records are kept");
-    } else {
-        let why = kept.why_none.as_deref().unwrap_or("none was named");
+    } else if let Some(why) = &kept.why_none {
         warn!(
             "no state folder ({why}): what sources said is forgotten when Roster stops, and what it did is kept by HAProxy \
              alone; give --state-dir, or let systemd set StateDirectory="
+        );
+    } else {
+        warn!(
+            "no state folder: what Roster did and what sources said is forgotten when it stops; give --state-dir, or let \
+             systemd set StateDirectory="
         );
     }
     let targets = wiring::targets(&config).await?;

@@ -110,7 +110,7 @@ where
             name,
             target,
             rules,
-            memory: (!store.is_kept()).then(Memory::default),
+            memory: store.is_by_haproxy().then(Memory::default),
             store,
             applied,
             agenda,

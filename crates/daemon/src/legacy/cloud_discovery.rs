@@ -80,7 +80,7 @@ fn writable(args: &CloudDiscoveryArgs) -> Option<PathBuf> {
     match tempfile::tempfile_in(&folder) {
         Ok(_) => Some(folder),
         Err(error) => {
-            warn!(folder = %folder.display(), "the state folder cannot be written ({error}); another is taken");
+            warn!(folder = %folder.display(), "the state folder cannot be written ({error}); nothing is kept there");
             None
         }
     }

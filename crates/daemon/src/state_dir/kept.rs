@@ -18,6 +18,11 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
+    /// Nothing is kept anywhere.
+    pub(crate) fn nothing() -> Self {
+        Self { store: Store::default(), why_none: None, pointed: None, _held: None }
+    }
+
     /// Takes the folder of a configuration, which is made if it is not there. Where none was named and none can be made,
     /// nothing is kept.
     pub(crate) fn take(places: &Places, given: Option<&Path>, config: &Path) -> Result<Self, StoreError> {
@@ -25,9 +30,9 @@ impl Kept {
             StateDir::Given(folder) => (Store::open(&folder)?, None),
             StateDir::Own(folder) => match Store::open(&folder) {
                 Ok(store) => (store, None),
-                Err(error) => (Store::default(), Some(chain(&error))),
+                Err(error) => (Store::by_haproxy(), Some(chain(&error))),
             },
-            StateDir::None => (Store::default(), Some("there is no home folder to have it in".to_owned())),
+            StateDir::None => (Store::by_haproxy(), Some("there is no home folder to have it in".to_owned())),
         };
         let held = store.hold()?;
         let mut pointed = None;

@@ -111,7 +111,7 @@ impl StateDir {
     pub(crate) fn read(&self) -> Store {
         match self {
             Self::Given(folder) | Self::Own(folder) if folder.is_dir() => Store::at(folder),
-            Self::Given(_) | Self::Own(_) | Self::None => Store::default(),
+            Self::Given(_) | Self::Own(_) | Self::None => Store::by_haproxy(),
         }
     }
 }

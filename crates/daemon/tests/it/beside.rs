@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
 use roster_testkit::{OrFail, Poll, wait_until_or_fail};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::rig::{CAP, Ended, Rig, THREE_SLOTS, one_version, up_and_down};
@@ -62,7 +63,7 @@ fn a_file_that_is_broken_by_now_hinders_nobody_to_ask() {
     let daemon = rig.run();
     rig.until_ready("web", &[("srv1", 8001)]);
     rig.configure("expose: [ { nonsense: 1 } ]\n");
-    daemon.signal("HUP");
+    daemon.signal(Signal::HUP);
     daemon.until_log("the configuration stays as it was");
     for (words, says) in [
         (vec!["status"], "web: 1 active, 2 spare"),
@@ -89,7 +90,7 @@ fn a_file_that_was_changed_and_not_read_is_told_of() {
     rig.configure(&format!("log: {{ level: debug }}\n{AT_ONCE}"));
     let plan = rig.bare(&["plan"]);
     assert!(plan.err.contains(&format!("`kill -HUP {}` has it read", daemon.pid())), "{plan:?}");
-    daemon.signal("HUP");
+    daemon.signal(Signal::HUP);
     daemon.until_log("the configuration was read again");
     wait_until_or_fail(CAP, "the new file to be gone by", || {
         Poll::when(rig.bare(&["plan"]).err, String::is_empty)

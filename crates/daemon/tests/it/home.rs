@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 
 use roster_testkit::{OrFail, Poll, wait_until_or_fail};
+use rustix::process::Signal;
 
 use crate::rig::{
     CAP, Daemon, Ended, Rig, THREE_SLOTS, all_versions, ended, homeless, one_version, roster, up_and_down,
@@ -48,7 +49,7 @@ fn once_that_is_told_to_stop_ends_and_leaves_its_work_to_the_next_roster() {
     let (_up, down) = up_and_down(&rig);
     let mut once = rig.start("once", &[]);
     once.until_log("last try: connection refused");
-    once.signal("INT");
+    once.signal(Signal::INT);
     assert_eq!(once.ended(), Some(1));
     assert!(once.log().contains("told to stop"), "{}", once.log());
     let daemon = rig.run_with(&[]);

@@ -212,6 +212,10 @@ impl Daemon {
         wait_until_or_fail(CAP, &what, || Poll::when(self.log(), |log| log.contains(says)));
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).or_fail();
     }

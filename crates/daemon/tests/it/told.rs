@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use roster_testkit::{Haproxy, OrFail};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::rig::{Rig, THREE_SLOTS, one_version, up_and_down};
@@ -153,7 +154,7 @@ fn a_socket_that_lets_nothing_be_changed_is_told_by_check_and_plan_and_once_in_t
     }
     let daemon = rig.run();
     daemon.until_log("`level admin`");
-    daemon.signal("HUP");
+    daemon.signal(Signal::HUP);
     daemon.until_log("the configuration was read again");
     assert!(!daemon.log().contains("refused"), "{}", daemon.log());
     assert!(rig.ready("web").is_empty());

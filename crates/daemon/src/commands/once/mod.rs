@@ -226,6 +226,9 @@ fn tell(target: &TargetName, status: &TargetStatus) -> bool {
             hint::roster("plan")
         ));
     }
+    for left_out in status.own.iter().flat_map(|own| &own.left_out) {
+        say(format!("{target}: {left_out}"));
+    }
     status.left_out.iter().for_each(|left_out| say(format!("{target}: {left_out}")));
     for (backend, status) in &status.backends {
         if status.missing {

@@ -101,14 +101,9 @@ impl Site {
     /// `haproxy-cloud-discovery` with these options and this file.
     pub(super) fn command(&self, options: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
-<<<<<<< HEAD
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.envs(&self.env).stdin(Stdio::null());
-=======
-        command.env_clear().envs(&self.env).stdin(Stdio::null());
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("XDG_STATE_HOME", self.path("home"));
->>>>>>> 93eb80b (Keep records by the configuration where no folder is named, and let commands agree with the roster that runs)
         command.args(["as", "haproxy-cloud-discovery", "-c"]).arg(self.path("config.yaml")).args(options);
         command
     }
