@@ -24,7 +24,7 @@ mod strategy;
 mod view;
 
 pub use action::{ACTIONS_HEADER, Action, Actions, LiveWeight, MAX_ACTIONS};
-pub use edit::{Edit, EditError, ServerChange, ServerShape, WeightChange, apply};
+pub use edit::{Edit, EditError, ServerChange, ServerShape, WeightChange, apply, with_section};
 pub use live::{LiveWrite, NotLive, Process, ProcessServer, ReloadWrite, process};
 pub use mark::Mark;
 pub use objects::{Fields, ObjectCall, ObjectError, merged, object_calls, server_object};

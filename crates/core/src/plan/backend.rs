@@ -281,6 +281,7 @@ impl Desk<'_> {
 
     fn add(&mut self, place: &Place<'_>, instance: &Instance, weight: Option<Weight>) -> Steps {
         let why = match place.record {
+            Some(record) if self.inputs.same_process && !record.confirmed => Reason::Unfinished,
             Some(_) if self.inputs.same_process => Reason::Drifted,
             Some(_) => Reason::Restarted,
             None => Reason::Appeared(instance.id.clone()),

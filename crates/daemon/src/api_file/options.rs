@@ -28,15 +28,15 @@ pub(super) enum OptionsError {
 }
 
 impl ApiFile {
-    /// The file with the new backends that have options; in `structural` they are then known to be there. Those that cannot
-    /// be made are taken out of it, and told.
+    /// The sections of the new backends that have options; in `structural` they are then known to be there. Those that
+    /// cannot be made are taken out of it, and told.
     pub(super) async fn with_options(
         &mut self,
         raw: &RawConfig,
         structural: &mut Vec<Structural>,
         version: Version,
     ) -> Result<String, ClientError> {
-        let mut text = raw.text.clone();
+        let mut text = String::new();
         let mut place = 0;
         while let Some(one) = structural.get_mut(place) {
             place += 1;
@@ -102,9 +102,30 @@ impl ApiFile {
     }
 }
 
-/// A section of ours at the end of the file. The API puts it to its place.
+/// A section of ours at the end of the file. The API puts it to its place. The mark that the API made of the object's metadata
+/// stands behind the title; once is enough.
 fn format_section(mark: &Mark, section: &str) -> String {
+    let is_mark = |comment: &str| Mark::read(&format!("# {comment}")).is_some();
     let body = section.lines().filter(|line| !line.trim_start().starts_with('#'));
-    let body: Vec<&str> = body.collect();
-    format!("\n{mark}\n{}\n", body.join("\n").trim())
+    let body = body.map(|line| match line.split_once(" # ") {
+        Some((title, comment)) if is_mark(comment) => title,
+        _ => line,
+    });
+    format!("\n{mark}\n{}\n", body.collect::<Vec<_>>().join("\n").trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mark_stands_once_and_the_operators_comments_stay() {
+        let mark = Mark::read("# Kept by Roster: service fleet/api").unwrap();
+        let section = "# Kept by Roster: service fleet/api\nbackend api # {\"comment\":\"Kept by Roster: service fleet/api\"}\n  \
+                       server s1 10.0.0.1:80 # a word\n\n";
+        assert_eq!(
+            format_section(&mark, section),
+            "\n# Kept by Roster: service fleet/api\nbackend api\n  server s1 10.0.0.1:80 # a word\n"
+        );
+    }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use roster_config::native::Apply;
 use roster_core::agenda::Agenda;
 use roster_core::applied::Applied;
-use roster_core::dataplane::{Edit, FileView, ReloadReason, apply};
+use roster_core::dataplane::{Edit, FileView, ReloadReason, apply, with_section};
 use roster_core::haproxy::Version;
 use roster_targets::dataplane::client::{ClientError, RawConfig, Why};
 
@@ -211,7 +211,8 @@ impl ApiFile {
             structural = self.without_unsayable(raw, structural, version);
         }
         let servers = self.server_edits(&FileView::read(&raw.text));
-        let base = self.with_options(raw, &mut structural, version).await?;
+        let made = self.with_options(raw, &mut structural, version).await?;
+        let base = with_section(&raw.text, &made);
         let (good, refused) = self.sift(&base, &servers, structural, version).await?;
         for (structural, why) in refused {
             self.leave_one_out(&structural, &why);
@@ -220,8 +221,7 @@ impl ApiFile {
             return Ok(Changed::Nothing);
         }
         let before = self.client.process().await?.pid;
-        let made = base.get(raw.text.len()..).unwrap_or_default();
-        let Some((good, written)) = self.put(raw, made, good, version).await? else {
+        let Some((good, written)) = self.put(raw, &made, good, version).await? else {
             return Ok(Changed::Nothing);
         };
         self.client.until_another_serves(FOLLOW, |process| process.pid != before).await;
@@ -284,7 +284,7 @@ impl ApiFile {
         version: Version,
     ) -> Result<Option<RawConfig>, ClientError> {
         let servers = self.server_edits(&FileView::read(&current.text));
-        let Ok(text) = with(&format!("{}{made}", current.text), &servers, good, version) else {
+        let Ok(text) = with(&with_section(&current.text, made), &servers, good, version) else {
             return Ok(None);
         };
         let written = self.client.write_reload(text, current.version, true).await?;

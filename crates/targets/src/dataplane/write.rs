@@ -12,7 +12,9 @@ use roster_core::observed::Observed;
 use roster_core::plan::{Change, Operation};
 use roster_core::weight::Weight;
 
-use super::client::{ApiVersion, Client, ClientError, ConfigVersion, RawConfig, Server, Transaction, Write};
+use super::client::{
+    ApiVersion, Client, ClientError, ConfigVersion, Outcome, RawConfig, Reload, Server, Transaction, Write,
+};
 use super::sift::{Sifted, pick, sift};
 use super::target::Way;
 use crate::Refused;
@@ -121,9 +123,12 @@ impl Pass<'_> {
             }
         }
         for post in posts {
-            at = add(self.client, &post, self.version, at).await?;
+            let Some(added) = add(self.client, &post, self.version, at).await? else { continue };
+            at = added.version;
             wrote.commands += 1;
             wrote.file = None;
+            // The API could not add it live, and reloads HAProxy.
+            wrote.reloaded |= added.reload != Reload::None;
         }
         Ok(wrote)
     }
@@ -195,16 +200,16 @@ fn half(reload: &ReloadWrite, operations: usize) -> Option<usize> {
     (operations > 1 && reload.reasons().iter().all(too_many)).then_some(operations / 2)
 }
 
-/// Adds a server to the file and to the process, in maintenance. Answers the version that it made.
+/// Adds a server to the file and to the process, in maintenance.
 async fn add(
     client: &Client,
     post: &Post,
     version: Version,
     at: ConfigVersion,
-) -> Result<ConfigVersion, ClientError> {
+) -> Result<Option<Outcome>, ClientError> {
     // A server's object always has its name.
-    let Ok(server) = Server::try_from(server_object(&post.server, version)) else { return Ok(at) };
-    Ok(client.add_server(post.backend.as_str(), &server, Write::At(at)).await?.version)
+    let Ok(server) = Server::try_from(server_object(&post.server, version)) else { return Ok(None) };
+    client.add_server(post.backend.as_str(), &server, Write::At(at)).await.map(Some)
 }
 
 impl Wrote {

@@ -173,7 +173,7 @@ impl DataplaneBuilder {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let (url, version) = (format!("{scheme}://{addr}"), self.version);
-        let program = if self.stand_in_only || self.tls.is_some() { None } else { Program::named(version) };
+        let program = if self.stand_in_only || self.tls.is_some() { None } else { Program::named(version)? };
         let kind = match program {
             Some(program) => Kind::Real(RealProgram::start(&program, &self, addr)?),
             None => Kind::StandIn(self.stand_in(addr)?),

@@ -35,7 +35,7 @@ impl Api {
         fs::remove_file(&path).ok();
         outcome.map_err(|refused| match self.setup.version {
             Version::V2 => Refusal::new(400, format!("validation error: {}", refused.0)),
-            Version::V3 => {
+            Version::V3 | Version::V3_3 => {
                 Refusal::new(400, format!("validation error: {}: {}", refused.0, refused.1.trim_end()))
             }
         })

@@ -108,7 +108,7 @@ impl Reply {
     pub(super) fn object(api: Version, version: i64, value: &Value) -> Self {
         match api {
             Version::V2 => Self::json(200, &json!({ "_version": version, "data": value })),
-            Version::V3 => Self::json(200, value),
+            Version::V3 | Version::V3_3 => Self::json(200, value),
         }
     }
 

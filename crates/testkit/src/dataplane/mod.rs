@@ -1,4 +1,4 @@
-//! A stand-in for HAProxy's Data Plane API 2.9 (v2) and 3.2 (v3), in front of a real HAProxy.
+//! A stand-in for HAProxy's Data Plane API 2.9 (v2), 3.2 and 3.3 (v3), in front of a real HAProxy.
 //!
 //! It owns a real configuration file, lets the real HAProxy check each text, really reloads it and really sends its
 //! commands; only the API itself is imitated, as it was measured. With `DATAPLANEAPI_BIN` the real program takes its
@@ -25,7 +25,7 @@ mod transactions;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
@@ -52,14 +52,19 @@ pub enum Version {
     V2,
     /// `/v3`, as Data Plane API 3.2.
     V3,
+    /// `/v3`, as Data Plane API 3.3.
+    V3_3,
 }
 
 impl Version {
+    /// All of them, the oldest first.
+    pub const ALL: [Self; 3] = [Self::V2, Self::V3, Self::V3_3];
+
     /// The first part of every path.
     pub fn word(self) -> &'static str {
         match self {
             Self::V2 => "v2",
-            Self::V3 => "v3",
+            Self::V3 | Self::V3_3 => "v3",
         }
     }
 }
@@ -101,6 +106,12 @@ pub enum DataplaneError {
     /// The stand-in only, not the real program, can do this.
     #[error("{0} works on the stand-in only; unset DATAPLANEAPI_BIN")]
     StandInOnly(&'static str),
+    /// What `DATAPLANEAPI_BIN` names does not say which version it is.
+    #[error("{} tells no version of the Data Plane API; build it with its tag, or correct DATAPLANEAPI_BIN", path.display())]
+    NoVersion {
+        /// The program.
+        path: PathBuf,
+    },
     /// The real program did not come up.
     #[error("the program that DATAPLANEAPI_BIN names did not come up; its log:\n{log}")]
     NotUp {

@@ -33,10 +33,18 @@ pub(super) struct RealProgram {
 }
 
 impl Program {
-    /// The one that `DATAPLANEAPI_BIN` names, if it speaks this version. The variable may hold several, with `:` between.
-    pub(super) fn named(version: Version) -> Option<Self> {
-        let named = std::env::var_os("DATAPLANEAPI_BIN")?;
-        std::env::split_paths(&named).find(|path| speaks(path) == Some(version)).map(|path| Self { path })
+    /// The first one that `DATAPLANEAPI_BIN` names and that speaks this version. The variable may hold several, with `:`
+    /// between. One that does not tell its version is an error: the stand-in in its place would prove nothing of it.
+    pub(super) fn named(version: Version) -> Result<Option<Self>, DataplaneError> {
+        let named = std::env::var_os("DATAPLANEAPI_BIN").unwrap_or_default();
+        let mut found = None;
+        for path in std::env::split_paths(&named).filter(|path| !path.as_os_str().is_empty()) {
+            let Some(spoken) = speaks(&path) else { return Err(DataplaneError::NoVersion { path }) };
+            if spoken == version && found.is_none() {
+                found = Some(Self { path });
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -44,9 +52,11 @@ fn speaks(path: &PathBuf) -> Option<Version> {
     let output = Command::new(path).arg("--version").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let number = text.split("HAProxy Data Plane API v").nth(1)?;
-    match number.chars().next()? {
-        '2' => Some(Version::V2),
-        '3' => Some(Version::V3),
+    let mut parts = number.split(['.', ' ']).map(str::parse);
+    match (parts.next()?.ok()?, parts.next()?.ok()?) {
+        (2_u32, _) => Some(Version::V2),
+        (3, 0..=2_u32) => Some(Version::V3),
+        (3, _) => Some(Version::V3_3),
         _ => None,
     }
 }

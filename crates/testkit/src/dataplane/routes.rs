@@ -109,7 +109,7 @@ impl Router {
         if call.method != "GET" && route.path.contains("/haproxy/") && !route.path.contains("/runtime/") {
             self.api.let_another_writer_in();
         }
-        let is_raw = route.path.ends_with("/raw") && self.api.setup.version == Version::V3;
+        let is_raw = route.path.ends_with("/raw") && self.api.setup.version != Version::V2;
         let reply = match handler(&self.api, call) {
             Ok(reply) => reply,
             // Only what the handler finds; the schema's errors are JSON here too.
@@ -140,7 +140,7 @@ impl Router {
                 // The real one gives the password away too.
                 Version::V2 if user == self.api.setup.user => format!("invalid password: {password}"),
                 Version::V2 => format!("unknown user: {user}"),
-                Version::V3 => "unauthorized".to_owned(),
+                Version::V3 | Version::V3_3 => "unauthorized".to_owned(),
             },
         ))
     }

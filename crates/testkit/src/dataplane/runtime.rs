@@ -10,7 +10,9 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+use super::Version;
 
 /// The real client gives up after this time too.
 const CAP: Duration = Duration::from_secs(30);
@@ -36,6 +38,19 @@ pub(super) struct Runtime {
 pub(super) struct LiveServer {
     pub(super) name: String,
     pub(super) object: Value,
+    /// What only 3.3 shows besides.
+    more: Map<String, Value>,
+}
+
+impl LiveServer {
+    /// Its object, as a version of the API shows it.
+    pub(super) fn shown(self, version: Version) -> Value {
+        let mut object = self.object;
+        if let (Version::V3_3, Some(object)) = (version, object.as_object_mut()) {
+            object.extend(self.more);
+        }
+        object
+    }
 }
 
 impl Runtime {
@@ -169,7 +184,17 @@ fn live_server(line: &str) -> Option<LiveServer> {
     if let (Some(object), Ok(port)) = (object.as_object_mut(), field(18)?.parse::<i64>()) {
         object.insert("port".to_owned(), json!(port));
     }
-    Some(LiveServer { name: field(3)?.to_owned(), object })
+    let number = |(name, at): (&str, usize)| Some((name.to_owned(), json!(field(at)?.parse::<i64>().ok()?)));
+    let more = [
+        ("uweight", 7),
+        ("iweight", 8),
+        ("check_status", 10),
+        ("check_result", 11),
+        ("check_health", 12),
+        ("check_state", 13),
+    ];
+    let more = more.into_iter().filter_map(number).collect();
+    Some(LiveServer { name: field(3)?.to_owned(), object, more })
 }
 
 /// `srv_admin_state` in the API's three words (management manual, 9.3: `show servers state`).

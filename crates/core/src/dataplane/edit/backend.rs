@@ -27,6 +27,9 @@ pub(super) fn put(
         if ends_in_condition(text, &added, &backend.name) {
             return Err(EditError::Conditional(backend.name.to_string()));
         }
+        if !patches.has_at(text.len()) {
+            keep_end(text, view, patches);
+        }
         patches.insert(text.len(), added);
         return Ok(());
     };
@@ -46,6 +49,29 @@ pub(super) fn put(
         patches.replace(header.range.end..content_end(section), body);
     }
     Ok(())
+}
+
+/// Lets the comments at the end of a text stay with the section that they follow. One that begins its line belongs to what
+/// comes behind it, and would stand above a section that is added.
+fn keep_end(text: &str, view: &FileView<'_>, patches: &mut Patches) {
+    let lines =
+        view.sections.last().map(|section| section.lines.get(section.header + 1..).unwrap_or_default());
+    let at_end = lines.unwrap_or_default().iter().rev().take_while(|line| line.words.is_empty());
+    let begins = |line: &&Line<'_>| text.as_bytes().get(line.range.start) == Some(&b'#');
+    for comment in at_end.filter(begins) {
+        patches.insert(comment.range.start, "  ");
+    }
+}
+
+/// A text with a section, and its mark, behind the last one.
+pub fn with_section(text: &str, section: &str) -> String {
+    let mut patches = Patches::default();
+    if !section.is_empty() {
+        keep_end(text, &FileView::read(text), &mut patches);
+    }
+    let mut whole = patches.apply(text).unwrap_or_else(|| text.to_owned());
+    whole.push_str(section);
+    whole
 }
 
 /// One that has a mark keeps it, also one of another service.

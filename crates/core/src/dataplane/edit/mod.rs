@@ -9,6 +9,7 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 
+pub use self::backend::with_section;
 pub(super) use self::backend::{check_text, is_of_checks};
 use self::patch::Patches;
 pub(super) use self::routes::changes as route_changes;

@@ -17,6 +17,11 @@ impl Patches {
         self.replace(at..at, text);
     }
 
+    /// Whether anything is put at a place.
+    pub(super) fn has_at(&self, at: usize) -> bool {
+        self.0.iter().any(|(range, _)| *range == (at..at))
+    }
+
     /// Takes a range out.
     pub(super) fn remove(&mut self, range: Range<usize>) {
         self.replace(range, "");

@@ -261,3 +261,19 @@ fn a_backend_is_not_added_behind_a_condition_that_does_not_end() {
     }
     assert!(apply("backend a\n.if streq(x,y)\n.endif\n", &[added], V3_0).is_ok());
 }
+
+#[test]
+fn a_comment_at_the_end_stays_with_the_section_before_it() {
+    let text = "backend a\n  server s 10.0.0.1:80\n# the end\n\n  # and more\n# of it";
+    let two = [put("fleet/x", whole("x", 0)), put("fleet/y", whole("y", 0))];
+    let more = edited(text, &two);
+    assert!(
+        more.starts_with("backend a\n  server s 10.0.0.1:80\n  # the end\n\n  # and more\n  # of it\n"),
+        "{more}"
+    );
+    let view = FileView::read(&more);
+    assert_eq!(view.sections[1].comments.len(), 1, "only the mark: {more}");
+    assert_eq!(edited(&more, &two), more);
+    assert_eq!(with_section(text, ""), text);
+    assert!(with_section(text, "\nbackend z\n").contains("\n  # of it\nbackend z\n"));
+}

@@ -224,7 +224,9 @@ impl Site {
         let names = backends.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned());
         let servers = match self.api.version() {
             DataplaneVersion::V2 => self.curl(&format!("{base}/servers?backend={backend}")),
-            DataplaneVersion::V3 => self.curl(&format!("{base}/backends/{backend}/servers")),
+            DataplaneVersion::V3 | DataplaneVersion::V3_3 => {
+                self.curl(&format!("{base}/backends/{backend}/servers"))
+            }
         };
         (names.collect(), servers.as_array().unwrap().clone())
     }

@@ -11,9 +11,12 @@ use roster_testkit::{
 
 use crate::rig::{CAP, Rig};
 
-/// The pairs that were measured: 2.9 in front of 2.6, and 3.2 in front of 3.0.
-pub(crate) const PAIRS: [(DataplaneVersion, HaproxyVersion); 2] =
-    [(DataplaneVersion::V2, HaproxyVersion::V2_6), (DataplaneVersion::V3, HaproxyVersion::V3_0)];
+/// The pairs that were measured: 2.9 in front of 2.6, 3.2 in front of 3.0, and 3.3 in front of 3.2.
+pub(crate) const PAIRS: [(DataplaneVersion, HaproxyVersion); 3] = [
+    (DataplaneVersion::V2, HaproxyVersion::V2_6),
+    (DataplaneVersion::V3, HaproxyVersion::V3_0),
+    (DataplaneVersion::V3_3, HaproxyVersion::V3_2),
+];
 
 /// A frontend in front of `web` with three slots, and a backend that is nobody's business.
 pub(super) const CONFIG: &str = "\

@@ -52,6 +52,7 @@ impl Rig {
         let haproxy = match version {
             DataplaneVersion::V2 => HaproxyVersion::V2_6,
             DataplaneVersion::V3 => HaproxyVersion::V3_0,
+            DataplaneVersion::V3_3 => HaproxyVersion::V3_2,
         };
         let bin = HaproxyBin::find(haproxy).or_fail();
         let server = HttpBackend::start("one").or_fail();
@@ -99,7 +100,7 @@ impl Rig {
 /// Runs the same test on each version of the API. The stand-in has a runtime of its own, so it starts and ends outside
 /// of the client's.
 fn on_each(test: &impl AsyncFn(&Rig)) {
-    for version in [DataplaneVersion::V2, DataplaneVersion::V3] {
+    for version in DataplaneVersion::ALL {
         eprintln!("on {version:?}");
         let rig = Rig::start(version);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_fail();
@@ -118,7 +119,7 @@ fn everything_that_is_there_is_read() {
         let client = &rig.client;
         let wanted = match rig.api.version() {
             DataplaneVersion::V2 => ApiVersion::V2,
-            DataplaneVersion::V3 => ApiVersion::V3,
+            DataplaneVersion::V3 | DataplaneVersion::V3_3 => ApiVersion::V3,
         };
         assert_eq!(client.info().await.or_fail().speaks, wanted);
         assert_eq!(client.version().await.or_fail(), ConfigVersion(1));
@@ -225,7 +226,7 @@ fn servers_are_changed_one_by_one_without_losing_a_field() {
         let added = client.add_server("app", &rig.new_server("n1"), Write::At(live.version)).await.or_fail();
         match rig.api.version() {
             DataplaneVersion::V2 => assert!(matches!(added.reload, Reload::Scheduled(_)), "{added:?}"),
-            DataplaneVersion::V3 => assert_eq!(added.reload, Reload::None),
+            DataplaneVersion::V3 | DataplaneVersion::V3_3 => assert_eq!(added.reload, Reload::None),
         }
         let again = client.add_server("app", &rig.new_server("n1"), Write::At(added.version)).await;
         assert!(matches!(why(again), Why::Exists { .. }));

@@ -128,7 +128,7 @@ impl ServerLine {
         {
             object.insert("id".to_owned(), json!(id.parse::<i64>().ok()));
         }
-        if let (Version::V3, Some(comment)) = (api, &line.comment) {
+        if let (Version::V3 | Version::V3_3, Some(comment)) = (api, &line.comment) {
             object.insert("metadata".to_owned(), json!({ "comment": comment }));
         }
         Some(Self(object))
@@ -160,7 +160,7 @@ impl ServerLine {
         if let Some(id) = body.get("id").and_then(Value::as_i64) {
             object.insert("id".to_owned(), json!(id));
         }
-        if let (Version::V3, Some(metadata)) = (api, body.get("metadata")) {
+        if let (Version::V3 | Version::V3_3, Some(metadata)) = (api, body.get("metadata")) {
             object.insert("metadata".to_owned(), metadata.clone());
         }
         Ok(Self(object))

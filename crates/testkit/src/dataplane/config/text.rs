@@ -27,6 +27,8 @@ pub(in crate::dataplane) struct Section {
     pub(in crate::dataplane) name: String,
     /// The `defaults` section that is named after `from`.
     pub(in crate::dataplane) from: String,
+    /// What stands behind its title: from 3.2 on the object's metadata, as JSON.
+    pub(in crate::dataplane) comment: Option<String>,
     before: Vec<String>,
     pub(in crate::dataplane) lines: Vec<Line>,
     after: Vec<String>,
@@ -79,6 +81,9 @@ impl Section {
         }
         if !self.from.is_empty() {
             title.extend([" from ", &self.from]);
+        }
+        if let Some(comment) = &self.comment {
+            title.extend([" # ", comment]);
         }
         title
     }
@@ -211,8 +216,8 @@ impl Reader {
         match (words.first().map(String::as_str), comment) {
             (None, None) => {}
             (None, Some(comment)) => self.comment(line, comment),
-            (Some(first), _) if order::SECTIONS.contains(&first) && !line.starts_with(' ') => {
-                self.section(&words);
+            (Some(first), comment) if order::SECTIONS.contains(&first) && !line.starts_with(' ') => {
+                self.section(&words, comment);
             }
             (Some(_), comment) => self.plain(words.join(" "), comment),
         }
@@ -228,7 +233,7 @@ impl Reader {
         }
     }
 
-    fn section(&mut self, words: &[String]) {
+    fn section(&mut self, words: &[String], comment: Option<String>) {
         let word = |at: usize| words.get(at).cloned().unwrap_or_default();
         let indented = std::mem::take(&mut self.indented);
         if let Some(last) = self.config.sections.last_mut() {
@@ -244,6 +249,7 @@ impl Reader {
         if section.kind == "defaults" && section.name.is_empty() {
             section.name = self.free_defaults_name();
         }
+        section.comment = comment;
         section.before = std::mem::take(&mut self.flush);
         self.config.sections.push(section);
         self.past_head = true;

@@ -23,7 +23,7 @@ pub(super) fn routes(version: Version, routes: &mut Vec<Route>) {
                 routes.push(route(&path, &[("GET", list), ("POST", insert)]));
                 routes.push(one(&path, &[]));
             }
-            Version::V3 => {
+            Version::V3 | Version::V3_3 => {
                 let path = format!("~/configuration/{section}/{{parent}}/{kind}");
                 routes.push(route(&path, &[("GET", list), ("PUT", replace_all)]));
                 routes.push(one(&path, &[("POST", insert)]));
@@ -100,7 +100,7 @@ fn insert(api: &Api, call: &Call) -> Answer {
     let object = indexed.checked(&call.json()?, api.setup.version)?;
     let index = match api.setup.version {
         Version::V2 => object.get("index").and_then(Value::as_i64).unwrap_or_default(),
-        Version::V3 => index_of(call.arg("index"))?,
+        Version::V3 | Version::V3_3 => index_of(call.arg("index"))?,
     };
     let written = api.change(call, |config| {
         let section = config.section_mut(kind, parent).ok_or_else(|| no_parent(kind, parent))?;

@@ -24,7 +24,8 @@ pub(super) fn routes(routes: &mut Vec<Route>) {
 fn info(api: &Api, _: &Call) -> Answer {
     let version = match api.setup.version {
         Version::V2 => "v2.9.9 stand-in",
-        Version::V3 => "v3.2.15 stand-in",
+        Version::V3 => "v3.2.13 stand-in",
+        Version::V3_3 => "v3.3.4 stand-in",
     };
     let built = "2026-01-01T00:00:00.000Z";
     Ok(Reply::json(200, &json!({ "api": { "build_date": built, "version": version }, "system": {} })))
@@ -97,7 +98,7 @@ fn runtime_info(api: &Api, _: &Call) -> Answer {
     let object = Value::Object(object);
     Ok(match api.setup.version {
         Version::V2 => Reply::json(200, &json!([object])),
-        Version::V3 => Reply::json(200, &object),
+        Version::V3 | Version::V3_3 => Reply::json(200, &object),
     })
 }
 
@@ -142,7 +143,7 @@ fn stats(api: &Api, call: &Call) -> Answer {
     let collection = Value::Object(collection);
     Ok(match api.setup.version {
         Version::V2 => Reply::json(200, &json!([collection])),
-        Version::V3 => Reply::json(200, &collection),
+        Version::V3 | Version::V3_3 => Reply::json(200, &collection),
     })
 }
 

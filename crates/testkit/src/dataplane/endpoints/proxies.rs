@@ -48,8 +48,10 @@ fn get(api: &Api, call: &Call) -> Answer {
 /// The object of a section; v3 gives its servers too when asked for the full section.
 fn object(api: &Api, call: &Call, proxy: Proxy, section: &Section) -> Value {
     let mut value = proxy.read(section);
+    let metadata = section.comment.as_deref().and_then(|comment| serde_json::from_str::<Value>(comment).ok());
+    add_metadata(api, &mut value, metadata.as_ref());
     let full = call.flag("full_section");
-    if let (Version::V3, true, Proxy::Backend, Some(object)) =
+    if let (Version::V3 | Version::V3_3, true, Proxy::Backend, Some(object)) =
         (api.setup.version, full, proxy, value.as_object_mut())
     {
         let servers: Map<String, Value> = section
@@ -66,15 +68,33 @@ fn object(api: &Api, call: &Call, proxy: Proxy, section: &Section) -> Value {
     value
 }
 
+/// Version 2 passes over metadata.
+fn add_metadata(api: &Api, object: &mut Value, metadata: Option<&Value>) {
+    let metadata = metadata.filter(|metadata| metadata.is_object() && api.setup.version != Version::V2);
+    if let (Some(metadata), Some(object)) = (metadata, object.as_object_mut()) {
+        object.insert("metadata".to_owned(), metadata.clone());
+    }
+}
+
+/// The body, checked, and what it leaves behind the section's title.
+fn body(api: &Api, call: &Call, proxy: Proxy) -> Result<(Value, Option<String>), Refusal> {
+    let body = call.json()?;
+    let mut object = proxy.checked(&body)?;
+    add_metadata(api, &mut object, body.get("metadata"));
+    let comment = object.get("metadata").map(Value::to_string);
+    Ok((object, comment))
+}
+
 fn create(api: &Api, call: &Call) -> Answer {
     let proxy = proxy(call);
-    let object = proxy.checked(&call.json()?)?;
+    let (object, comment) = body(api, call, proxy)?;
     let name = object.get("name").and_then(Value::as_str).unwrap_or_default();
     let written = api.change(call, |config| {
         if config.section(proxy.kind(), name).is_some() {
             return Err(Refusal::exists(&format!("{} {name} already exists", proxy.kind())));
         }
         let mut section = Section::new(proxy.kind(), name);
+        section.comment = comment;
         proxy.write(&mut section, &object, api.setup.version);
         config.sections.push(section);
         Ok(())
@@ -85,12 +105,13 @@ fn create(api: &Api, call: &Call) -> Answer {
 /// The name in the body is echoed, but does not rename.
 fn replace(api: &Api, call: &Call) -> Answer {
     let (proxy, name) = (proxy(call), call.arg("name"));
-    let object = proxy.checked(&call.json()?)?;
+    let (object, comment) = body(api, call, proxy)?;
     let old = api.read(call, |config| config.section(proxy.kind(), name).map(|known| proxy.read(known)))?;
     let written = api.change(call, |config| {
         let missing = || Refusal::missing(&format!("{} {name} does not exist", proxy.kind()));
         let section = config.section_mut(proxy.kind(), name).ok_or_else(missing)?;
         proxy.write(section, &object, api.setup.version);
+        section.comment = comment;
         Ok(())
     })?;
     let is_live = call.query("transaction_id").is_none()

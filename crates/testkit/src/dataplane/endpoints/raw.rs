@@ -33,8 +33,8 @@ fn read(api: &Api, call: &Call) -> Answer {
             Some(version) => json!({ "_version": version, "data": text }),
             None => json!({ "data": text }),
         }),
-        Version::V3 if wants_json(call) => Some(json!(text)),
-        Version::V3 => None,
+        Version::V3 | Version::V3_3 if wants_json(call) => Some(json!(text)),
+        Version::V3 | Version::V3_3 => None,
     };
     let reply = json.map_or_else(|| Reply::text(200, &text), |value| Reply::json(200, &value));
     Ok(with_checksum(reply, &text))
@@ -89,7 +89,7 @@ fn text_of(call: &Call) -> Result<String, Refusal> {
 fn written(api: &Api, call: &Call, status: u16) -> Answer {
     let text = file(api)?;
     let reply = match api.setup.version {
-        Version::V3 if !wants_json(call) => Reply::text(status, &text),
+        Version::V3 | Version::V3_3 if !wants_json(call) => Reply::text(status, &text),
         _ => Reply::json(status, &json!(text)),
     };
     Ok(with_checksum(reply, &text))

@@ -14,7 +14,9 @@ use crate::dataplane::state::Api;
 pub(super) fn routes(version: Version, routes: &mut Vec<Route>) {
     let (servers, entries) = match version {
         Version::V2 => ("~/runtime/servers", "~/runtime/maps_entries"),
-        Version::V3 => ("~/runtime/backends/{parent}/servers", "~/runtime/maps/{parent}/entries"),
+        Version::V3 | Version::V3_3 => {
+            ("~/runtime/backends/{parent}/servers", "~/runtime/maps/{parent}/entries")
+        }
     };
     routes.extend([
         route(servers, &[("GET", list), ("POST", add)]),
@@ -38,14 +40,20 @@ fn list(api: &Api, call: &Call) -> Answer {
     let servers = match (api.runtime.servers(backend), api.setup.version) {
         (Ok(servers), _) => servers,
         (Err(_), Version::V2) => Vec::new(),
-        (Err(_), Version::V3) => return Err(Refusal::new(404, format!("no data for {backend}: not found"))),
+        (Err(_), Version::V3 | Version::V3_3) => {
+            return Err(Refusal::new(404, format!("no data for {backend}: not found")));
+        }
     };
-    Ok(Reply::json(200, &Value::Array(servers.into_iter().map(|server| server.object).collect())))
+    Ok(Reply::json(
+        200,
+        &Value::Array(servers.into_iter().map(|server| server.shown(api.setup.version)).collect()),
+    ))
 }
 
 fn find(api: &Api, backend: &str, name: &str, status: u16) -> Result<Value, Refusal> {
     let servers = api.runtime.servers(backend).unwrap_or_default();
-    let found = servers.into_iter().find(|server| server.name == name).map(|server| server.object);
+    let found = servers.into_iter().find(|server| server.name == name);
+    let found = found.map(|server| server.shown(api.setup.version));
     found.ok_or_else(|| Refusal::new(status, format!("no data for {backend}/{name}: not found")))
 }
 
@@ -68,7 +76,7 @@ fn change(api: &Api, call: &Call) -> Answer {
     // 3.2 says 404 where 2.9, which cannot read the list, says 500.
     let status = match api.setup.version {
         Version::V2 => 500,
-        Version::V3 => 404,
+        Version::V3 | Version::V3_3 => 404,
     };
     let live = find(api, backend, name, status)?;
     let differs = |field: &str| !word(field).is_empty() && live.get(field) != Some(&json!(word(field)));
@@ -173,7 +181,7 @@ fn change_entry(api: &Api, call: &Call) -> Answer {
 
 fn remove_entry(api: &Api, call: &Call) -> Answer {
     let (path, key) = (map(api, call)?, call.arg("name"));
-    if let (Err(why), Version::V3) =
+    if let (Err(why), Version::V3 | Version::V3_3) =
         (api.runtime.execute(&format!("del map {path} {key}")), api.setup.version)
     {
         return Err(Refusal::new(404, why));

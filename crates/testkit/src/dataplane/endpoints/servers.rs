@@ -13,7 +13,7 @@ pub(super) fn routes(version: Version, routes: &mut Vec<Route>) {
     for (kind, section) in [("servers", "backends"), ("binds", "frontends")] {
         let path = match version {
             Version::V2 => format!("~/configuration/{kind}"),
-            Version::V3 => format!("~/configuration/{section}/{{parent}}/{kind}"),
+            Version::V3 | Version::V3_3 => format!("~/configuration/{section}/{{parent}}/{kind}"),
         };
         routes.extend([
             route(&path, &[("GET", list), ("POST", create)]),
@@ -129,7 +129,8 @@ fn create(api: &Api, call: &Call) -> Answer {
     api.done(call, &written, Some(&object.value()))
 }
 
-/// 3.2 adds a server to the process when no `default-server` applies. It comes up in maintenance, unchecked.
+/// 3.2 adds a server to the process when no `default-server` applies. It comes up in maintenance, unchecked. One with a
+/// number is not added: the runtime's object has a text there, and the conversion fails.
 fn added_live(
     api: &Api,
     call: &Call,
@@ -141,7 +142,7 @@ fn added_live(
     if api.setup.version == Version::V2 || *written != Written::File || call.flag("force_reload") {
         return Ok(false);
     }
-    if api.read(call, |config| config.has_default_server(backend))? {
+    if server.number("id").is_some() || api.read(call, |config| config.has_default_server(backend))? {
         return Ok(false);
     }
     let command =

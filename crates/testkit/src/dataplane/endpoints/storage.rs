@@ -99,8 +99,8 @@ fn create(api: &Api, call: &Call) -> Answer {
     let written = fs::create_dir_all(&folder).and_then(|()| fs::write(&path, content));
     written.map_err(|error| io_error(&error))?;
     let object = describe(api, &path)?;
-    // 2.9 reloads for a certificate that nothing uses yet.
-    if kind == Kind::Certificate && api.setup.version == Version::V2 {
+    // A reload, also for a certificate that nothing uses yet.
+    if kind == Kind::Certificate && !call.flag("skip_reload") {
         return Ok(Reply::json(202, &object).with("Reload-ID", api.reloads.schedule()));
     }
     Ok(Reply::json(201, &object))
@@ -114,13 +114,9 @@ fn replace(api: &Api, call: &Call) -> Answer {
     }
     fs::write(&path, &call.body).map_err(|error| io_error(&error))?;
     let object = (kind == Kind::Certificate).then(|| describe(api, &path)).transpose()?;
-    let unused = || {
-        let name = path.display().to_string();
-        !fs::read_to_string(&api.setup.config).is_ok_and(|text| text.contains(&name))
-    };
     let reply =
         |status| object.as_ref().map_or_else(|| Reply::empty(status), |value| Reply::json(status, value));
-    if call.flag("skip_reload") || (object.is_some() && api.setup.version == Version::V3 && unused()) {
+    if call.flag("skip_reload") {
         return Ok(reply(if object.is_some() { 200 } else { 204 }));
     }
     if call.flag("force_reload") {

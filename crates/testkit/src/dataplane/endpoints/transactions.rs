@@ -17,7 +17,7 @@ fn list(api: &Api, call: &Call) -> Answer {
     let status = call.query("status");
     let known: &[&str] = match api.setup.version {
         Version::V2 => &["failed", "in_progress"],
-        Version::V3 => &["failed", "outdated", "in_progress"],
+        Version::V3 | Version::V3_3 => &["failed", "outdated", "in_progress"],
     };
     if status.is_some_and(|status| !known.contains(&status)) {
         let text = format!("status in query should be one of [{}]", known.join(" "));

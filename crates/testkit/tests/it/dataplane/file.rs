@@ -93,7 +93,9 @@ fn a_file_that_is_taken_over_gets_two_comments_and_names_its_defaults_but_not_by
             .edit_by_hand(&rig.haproxy.config_path(), &rig.file().replace("weight 10", "weight 8"))
             .unwrap();
         wait_until_or_fail(CAP, "the edit to be seen", || Poll::when(rig.version(), |version| *version == 4));
-        assert!(rig.file().contains("managed File"), "{}", rig.file());
+        wait_until_or_fail(CAP, "the file to be written anew", || {
+            Poll::when(rig.file(), |text| text.contains("managed File"))
+        });
         assert!(rig.file().contains("\nbackend app from unnamed_defaults_1\n"), "{}", rig.file());
     });
 }
@@ -115,7 +117,7 @@ fn until_failed(rig: &Rig, answer: &Answer) {
 
 #[test]
 fn a_reload_that_fails_puts_the_old_file_back_but_not_the_memory() {
-    for version in [DataplaneVersion::V2, DataplaneVersion::V3] {
+    for version in DataplaneVersion::ALL {
         let mut rig = failing(version);
         rig.take_over_the_file();
         put_s1(&rig, json!({ "weight": 88 })).expect(200);
@@ -132,7 +134,7 @@ fn a_reload_that_fails_puts_the_old_file_back_but_not_the_memory() {
 
 #[test]
 fn a_failed_reload_that_puts_back_a_file_written_by_hand_is_taken_for_a_hand_edit() {
-    for version in [DataplaneVersion::V2, DataplaneVersion::V3] {
+    for version in DataplaneVersion::ALL {
         let rig = failing(version);
         let answer = put_s1(&rig, json!({ "weight": 10, "cookie": "q" })).expect(202);
         until_failed(&rig, &answer);

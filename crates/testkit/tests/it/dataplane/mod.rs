@@ -71,6 +71,7 @@ impl Rig {
         let haproxy = match version {
             DataplaneVersion::V2 => HaproxyVersion::V2_6,
             DataplaneVersion::V3 => HaproxyVersion::V3_0,
+            DataplaneVersion::V3_3 => HaproxyVersion::V3_2,
         };
         Self::haproxy(&HaproxyBin::find(haproxy).or_fail())
     }

@@ -14,7 +14,7 @@ struct Open {
 
 /// Both versions, each with an open transaction.
 fn on_both(test: impl Fn(&Open)) {
-    for version in [DataplaneVersion::V2, DataplaneVersion::V3] {
+    for version in DataplaneVersion::ALL {
         eprintln!("on {}", version.word());
         let rig = Rig::start(version);
         let opened = rig.request("POST", "~/transactions").query("version", "1").send().expect(201).json();

@@ -9,7 +9,7 @@ use super::{Answer, Rig};
 use crate::CAP;
 
 pub(super) fn on_both(test: impl Fn(Rig)) {
-    for version in [DataplaneVersion::V2, DataplaneVersion::V3] {
+    for version in DataplaneVersion::ALL {
         eprintln!("on {}", version.word());
         test(Rig::start(version));
     }

@@ -9,7 +9,7 @@ use super::{Kind, Rig, on, on_each, point, state, weigh};
 
 /// With faults, so on the stand-in only.
 fn on_each_stand_in(way: Way, test: &impl AsyncFn(&Rig)) {
-    for version in [DataplaneVersion::V2, DataplaneVersion::V3] {
+    for version in DataplaneVersion::ALL {
         on(Kind { stand_in: true, ..Kind::new(version, way) }, test);
     }
 }
