@@ -165,11 +165,9 @@ impl fmt::Display for ReloadReason {
             Self::ChecksChanged(backend) => write!(f, "the checks of backend {backend} ask something else"),
             Self::RoutesChanged(frontend) => write!(f, "the routes in frontend {frontend} changed"),
             Self::SectionChanged(section) => write!(f, "section {section} changed"),
-            Self::TooManyActions { bytes } => write!(
-                f,
-                "{bytes} bytes of actions are more than one call holds; let a reload bring them, or change fewer servers \
-                 at once"
-            ),
+            Self::TooManyActions { bytes } => {
+                write!(f, "{bytes} bytes of actions are more than one call holds; a reload brings them")
+            }
         }
     }
 }

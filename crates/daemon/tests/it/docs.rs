@@ -53,7 +53,7 @@ fn the_blocks_of_the_managed_example_work_when_pasted() {
 #[test]
 fn the_blocks_of_the_dataplane_example_work_when_pasted() {
     let user = reader("dataplane");
-    if user.has_real_api() {
+    if User::has_real_api() {
         return user.pastes();
     }
     // The example starts a program in its place that says in which folder.

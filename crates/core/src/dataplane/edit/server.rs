@@ -217,7 +217,7 @@ impl Changer<'_, '_> {
         if check.is_some() {
             self.take_out("no-check");
         }
-        let text = ServerKeywords { check, cookie, ..ServerKeywords::default() }.to_string();
+        let text = ServerKeywords { cookie, check, ..ServerKeywords::default() }.to_string();
         for line in lines(&text) {
             for keyword in keywords::cut(&line.words, 0) {
                 match (line.word(keyword.at), line.word(keyword.at + 1)) {

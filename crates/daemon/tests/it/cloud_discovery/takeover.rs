@@ -1,5 +1,6 @@
 //! Backends as haproxy-cloud-discovery leaves them, and Roster in its place.
 
+use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use roster_testkit::OrFail;
@@ -14,13 +15,13 @@ const SOON: Duration = Duration::from_secs(60);
 fn left_behind(lines: &str, addresses: &[String], slots: usize) -> String {
     let mut text = format!("\nbackend {BACKEND}\n  mode http\n");
     for line in lines.lines() {
-        text.push_str(&format!("  {line}\n"));
+        writeln!(text, "  {line}").unwrap();
     }
     for (address, n) in addresses.iter().zip(1..) {
-        text.push_str(&format!("  server srv{n} {address} check cookie srv{n} enabled\n"));
+        writeln!(text, "  server srv{n} {address} check cookie srv{n} enabled").unwrap();
     }
     for n in addresses.len() + 1..=slots {
-        text.push_str(&format!("  server srv{n} 127.0.0.1:80 no-check disabled\n"));
+        writeln!(text, "  server srv{n} 127.0.0.1:80 no-check disabled").unwrap();
     }
     text
 }
@@ -78,7 +79,7 @@ fn a_weight_is_taken_back_with_the_tag_and_with_the_instance_whoever_wrote_it() 
         // The weights that the original wrote are its own, not an operator's.
         let mut text = left_behind("balance roundrobin", &[format!("{plain}:8080")], 1);
         for (n, id) in [(2, &tagged), (3, &leaves)] {
-            text.push_str(&format!("  server srv{n} {} check cookie srv{n} weight 80 enabled\n", at(id)));
+            writeln!(text, "  server srv{n} {} check cookie srv{n} weight 80 enabled", at(id)).unwrap();
         }
         let mut site = cloud.site_with(pair, &text);
         site.edit("# availability_zone: \"us-east-1a\"", "availability_zone: \"us-east-2a\"");

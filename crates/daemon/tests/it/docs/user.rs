@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -72,7 +73,7 @@ impl User {
         self.path("haproxy/haproxy")
     }
 
-    pub(super) fn has_real_api(&self) -> bool {
+    pub(super) fn has_real_api() -> bool {
         std::env::var_os("DATAPLANEAPI_BIN").is_some()
     }
 
@@ -90,7 +91,7 @@ impl User {
     pub(super) fn starts(&self) -> Child {
         let mut script = TRAP.to_owned();
         for Block { line, code, .. } in &self.blocks {
-            script += &format!("echo '=== line {line}'\n{}", self.fitted(code));
+            write!(script, "echo '=== line {line}'\n{}", self.fitted(code)).unwrap();
         }
         fs::write(self.path("script"), script).or_fail();
         let output = File::create(self.path("output")).or_fail();
@@ -101,7 +102,7 @@ impl User {
         bash.env("HOME", self.home()).env("ROSTER_HAPROXY", self.haproxy());
         bash.stdin(Stdio::null()).stdout(output.try_clone().or_fail()).stderr(output);
         if geteuid().is_root() {
-            self.give_away(self.folder.path());
+            Self::give_away(self.folder.path());
             bash.uid(NOBODY).gid(NOBODY);
         }
         bash.spawn().or_fail()
@@ -160,10 +161,12 @@ impl User {
         }
     }
 
-    fn give_away(&self, path: &Path) {
+    fn give_away(path: &Path) {
         chown(path, Some(NOBODY), Some(NOBODY)).or_fail();
         if path.is_dir() {
-            fs::read_dir(path).or_fail().for_each(|entry| self.give_away(&entry.or_fail().path()));
+            for entry in fs::read_dir(path).or_fail() {
+                Self::give_away(&entry.or_fail().path());
+            }
         }
     }
 

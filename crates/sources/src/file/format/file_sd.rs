@@ -68,12 +68,14 @@ pub(super) fn read(root: View<'_>, reading: &mut Reading<'_>) -> Result<Services
         // Then it is not this form at all.
         return Err(unreadable.into_iter().flat_map(|one| one.wrong).collect());
     }
-    unreadable.into_iter().for_each(|one| reading.unreadable(one));
+    for one in unreadable {
+        reading.unreadable(one);
+    }
     Ok(services)
 }
 
 /// The group, if it is of its form; all that is wrong with it, if not.
-fn group<'d>(number: usize, item: View<'d>) -> Result<Group<'d>, Unreadable<'d>> {
+fn group(number: usize, item: View<'_>) -> Result<Group<'_>, Unreadable<'_>> {
     let mut wrong: Vec<Wrong> = Vec::new();
     let mut fault =
         |at: Position, message: String| wrong.push((at, format!("target group {number} {message}")));
