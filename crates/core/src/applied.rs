@@ -6,7 +6,7 @@
 
 mod stored;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -31,6 +31,21 @@ pub struct Applied {
     pub process: Option<ProcessId>,
     /// Each backend that Roster has servers in.
     pub backends: BTreeMap<BackendName, AppliedBackend>,
+    /// The records that are there and cannot be read.
+    #[serde(skip)]
+    pub unread: UnreadRecords,
+}
+
+/// Records that are there and cannot be read. Without one nothing tells which service has the backend.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum UnreadRecords {
+    /// There are none.
+    #[default]
+    None,
+    /// Those of these backends.
+    Of(BTreeSet<BackendName>),
+    /// All of them.
+    All,
 }
 
 /// One HAProxy worker process. The start tells two apart that have the same number, as in two containers that came
@@ -122,6 +137,28 @@ pub struct OperatorHold {
     pub weight: Option<Weight>,
     /// When Roster first saw it.
     pub since: Timestamp,
+}
+
+impl UnreadRecords {
+    /// Whether the backend has one.
+    pub fn has(&self, backend: &BackendName) -> bool {
+        match self {
+            Self::None => false,
+            Self::Of(backends) => backends.contains(backend),
+            Self::All => true,
+        }
+    }
+
+    /// Adds that of a backend.
+    pub fn add(&mut self, backend: BackendName) {
+        match self {
+            Self::None => *self = Self::Of([backend].into()),
+            Self::Of(backends) => {
+                backends.insert(backend);
+            }
+            Self::All => {}
+        }
+    }
 }
 
 impl From<&ProcessInfo> for ProcessId {

@@ -159,3 +159,6 @@ impl fmt::Display for Departure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,6 +63,17 @@ pub enum Unexposed {
         /// The one that has it.
         other: ServiceKey,
     },
+    /// Two services on one backend, and nothing tells which one has it.
+    #[error(
+        "service {service} is left out: other services want backend {backend} too, and the record of which one has it \
+         cannot be read; correct the state folder, or give each its own backend.name"
+    )]
+    RecordUnread {
+        /// The service.
+        service: ServiceKey,
+        /// The backend.
+        backend: BackendName,
+    },
 }
 
 /// What makes no route.
@@ -88,6 +99,22 @@ pub struct ServiceView<'a> {
     pub instances: &'a [Instance],
     /// What its source says of the service itself.
     pub definition: Option<&'a Definition>,
+}
+
+impl Unexposed {
+    /// What is wrong, without what comes of it.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::NoValue { why, .. } => why.to_string(),
+            Self::BackendName { why, .. } => why.to_string(),
+            Self::SlotNames { why, .. } => why.to_string(),
+            Self::Route { why, .. } => why.to_string(),
+            Self::SameBackend { other, .. } => format!("the backend already takes {other}"),
+            Self::RecordUnread { .. } => {
+                "the record of which service has the backend cannot be read".to_owned()
+            }
+        }
+    }
 }
 
 /// A rule's offer: this service on this backend.

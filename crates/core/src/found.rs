@@ -74,6 +74,7 @@ fn named(rule: &Rule, backend: &BackendName) -> Option<(ServiceKey, Option<Defin
         name: read.get(&Place::Service)?.parse().ok()?,
         port: read.get(&Place::Port).and_then(|port| port.parse().ok()),
         region: read.get(&Place::Region).and_then(|region| region.parse().ok()),
+        empty_since: None,
     };
     let service = fleet::key(&definition).ok()?;
     Some((ServiceKey { source: source.clone(), service }, Some(definition)))

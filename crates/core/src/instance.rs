@@ -116,6 +116,9 @@ pub struct Definition {
     /// Its region: `{region}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<Label>,
+    /// Since when the source has reported no instance of it, where the source remembers services without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub empty_since: Option<Timestamp>,
 }
 
 /// Something in an answer that could not be used. It never holds up the rest.

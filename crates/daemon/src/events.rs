@@ -1,5 +1,6 @@
 //! What is worth telling: one struct for each fact, told and counted in one place.
 
+mod backend;
 mod fact;
 mod own;
 mod reporter;
@@ -10,6 +11,9 @@ mod target;
 use crate::clock;
 use crate::metrics::Metrics;
 
+pub(crate) use backend::{
+    BackendMissing, BackendTakenOver, ChangesHeld, HoldEnded, InstanceReplaced, LeftOut, Noted,
+};
 pub(crate) use fact::{About, Fact, Level};
 pub(crate) use own::{
     BackendsAdded, FileForeign, FilesBrought, OwnTrouble, ProcessEnded, ProcessServes, ReloadRefused,
@@ -19,8 +23,8 @@ pub(crate) use reporter::Reporter;
 pub(crate) use server::{NotReached, NotRemembered};
 pub(crate) use source::{AnswerTooOld, Answered, Rejected, RejectedMore, SourceLost, StateTrouble};
 pub(crate) use target::{
-    BackendMissing, ChangeRefused, Changed, ChangesHeld, Converged, HoldEnded, LeftOut, NotConverged, Noted,
-    Ordered, ProcessReplaced, TargetBack, TargetLost, VersionSeen,
+    ChangeRefused, Changed, Converged, NotConverged, Ordered, ProcessReplaced, TargetBack, TargetLost,
+    VersionSeen,
 };
 
 /// A fact that is told and counted.

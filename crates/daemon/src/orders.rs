@@ -173,7 +173,7 @@ mod tests {
             guard: GuardRecord { hold: Some(hold), ..GuardRecord::default() },
             ..serde_json::from_value(bare).unwrap()
         };
-        Applied { process: None, backends: [("web".parse().unwrap(), backend)].into() }
+        Applied { backends: [("web".parse().unwrap(), backend)].into(), ..Applied::default() }
     }
 
     fn release(backend: &str) -> Want {

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use roster_core::applied::{Applied, AppliedBackend, ProcessId};
+use roster_core::applied::{Applied, AppliedBackend, ProcessId, UnreadRecords};
 use roster_core::instance::Snapshot;
 use roster_core::name::{BackendName, SourceName, TargetName};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -39,6 +39,17 @@ pub(crate) enum StoreError {
     /// The system says no.
     #[error("{path}: {source}; check the state folder's owner, mode and free space")]
     Io {
+        /// Where.
+        path: PathBuf,
+        /// What it says.
+        source: io::Error,
+    },
+    /// The records of a target's backends cannot be listed.
+    #[error(
+        "{path}: {source}; check the state folder's owner and mode. Without these records Roster goes by what HAProxy shows, \
+         and gives no backend that two services want to either of them"
+    )]
+    Records {
         /// Where.
         path: PathBuf,
         /// What it says.
@@ -126,17 +137,37 @@ impl Store {
             Ok(process) => applied.process = process,
             Err(error) => errors.push(error),
         }
-        let Ok(entries) = fs::read_dir(folder.join("backends")) else { return (applied, errors) };
-        for path in entries.flatten().map(|entry| entry.path()) {
-            let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".state"));
-            let Some(backend) = name.and_then(|name| BackendName::new(name).ok()) else { continue };
+        let folder = folder.join("backends");
+        let mut entries = match fs::read_dir(&folder).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return (applied, errors),
+            Err(source) => {
+                errors.push(StoreError::Records { path: folder, source });
+                applied.unread = UnreadRecords::All;
+                return (applied, errors);
+            }
+        };
+        // A record comes before what was left aside of an older one.
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.file_name()));
+        for path in entries.iter().map(fs::DirEntry::path) {
+            let name = path.file_name().and_then(std::ffi::OsStr::to_str).unwrap_or_default();
+            if let Some(Ok(backend)) = name.strip_suffix(".damaged").map(BackendName::new) {
+                if !applied.backends.contains_key(&backend) {
+                    applied.unread.add(backend);
+                }
+                continue;
+            }
+            let Some(Ok(backend)) = name.strip_suffix(".state").map(BackendName::new) else { continue };
             match read::<AppliedBackend>(&path) {
                 Ok(Some(record)) => {
                     let record = record.of(&backend);
                     applied.backends.insert(backend, record);
                 }
                 Ok(None) => {}
-                Err(error) => errors.push(error),
+                Err(error) => {
+                    errors.push(error);
+                    applied.unread.add(backend);
+                }
             }
         }
         (applied, errors)

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Agenda, Item, Members};
-use crate::applied::{Applied, AppliedBackend, Phase};
+use super::{Agenda, Item, Members, is_held, serves};
+use crate::applied::{Applied, AppliedBackend};
 use crate::catalog::Catalog;
 use crate::departure::{Grounds, Kept};
 use crate::expose::{Offer, ServiceView, Unexposed, on_backend};
@@ -41,6 +41,8 @@ enum Winner {
     Record(Grounds),
     /// A service whose source has not answered yet.
     Unheard(ServiceKey),
+    /// Nobody knows.
+    Unknown,
 }
 
 /// Where the rules lead services now that have servers in a backend which no rule offers them, and by which pattern.
@@ -63,7 +65,10 @@ impl Claims<'_> {
         let marked = |found: &Found| Some((found.backend.clone(), found.mark.as_ref()?.service.clone()));
         let marks: BTreeMap<BackendName, ServiceKey> = self.found.iter().filter_map(marked).collect();
         for (backend, offers) in claims {
-            let winner = self.by_mark(marks.get(&backend), &offers);
+            let mark = marks.get(&backend);
+            let is_unknown =
+                mark.is_none() && self.applied.unread.has(&backend) && self.is_contested(&offers);
+            let winner = if is_unknown { Winner::Unknown } else { self.by_mark(mark, &offers) };
             self.give(&mut agenda, &backend, winner, offers, None);
         }
         agenda
@@ -139,17 +144,12 @@ impl Claims<'_> {
         let pattern = &record.exposure.pattern;
         let mut moved = leads.filter(|(by, _)| pattern.is_some() && by == pattern);
         match moved.next() {
-            Some((_, by)) if self.serves(by, service) => Grounds::Answer,
+            Some((_, by)) if serves(self.applied, by, service) => Grounds::Answer,
             Some((_, by)) => {
                 Grounds::Nothing(Kept::NotServedYet { service: service.clone(), by: by.clone() })
             }
             None => Grounds::Nothing(Kept::RuleGone { service: service.clone() }),
         }
-    }
-
-    fn serves(&self, backend: &BackendName, service: &ServiceKey) -> bool {
-        let record = self.applied.backends.get(backend).filter(|record| record.service() == service);
-        record.is_some_and(|record| record.servers.values().any(|server| server.phase == Phase::Serving))
     }
 
     fn by_mark(&self, mark: Option<&ServiceKey>, offers: &[Offer]) -> Winner {
@@ -163,6 +163,11 @@ impl Claims<'_> {
             }
             None => Winner::Offer(first.unwrap_or(0)),
         }
+    }
+
+    /// Whether several services have instances for the backend.
+    fn is_contested(&self, offers: &[Offer]) -> bool {
+        offers.iter().filter(|offer| self.has_members(offer, None)).nth(1).is_some()
     }
 
     fn first_with_members(&self, offers: &[Offer]) -> Option<usize> {
@@ -199,10 +204,20 @@ impl Claims<'_> {
                 Winner::Offer(won) if won == place => {
                     given = Some(Item::offered(offer, self.catalog, self.now))
                 }
+                // A service without an instance misses nothing.
+                _ if !self.has_members(&offer, None) => {}
                 _ => losers.push((offer.exposure.service, offer.exposure.role)),
             }
         }
         let item = match (winner, record) {
+            (Winner::Unknown, _) => {
+                let left_out = losers.into_iter().map(|(service, _)| {
+                    let backend = backend.clone();
+                    Unexposed::RecordUnread { service, backend }
+                });
+                agenda.unexposed.extend(left_out);
+                return;
+            }
             (Winner::Record(grounds), Some(record)) => Some(self.recorded(backend, record, grounds)),
             (Winner::Unheard(service), _) => {
                 agenda.leave_out(backend, losers, &service, None);
@@ -229,7 +244,11 @@ impl Claims<'_> {
                 on_backend(self.rules, self.target, &service, record.role(), backend, Some(&record.exposure))
             }
         };
-        let exposure = by_rule.map_or_else(|| record.exposure.clone(), Arc::new);
+        let mut exposure = by_rule.map_or_else(|| record.exposure.clone(), Arc::new);
+        if !is_held(record) && !exposure.routes.is_empty() {
+            // Requests are not sent where no server takes them any more.
+            Arc::make_mut(&mut exposure).routes.clear();
+        }
         let notes = match &grounds {
             Grounds::Absent => vec![Note::ServiceAbsent { service: key.clone() }],
             _ => Vec::new(),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use self::claim::Claims;
-use crate::applied::{Applied, AppliedBackend};
+use crate::applied::{Applied, AppliedBackend, AppliedServer, Phase};
 use crate::catalog::Catalog;
 use crate::departure::{Grounds, Kept};
 use crate::expose::{Held, Offer, ServiceView, Unexposed, offers};
@@ -118,8 +118,7 @@ impl Item {
     /// A service that a rule leads to the backend.
     fn offered(offer: Offer, catalog: &Catalog, now: Timestamp) -> Self {
         let Offer { exposure, kept, others } = offer;
-        let mut notes: Vec<Note> =
-            kept.iter().map(|why| Note::NamedByRecord { why: why.to_string() }).collect();
+        let mut notes: Vec<Note> = kept.iter().map(|why| Note::NamedByRecord { why: why.cause() }).collect();
         if let Some((first, belongs_to)) = others.first_key_value() {
             let (first, belongs_to) = (first.clone(), belongs_to.clone());
             notes.push(Note::BelongsElsewhere { instances: others.len(), first, belongs_to });
@@ -186,6 +185,18 @@ impl Item {
         self.wanted
     }
 
+    /// Whether another agenda would be drawn up by these records: the backend that this one waits for takes traffic, or no
+    /// instance is left in one that no rule wants.
+    pub fn is_overtaken(&self, applied: &Applied) -> bool {
+        if let Grounds::Nothing(Kept::NotServedYet { service, by }) = &self.grounds {
+            return serves(applied, by, service);
+        }
+        let record = applied.backends.get(&self.exposure.backend);
+        let has_ended =
+            record.is_none() || (!self.exposure.routes.is_empty() && !record.is_some_and(is_held));
+        !self.wanted && has_ended
+    }
+
     /// When the answer was taken that it comes from.
     pub fn taken(&self) -> Timestamp {
         self.taken
@@ -241,6 +252,17 @@ impl Item {
             now: moment.now,
         })
     }
+}
+
+/// Whether an instance has a server in the backend.
+fn is_held(record: &AppliedBackend) -> bool {
+    record.servers.values().any(AppliedServer::is_held)
+}
+
+/// Whether a service takes traffic in a backend.
+fn serves(applied: &Applied, backend: &BackendName, service: &ServiceKey) -> bool {
+    let record = applied.backends.get(backend).filter(|record| record.service() == service);
+    record.is_some_and(|record| record.servers.values().any(|server| server.phase == Phase::Serving))
 }
 
 #[cfg(test)]

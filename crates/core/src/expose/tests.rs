@@ -94,7 +94,12 @@ fn expose_one(
 }
 
 fn definition() -> Definition {
-    Definition { name: "myapp".parse().unwrap(), port: "8080".parse().ok(), region: "us-east-2".parse().ok() }
+    Definition {
+        name: "myapp".parse().unwrap(),
+        port: "8080".parse().ok(),
+        region: "us-east-2".parse().ok(),
+        empty_since: None,
+    }
 }
 
 #[test]

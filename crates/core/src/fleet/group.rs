@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::tags::{self, Shown, Wrong};
 use super::{Machine, Reported, TagRules, Untold, unreadable};
@@ -12,8 +12,8 @@ use crate::name::{InstanceId, Label, ServiceName};
 
 /// The services that machines make: one for each name, port and region, called `NAME/PORT/REGION`.
 ///
-/// `known` is what was said before. Its services stay, without an instance if nobody is left, and so do its instances whose
-/// machines are in [`Reported::unknown`] or in a part of [`Reported::untold`].
+/// `known` is what was said before. Its services stay for a while, without an instance if none is left, and so do its
+/// instances whose machines are in [`Reported::unknown`] or in a part of [`Reported::untold`].
 pub fn snapshot(
     reported: Reported,
     rules: &TagRules,
@@ -22,20 +22,27 @@ pub fn snapshot(
 ) -> Snapshot {
     let Reported { machines, unknown, untold, ended, rejects } = reported;
     let gaps = Gaps::new(&unknown, &untold, machines.iter().map(|machine| &machine.id).chain(&ended));
-    let mut grouping =
-        Grouping { rules, ids: BTreeSet::new(), made: Snapshot { rejects, taken, ..Snapshot::default() } };
+    let made = Snapshot { rejects, taken, ..Snapshot::default() };
+    let mut grouping = Grouping { rules, known, ids: BTreeSet::new(), made };
     for machine in machines.into_iter().filter(|machine| rules.concerns(machine)) {
         grouping.add(machine);
     }
     if let Some(known) = known {
         grouping.keep(known, &gaps);
     }
+    grouping.miss(&unknown);
     grouping.blind(known, &untold);
     grouping.finish()
 }
 
+/// How long a service is remembered that has no machine.
+const REMEMBERED_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How many such services are remembered; of more, those that had one last.
+const REMEMBERED: usize = 1000;
+
 struct Grouping<'r> {
     rules: &'r TagRules,
+    known: Option<&'r Snapshot>,
     /// Who is in a service already.
     ids: BTreeSet<InstanceId>,
     made: Snapshot,
@@ -84,36 +91,78 @@ impl Grouping<'_> {
         let region = tags::region(&machine)?;
         let id = tags::id(&machine.id)?;
         let zone = tags::zone(&machine)?;
-        let own = aside(rules.own_port(&machine), asides);
+        let before = || self.before(&id);
+        let own = aside(rules.own_port(&machine), asides, || Some(before()?.endpoint.port));
+        let group = aside(tags::group(&machine), asides, || before()?.group.clone());
+        let zone_share = aside(rules.zone_share(&machine), asides, || before()?.zone_share);
         let endpoint = endpoint(&machine, own.unwrap_or(port))?;
         let instance = Instance {
             id,
             endpoint,
             zone,
             region: Some(region.clone()),
-            group: aside(tags::group(&machine), asides),
+            group,
             weight: None,
-            zone_share: aside(rules.zone_share(&machine), asides),
+            zone_share,
             health: machine.health,
             // A cloud knows whether a machine runs, and seldom whether the service on it does.
             health_authority: HealthAuthority::Checks,
             lifecycle: machine.lifecycle,
             metadata: machine.tags,
         };
-        Ok((Definition { name, port: Some(port), region: Some(region) }, instance))
+        let definition = Definition { name, port: Some(port), region: Some(region), empty_since: None };
+        Ok((definition, instance))
     }
 
-    /// Keeps what was known: every service, and those instances of which nothing was learned.
+    /// What was last known of an instance.
+    fn before(&self, id: &InstanceId) -> Option<&Instance> {
+        self.known?.services.values().flatten().find(|instance| instance.id == *id)
+    }
+
+    /// Keeps what was known: the instances of which nothing was learned, and for a while the services without one.
     fn keep(&mut self, known: &Snapshot, gaps: &Gaps<'_>) {
+        let mut empty: Vec<(Timestamp, &ServiceName, &Definition)> = Vec::new();
         for (service, instances) in &known.services {
             let Some(definition) = known.definitions.get(service) else { continue };
-            let members = self.made.services.entry(service.clone()).or_default();
-            self.made.definitions.entry(service.clone()).or_insert_with(|| definition.clone());
-            for instance in instances.iter().filter(|instance| gaps.have(instance)) {
-                if self.ids.insert(instance.id.clone()) {
-                    members.push(instance.clone());
-                }
+            let kept: Vec<Instance> = instances
+                .iter()
+                .filter(|instance| gaps.have(instance))
+                .filter(|instance| self.ids.insert(instance.id.clone()))
+                .cloned()
+                .collect();
+            if !kept.is_empty() {
+                self.made.services.entry(service.clone()).or_default().extend(kept);
+                let again = Definition { empty_since: None, ..definition.clone() };
+                self.made.definitions.entry(service.clone()).or_insert(again);
+            } else if !self.made.services.contains_key(service) {
+                empty.push((definition.empty_since.unwrap_or(self.made.taken), service, definition));
             }
+        }
+        self.remember(empty);
+    }
+
+    /// Reports the machines of which nothing was learned and nothing is known: they may be instances all the same.
+    fn miss(&mut self, unknown: &[String]) {
+        for id in unknown {
+            let is_known = tags::id(id).is_ok_and(|id| self.ids.contains(&id));
+            let reject = unreadable(id, place_of(id, id), "the cloud does not say whether it runs");
+            let is_told = self.made.rejects.iter().any(|told| told.unread == reject.unread);
+            if !is_known && !is_told {
+                self.made.rejects.push(reject);
+            }
+        }
+    }
+
+    /// Keeps services without an instance, so that their backends are emptied and not forgotten.
+    fn remember(&mut self, mut empty: Vec<(Timestamp, &ServiceName, &Definition)>) {
+        let now = self.made.taken;
+        empty.retain(|(since, ..)| now.duration_since(*since) < REMEMBERED_FOR);
+        empty.sort_by_key(|(since, ..)| std::cmp::Reverse(*since));
+        empty.truncate(REMEMBERED);
+        for (since, service, definition) in empty {
+            let definition = Definition { empty_since: Some(since), ..definition.clone() };
+            self.made.services.insert(service.clone(), Vec::new());
+            self.made.definitions.insert(service.clone(), definition);
         }
     }
 
@@ -162,17 +211,22 @@ impl<'r> Gaps<'r> {
     }
 }
 
-/// What was read, or nothing; what is wrong is put aside.
-fn aside<T>(read: Result<Option<T>, Wrong>, asides: &mut Vec<Wrong>) -> Option<T> {
+/// What was read, or what was known before; what is wrong is put aside.
+fn aside<T>(
+    read: Result<Option<T>, Wrong>,
+    asides: &mut Vec<Wrong>,
+    before: impl FnOnce() -> Option<T>,
+) -> Option<T> {
     read.unwrap_or_else(|wrong| {
-        asides.push(wrong);
-        None
+        let known = before();
+        asides.push(if known.is_some() { format!("{wrong}; what was known stays") } else { wrong });
+        known
     })
 }
 
 /// Neither a name nor a region has a slash, so that no two services have one key.
 pub(crate) fn key(definition: &Definition) -> Result<ServiceName, Wrong> {
-    let Definition { name, port, region } = definition;
+    let Definition { name, port, region, .. } = definition;
     let port = port.map_or(0, Port::get);
     let region = region.as_ref().map_or("", Label::as_str);
     ServiceName::new(&format!("{name}/{port}/{region}"))
@@ -190,6 +244,7 @@ pub fn definition(key: &ServiceName) -> Option<Definition> {
         name: name.parse().ok()?,
         port: Some(port.parse().ok()?),
         region: Some(region.parse().ok()?),
+        empty_since: None,
     })
 }
 
@@ -201,11 +256,15 @@ fn endpoint(machine: &Machine, port: Port) -> Result<Endpoint, Wrong> {
 
 /// The machine's id, or the end of it where it is long, and what people call it.
 fn place(machine: &Machine) -> String {
-    let long = machine.id.chars().count().saturating_sub(64);
-    let end: String = machine.id.chars().skip(long).collect();
-    let id = format!("{}{}", if long > 0 { "…" } else { "" }, Shown(&end));
-    if machine.name == machine.id || machine.name.is_empty() {
-        return id;
+    place_of(&machine.id, &machine.name)
+}
+
+fn place_of(id: &str, name: &str) -> String {
+    let long = id.chars().count().saturating_sub(64);
+    let end: String = id.chars().skip(long).collect();
+    let shown = format!("{}{}", if long > 0 { "…" } else { "" }, Shown(&end));
+    if name == id || name.is_empty() {
+        return shown;
     }
-    format!("{id} ({})", Shown(&machine.name))
+    format!("{shown} ({})", Shown(name))
 }

@@ -298,6 +298,11 @@ impl Guard {
         matches!(self, Guard::Share | Guard::Minimum)
     }
 
+    /// Whether it only waits for a source to answer for the first time, as after each start.
+    pub fn waits_for_source(&self) -> bool {
+        matches!(self, Guard::Kept(Kept::NotHeard { .. }))
+    }
+
     /// Whether a hold of this guard goes on when another one holds the same.
     fn goes_on_as(&self, other: &Guard) -> bool {
         self == other || (self.judges_loss() && other.judges_loss())

@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use roster_core::applied::ProcessId;
-use roster_core::expose::Unexposed;
-use roster_core::guard::Hold;
 use roster_core::haproxy::known::{OLDEST, known};
 use roster_core::haproxy::{Refusal, Version};
-use roster_core::name::{BackendName, ServiceKey, TargetName};
-use roster_core::plan::{Note, Operation};
+use roster_core::name::TargetName;
+use roster_core::plan::Operation;
 
 use super::fact::{count, millis};
 use super::{About, Event, Level, chain};
@@ -64,39 +62,6 @@ pub(crate) struct TargetLost<'a> {
 /// A target answers again.
 pub(crate) struct TargetBack<'a> {
     pub target: &'a TargetName,
-}
-
-/// A backend that services want is not there.
-pub(crate) struct BackendMissing<'a> {
-    pub target: &'a TargetName,
-    pub backend: &'a BackendName,
-    pub service: &'a ServiceKey,
-}
-
-/// Something an operator should know of a backend.
-pub(crate) struct Noted<'a> {
-    pub target: &'a TargetName,
-    pub backend: &'a BackendName,
-    pub note: &'a Note,
-}
-
-/// A guard holds changes back.
-pub(crate) struct ChangesHeld<'a> {
-    pub target: &'a TargetName,
-    pub backend: &'a BackendName,
-    pub hold: &'a Hold,
-}
-
-/// A guard holds nothing back any more.
-pub(crate) struct HoldEnded<'a> {
-    pub target: &'a TargetName,
-    pub backend: &'a BackendName,
-}
-
-/// A service is left out.
-pub(crate) struct LeftOut<'a> {
-    pub target: &'a TargetName,
-    pub why: &'a Unexposed,
 }
 
 /// A process of this version is kept, for the first time.
@@ -227,90 +192,6 @@ impl Event for TargetBack<'_> {
     fn fact(&self) -> (&'static str, String, About) {
         let about = About { target: Some(self.target.to_string()), ..About::default() };
         ("target_back", "HAProxy answers again".into(), about)
-    }
-}
-
-impl Event for BackendMissing<'_> {
-    fn level(&self) -> Level {
-        Level::Warn
-    }
-
-    fn fact(&self) -> (&'static str, String, About) {
-        let about = About {
-            target: Some(self.target.to_string()),
-            backend: Some(self.backend.to_string()),
-            service: Some(self.service.to_string()),
-            ..About::default()
-        };
-        (
-            "backend_missing",
-            "HAProxy has no backend of this name; add it to its configuration, or change `expose`".into(),
-            about,
-        )
-    }
-}
-
-impl Event for Noted<'_> {
-    fn level(&self) -> Level {
-        Level::Warn
-    }
-
-    fn fact(&self) -> (&'static str, String, About) {
-        let about = About {
-            target: Some(self.target.to_string()),
-            backend: Some(self.backend.to_string()),
-            ..About::default()
-        };
-        ("noted", self.note.to_string(), about)
-    }
-}
-
-impl Event for ChangesHeld<'_> {
-    fn level(&self) -> Level {
-        Level::Warn
-    }
-
-    fn fact(&self) -> (&'static str, String, About) {
-        let Self { target, backend, hold } = self;
-        let about = About {
-            target: Some(target.to_string()),
-            backend: Some(backend.to_string()),
-            guard: Some(hold.guard.to_string()),
-            leaving: count(hold.leaving),
-            of: count(hold.of),
-            ..About::default()
-        };
-        (
-            "held",
-            format!("held back: {hold}; {} lets it through", hint::roster(format_args!("release {backend}"))),
-            about,
-        )
-    }
-}
-
-impl Event for HoldEnded<'_> {
-    fn level(&self) -> Level {
-        Level::Info
-    }
-
-    fn fact(&self) -> (&'static str, String, About) {
-        let about = About {
-            target: Some(self.target.to_string()),
-            backend: Some(self.backend.to_string()),
-            ..About::default()
-        };
-        ("hold_ended", "nothing is held back any more".into(), about)
-    }
-}
-
-impl Event for LeftOut<'_> {
-    fn level(&self) -> Level {
-        Level::Warn
-    }
-
-    fn fact(&self) -> (&'static str, String, About) {
-        let about = About { target: Some(self.target.to_string()), ..About::default() };
-        ("left_out", self.why.to_string(), about)
     }
 }
 

@@ -74,6 +74,8 @@ pub(crate) struct Keeper<T> {
     own: Option<Owner>,
     /// The version whose limits were told.
     greeted: Option<Version>,
+    /// Whether the agenda is to be drawn up anew though no source has answered.
+    is_outdated: bool,
     status: watch::Sender<TargetStatus>,
 }
 
@@ -122,6 +124,7 @@ where
             ahead: Ahead::default(),
             own: None,
             greeted: None,
+            is_outdated: false,
             status,
         }
     }
@@ -154,6 +157,9 @@ where
         }
         self.hear(&ears.catalog.borrow_and_update().clone());
         while !ears.stop.is_cancelled() {
+            if self.is_outdated {
+                self.hear(&ears.catalog.borrow_and_update().clone());
+            }
             let step = self.schedule.step(clock::now());
             if self.see_to_own().await {
                 if self.own.as_mut().is_some_and(Owner::has_found) {
@@ -199,6 +205,7 @@ where
 
     /// Takes in what the sources say.
     pub(crate) fn hear(&mut self, catalog: &Catalog) {
+        self.is_outdated = false;
         let found = self.own.as_ref().map(Owner::found).unwrap_or_default();
         let agenda = Agenda::new(catalog, &self.rules, &self.name, &self.applied, found, clock::now());
         let changed: Vec<BackendName> = agenda.changed(&self.agenda).cloned().collect();
@@ -341,25 +348,9 @@ where
                 status.unreached(place, unreached);
             }
         });
-        self.part();
-    }
-
-    /// Forgets backends whose service is gone and whose servers are all parked.
-    fn part(&mut self) {
-        let applied = &self.applied.backends;
-        let stays = |backend: &BackendName, item: &Item| item.is_wanted() || applied.contains_key(backend);
-        if self.agenda.items.iter().all(|(backend, item)| stays(backend, item)) {
-            return;
-        }
-        let before = self.agenda.clone();
-        self.agenda.items.retain(|backend, item| stays(backend, item));
-        self.schedule.retain(|backend| self.agenda.items.contains_key(backend));
-        let heard = self.status.borrow().heard;
-        self.status.send_modify(|status| status.keep_only(&self.agenda, heard, clock::now()));
-        if let Some(own) = &mut self.own {
-            // Its routes go too.
-            own.hear(&before, &self.agenda, heard, clock::now());
-        }
+        // What was done may change what is to be done: a backend that no rule wants is forgotten once its servers are parked,
+        // and another service may have it then.
+        self.is_outdated |= self.agenda.items.values().any(|item| item.is_overtaken(&self.applied));
     }
 
     fn lost(&mut self, error: &T::Error) {

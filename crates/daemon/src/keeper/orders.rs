@@ -65,6 +65,7 @@ where
             StateTrouble { error: &error }.emit(&self.reporter);
         }
         self.schedule.add([backend]);
+        self.is_outdated = true;
         Ordered { target: &self.name, done: &done }.emit(&self.reporter);
         Ok(done)
     }

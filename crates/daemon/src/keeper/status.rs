@@ -225,10 +225,14 @@ fn tell(
             Noted { target, backend, note }.emit(to);
         }
     }
-    let held = before.and_then(|before| before.hold.as_ref());
-    match (held, &after.hold) {
-        (None, Some(hold)) => ChangesHeld { target, backend, hold }.emit(to),
+    // That a source has not answered yet is told of the source.
+    let told = |hold: &&Hold| !hold.guard.waits_for_source();
+    let held = before.and_then(|before| before.hold.as_ref()).filter(told);
+    match (held, after.hold.as_ref().filter(told)) {
+        (Some(before), Some(hold)) if before.guard.judges_loss() && hold.guard.judges_loss() => {}
+        (Some(before), Some(hold)) if before.guard == hold.guard => {}
+        (_, Some(hold)) => ChangesHeld { target, backend, hold }.emit(to),
         (Some(_), None) => HoldEnded { target, backend }.emit(to),
-        _ => {}
+        (None, None) => {}
     }
 }

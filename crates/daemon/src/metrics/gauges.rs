@@ -22,6 +22,12 @@ struct OfSlots {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct OfBackend {
+    target: String,
+    backend: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct OfHold {
     target: String,
     backend: String,
@@ -46,6 +52,7 @@ struct Targets {
     old_workers: Family<OfTarget, Gauge>,
     slots: Family<OfSlots, Gauge>,
     held: Family<OfHold, Gauge>,
+    kept_out: Family<OfBackend, Gauge>,
 }
 
 /// Every state that a server can be in.
@@ -96,7 +103,10 @@ impl Targets {
         let backends = || target.backends.values();
         let pending = backends().map(|backend| backend.pending).sum();
         let missing = backends().filter(|backend| backend.missing).count();
-        let guards = backends().filter(|backend| backend.hold.is_some()).count();
+        let holds = |backend: &&BackendStatus| {
+            backend.hold.as_ref().is_some_and(|hold| !hold.guard.waits_for_source())
+        };
+        let guards = backends().filter(holds).count();
         self.up.get_or_create(&of).set(up.into());
         self.pending.get_or_create(&of).set(whole(pending));
         self.missing.get_or_create(&of).set(whole(missing));
@@ -116,7 +126,11 @@ impl Targets {
             let of = OfSlots { target: target.clone(), backend: backend.clone(), state };
             self.slots.get_or_create(&of).set(whole(count));
         }
-        if let Some(hold) = &status.hold {
+        if !status.flapping.is_empty() {
+            let of = OfBackend { target: target.clone(), backend: backend.clone() };
+            self.kept_out.get_or_create(&of).set(whole(status.flapping.len()));
+        }
+        if let Some(hold) = status.hold.as_ref().filter(|hold| !hold.guard.waits_for_source()) {
             let of = OfHold { target, backend, guard: hold.guard.to_string() };
             self.held.get_or_create(&of).set(whole(hold.leaving));
         }
@@ -135,6 +149,8 @@ impl Targets {
         to.register("haproxy_old_workers", help, self.old_workers);
         to.register("slots", "Servers, by where they stand", self.slots);
         to.register("held", "Servers that a guard keeps from leaving", self.held);
+        let help = "Instances that are kept out because they come and go too often";
+        to.register("instances_kept_out", help, self.kept_out);
     }
 }
 

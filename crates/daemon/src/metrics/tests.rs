@@ -41,6 +41,7 @@ fn overview() -> Overview {
     let service = ServiceKey { source: fleet(), service: "web".parse().unwrap() };
     let mut backend = BackendStatus::missing(service);
     (backend.missing, backend.pending, backend.hold) = (false, 5, Some(hold));
+    backend.flapping = vec!["i-1".parse().unwrap()];
     for (server, status) in [("srv1", Status::Active), ("srv2", Status::Active), ("srv3", Status::Spare)] {
         let standing = Standing { status, instance: None, endpoint: None, since: None, left: None };
         backend.servers.insert(server.parse().unwrap(), standing);
@@ -79,6 +80,7 @@ fn a_scrape_tells_what_is_and_what_was_counted() {
         r#"roster_guard_active{target="local"} 1"#,
         r#"roster_haproxy_old_workers{target="local"} 2"#,
         r#"roster_held{target="local",backend="web",guard="share"} 3"#,
+        r#"roster_instances_kept_out{target="local",backend="web"} 1"#,
         r#"roster_slots{target="local",backend="web",state="active"} 2"#,
         r#"roster_slots{target="local",backend="web",state="down"} 0"#,
         r#"roster_commands_total{target="local",op="ready",result="done"} 1"#,

@@ -137,6 +137,8 @@ fn a_backend_that_is_gone_leaves_no_series() {
     let active = r#"roster_slots{target="local",backend="web",state="active"}"#;
     told.until_metric(active, 1.0);
     told.rig.services("services: {}\n");
+    told.until_metric(r#"roster_held{target="local",backend="web",guard="minimum"}"#, 1.0);
+    assert_eq!(told.rig.roster(&["release", "web"]).code, Some(0));
     wait_until_or_fail(CAP, "the series to end", || Poll::when(told.metric(active), Option::is_none));
 }
 

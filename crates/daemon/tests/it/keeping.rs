@@ -230,6 +230,9 @@ fn a_new_configuration_is_taken_over_at_sighup_and_a_wrong_one_is_not() {
     rig.configure("expose: [ { each: fleet, backend: api, bring_up: registry, drain: { cap: 0s } } ]\n");
     daemon.signal(Signal::HUP);
     rig.until_ready("api", &[("srv1", 8001), ("srv2", 8002)]);
+    daemon.until_log("no rule of the configuration leads service fleet/web to this backend any more");
+    assert_eq!(rig.ready("web").len(), 2, "no word of the operator's let them go");
+    assert_eq!(rig.roster(&["release", "web"]).code, Some(0));
     rig.until_ready("web", &[]);
     assert_eq!(daemon.stop(), Some(0));
 }

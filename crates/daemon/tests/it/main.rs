@@ -16,6 +16,7 @@ mod cloud_discovery;
 mod commands;
 mod compact;
 mod dataplane;
+mod departure;
 mod docs;
 mod hardship;
 mod home;

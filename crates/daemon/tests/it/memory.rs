@@ -87,6 +87,9 @@ fn a_backend_whose_service_is_gone_is_emptied_and_then_forgotten() {
     let daemon = rig.run();
     daemon.until_log("running");
     rig.services("services: {}\n");
+    daemon.until_log("2 of 2 servers would leave");
+    assert_eq!(rig.ready("web").len(), 2, "it is no more than an empty answer");
+    assert_eq!(rig.roster(&["release", "web"]).code, Some(0));
     rig.until_ready("web", &[]);
     let record = rig.state().join("applied/local/backends/web.state");
     wait_until_or_fail(CAP, "its record to be dropped", || !record.exists());

@@ -183,12 +183,14 @@ impl Round<'_> {
         progress: &mut Progress,
     ) -> Option<TargetStatus> {
         let mut last = progress.wait_for(status, |status| is_over(status, owned)).await?;
-        while last.backends.values().any(|backend| backend.hold.is_some()) && self.ask_again().await {
+        // What no answer ends is not asked for again.
+        let may_end =
+            |backend: &BackendStatus| backend.hold.as_ref().is_some_and(|hold| hold.guard.judges_loss());
+        while last.backends.values().any(may_end) && self.ask_again().await {
             let is_judged = |status: &TargetStatus| {
                 let mut pairs = status.backends.iter().map(|(name, now)| (last.backends.get(name), now));
-                pairs.all(|(before, now)| {
-                    now.hold.is_none() || before.is_none_or(|before| before.hold != now.hold)
-                })
+                pairs
+                    .all(|(before, now)| !may_end(now) || before.is_none_or(|before| before.hold != now.hold))
             };
             last = progress.wait_for(status, |status| is_over(status, owned) && is_judged(status)).await?;
         }

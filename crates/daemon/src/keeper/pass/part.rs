@@ -16,7 +16,10 @@ use roster_targets::{Look, Reading, Target};
 
 use super::{Passed, Weights};
 use crate::clock;
-use crate::events::{ChangeRefused, Changed, Event, ProcessReplaced, Reporter, StateTrouble};
+use crate::events::{
+    BackendTakenOver, ChangeRefused, Changed, Event, InstanceReplaced, ProcessReplaced, Reporter,
+    StateTrouble,
+};
 use crate::keeper::lines::OwnLines;
 use crate::keeper::memory::Memory;
 use crate::keeper::takeover::Takeover;
@@ -78,6 +81,7 @@ impl<T: Target> Scene<'_, T> {
                     self.told(self.store.drop_backend(self.name, backend));
                 }
             } else if records.get(backend) != Some(&plan.applied) {
+                self.tell_who_came(backend, records.get(backend), plan);
                 self.told(self.store.keep_backend(self.name, backend, &plan.applied));
                 records.insert(backend.clone(), plan.applied.clone());
             }
@@ -99,6 +103,18 @@ impl<T: Target> Scene<'_, T> {
                 memory.remember((self.name, self.target), process, records, backends, self.reporter).await
             }
             None => Ok(()),
+        }
+    }
+
+    /// Tells of what no operation tells of: another service, or another instance at the same address.
+    fn tell_who_came(&self, backend: &BackendName, before: Option<&AppliedBackend>, plan: &BackendPlan) {
+        let target = self.name;
+        let after = plan.applied.service();
+        if let Some(before) = before.map(AppliedBackend::service).filter(|before| *before != after) {
+            BackendTakenOver { target, backend, before, after }.emit(self.reporter);
+        }
+        for replacement in &plan.replaced {
+            InstanceReplaced { target, backend, replacement }.emit(self.reporter);
         }
     }
 
