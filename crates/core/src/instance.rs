@@ -202,6 +202,7 @@ impl Health {
 }
 
 impl HealthAuthority {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives the field as it is")]
     fn is_checks(&self) -> bool {
         *self == HealthAuthority::Checks
     }

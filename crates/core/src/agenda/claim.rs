@@ -202,7 +202,7 @@ impl Claims<'_> {
         for (place, offer) in offers.into_iter().enumerate() {
             match winner {
                 Winner::Offer(won) if won == place => {
-                    given = Some(Item::offered(offer, self.catalog, self.now))
+                    given = Some(Item::offered(offer, self.catalog, self.now));
                 }
                 // A service without an instance misses nothing.
                 _ if !self.has_members(&offer, None) => {}

@@ -6,11 +6,12 @@ use std::collections::HashMap;
 use super::backend::Inputs;
 use super::places::Place;
 use crate::address::Endpoint;
-use crate::applied::{AppliedServer, Phase};
+use crate::applied::{AppliedBackend, AppliedServer, Phase};
 use crate::departure::{Departure, Grounds};
 use crate::exposure::Names;
 use crate::instance::{Instance, Lifecycle};
 use crate::name::InstanceId;
+use crate::observed::ObservedServer;
 
 /// What tells why an instance left its server.
 pub(super) struct Departed<'a> {
@@ -44,7 +45,7 @@ impl<'a> Departed<'a> {
     fn judge(&self, place: &Place<'_>) -> Departure {
         let record = place.record.filter(|record| record.phase != Phase::Parked);
         let endpoint = record.and_then(|record| record.endpoint);
-        let endpoint = endpoint.or_else(|| place.seen.and_then(|seen| seen.endpoint()));
+        let endpoint = endpoint.or_else(|| place.seen.and_then(ObservedServer::endpoint));
         let Reported { by_id, by_address } =
             self.reported.get_or_init(|| Reported::of(self.inputs.instances.iter().copied()));
         let by_id = record.and_then(|record| by_id.get(record.instance.as_ref()?)).copied();
@@ -83,7 +84,7 @@ impl<'a> Departed<'a> {
         if self.released {
             return Departure::Released;
         }
-        let had = self.inputs.applied.map(|applied| applied.service());
+        let had = self.inputs.applied.map(AppliedBackend::service);
         let other = had.filter(|had| had.service != exposure.service.service);
         match (self.inputs.evidence.grounds, other) {
             (_, Some(from)) => Departure::TakenOver { from: from.clone() },

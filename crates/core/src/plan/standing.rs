@@ -27,7 +27,7 @@ pub(super) fn standing(
     let settled = steps.changes.is_empty();
     let status = match (next.phase, next.operator) {
         (Phase::Serving, Some(hold)) => Status::Operator(hold),
-        (Phase::Serving, _) if wish.is_some_and(|wish| wish.is_kept()) => Status::Held,
+        (Phase::Serving, _) if wish.is_some_and(Wish::is_kept) => Status::Held,
         (Phase::Serving, _) if settled && seen.is_some_and(|s| !s.is_up()) => Status::Down,
         (Phase::Serving, _) => Status::Active,
         (Phase::Rising(how), _) => Status::Rising(how),

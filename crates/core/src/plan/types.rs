@@ -398,9 +398,7 @@ impl fmt::Display for Reason {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Note::Unplaced(Unplaced { instance, endpoint, why }) => {
-                write!(f, "{instance} at {endpoint} has no server: {why}")
-            }
+            Note::Unplaced(unplaced) => write!(f, "{unplaced}"),
             Note::WeightRefused { server, wanted, algorithm } => write!(
                 f,
                 "{server} cannot get weight {wanted} live: balance {} takes only 0 and 100 %; use roundrobin, \
@@ -422,15 +420,11 @@ impl fmt::Display for Note {
                 "servers that are added live get no cookie on HAProxy {version}; 2.8 is the first that takes one, \
                  or give the backend enough slots with cookies"
             ),
-            Note::Flapping { instances } => {
-                let ids: Vec<&str> = instances.iter().take(3).map(InstanceId::as_str).collect();
-                let more = instances.len() - ids.len();
-                write!(f, "kept out because they come and go too often: {}", ids.join(", "))?;
-                if more > 0 {
-                    write!(f, " and {more} more")?;
-                }
-                f.write_str("; `roster release` lets them in")
-            }
+            Note::Flapping { instances } => write!(
+                f,
+                "kept out because they come and go too often: {}; `roster release` lets them in",
+                first_three(instances.iter().map(InstanceId::as_str))
+            ),
             Note::ServiceAbsent { service } => write!(
                 f,
                 "service {service} is absent from the answer of its source; its servers are judged as if it had no instance"
@@ -446,16 +440,20 @@ impl fmt::Display for Note {
                  {belongs_to}, and its service has this one"
             ),
             Note::NoName(why) => write!(f, "{why}; set slots.names"),
-            Note::NoSlots { names, there } => {
-                let there: Vec<&str> = there.iter().map(ServerName::as_str).collect();
-                write!(
-                    f,
-                    "no server is called {names}; there are {}: set slots.names if those are the slots",
-                    there.join(", ")
-                )
-            }
+            Note::NoSlots { names, there } => write!(
+                f,
+                "no server is called {names}; there are {}: set slots.names if those are the slots",
+                first_three(there.iter().map(ServerName::as_str))
+            ),
         }
     }
+}
+
+/// The first three of a list, and how many more there are.
+fn first_three<'a>(all: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = all.len().saturating_sub(3);
+    let names = all.take(3).collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{names} and {more} more") } else { names }
 }
 
 impl fmt::Display for Status {

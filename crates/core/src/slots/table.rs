@@ -127,6 +127,12 @@ pub enum NoSlot {
     },
 }
 
+impl fmt::Display for Unplaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {} has no server: {}", self.instance, self.endpoint, self.why)
+    }
+}
+
 impl Row {
     /// The slot's shape.
     pub fn shape(&self) -> Shape {

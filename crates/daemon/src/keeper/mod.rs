@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use roster_core::agenda::{Agenda, Item};
+use roster_core::agenda::Agenda;
 use roster_core::applied::{Applied, ProcessId};
 use roster_core::catalog::Catalog;
 use roster_core::exposure::Rule;
@@ -162,9 +162,7 @@ where
             }
             let step = self.schedule.step(clock::now());
             if self.see_to_own().await {
-                if self.own.as_mut().is_some_and(Owner::has_found) {
-                    self.hear(&ears.catalog.borrow_and_update().clone());
-                }
+                self.is_outdated |= self.own.as_mut().is_some_and(Owner::has_found);
                 continue;
             }
             let wait = match step {
@@ -184,10 +182,7 @@ where
                     Err(_closed) => break,
                 },
                 probed = self.probes.next() => self.probed(probed),
-                Some(()) = ears.socket.recv() => {
-                    self.schedule.hurry(clock::now());
-                    self.identify().await;
-                }
+                Some(()) = ears.socket.recv() => self.socket_changed().await,
                 Some(order) = ears.orders.recv() => self.obey(order).await,
                 () = ahead::read(&self.target, &self.name, &self.rules), if self.ahead.is_due(process) => {
                     self.ahead.over(process);
@@ -201,6 +196,12 @@ where
             }
         }
         self
+    }
+
+    /// The target's socket was made anew, so another process may serve.
+    async fn socket_changed(&mut self) {
+        self.schedule.hurry(clock::now());
+        self.identify().await;
     }
 
     /// Takes in what the sources say.

@@ -45,6 +45,7 @@ pub(super) enum Goal<'a> {
 }
 
 /// What one server's planning may look at.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Scene<'a> {
     pub policy: &'a Policy,
     pub parking: Endpoint,
