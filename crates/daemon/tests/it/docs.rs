@@ -66,7 +66,7 @@ fn the_blocks_of_the_dataplane_example_work_when_pasted() {
     let api = DataplaneApi::builder(DataplaneVersion::V3)
         .haproxy_bin(&user.haproxy())
         .config(&folder.join("haproxy.cfg"))
-        .runtime(RuntimeSocket::Stats(folder.join("admin.sock")))
+        .runtime(RuntimeSocket::Master(folder.join("master.sock")))
         .reload(ReloadWay::Command(vec![reload]))
         .credentials("admin", "admin")
         .port(user.port(5555))
