@@ -273,8 +273,8 @@ impl GuardRecord {
     /// anything.
     pub fn release(&mut self) -> Option<Released> {
         let (hold, flapping) = (self.hold.clone(), std::mem::take(&mut self.flapping));
-        for id in &flapping {
-            self.left.remove(id);
+        if !flapping.is_empty() {
+            self.left.clear();
         }
         self.released |= hold.is_some();
         let released = Released { flapping: flapping.len(), hold };
