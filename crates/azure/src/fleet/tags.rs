@@ -28,16 +28,22 @@ impl Spellings {
         for (name, value) in of_set.clone().into_iter().chain(own) {
             joined.insert(name.to_lowercase(), (name, value));
         }
-        let mut tags = Tags::new();
-        for (small, (name, value)) in joined {
-            match self.0.get(&small) {
-                Some(spellings) => tags.extend(spellings.iter().map(|name| (name.clone(), value.clone()))),
-                None => {
-                    tags.insert(name, value);
-                }
-            }
+        let spelled = |(small, (name, value)): (String, (String, String))| {
+            let names = self.looked_up(&small).unwrap_or_else(|| vec![name]);
+            names.into_iter().map(move |name| (name, value.clone())).collect::<Vec<_>>()
+        };
+        joined.into_iter().flat_map(spelled).collect()
+    }
+
+    /// How a tag of these small letters is looked up: by its name, or by its name with a number behind it, as in `NAME:2`.
+    fn looked_up(&self, small: &str) -> Option<Vec<String>> {
+        if let Some(spellings) = self.0.get(small) {
+            return Some(spellings.clone());
         }
-        tags
+        let (base, number) = small.rsplit_once(':')?;
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        let spellings = self.0.get(base).filter(|_| is_number)?;
+        Some(spellings.iter().map(|name| format!("{name}:{number}")).collect())
     }
 }
 
@@ -60,6 +66,14 @@ mod tests {
         let set = tags(&[("Svc:Port", "80"), ("ENV", "prod"), ("Owner", "set")]);
         let joined = spellings.join(tags(&[("svc:PORT", "81"), ("OWNER", "me")]), &set);
         assert_eq!(joined, tags(&[("Svc:Port", "81"), ("Env", "prod"), ("env", "prod"), ("OWNER", "me")]));
+    }
+
+    #[test]
+    fn a_tag_with_a_number_behind_its_name_is_spelled_like_the_one_without() {
+        let spellings = Spellings::new(["Svc:Port".to_owned()]);
+        let own = tags(&[("SVC:port:2", "81"), ("svc:port:x", "82"), ("svc:port:", "83")]);
+        let joined = spellings.join(own, &Tags::new());
+        assert_eq!(joined, tags(&[("Svc:Port:2", "81"), ("svc:port:x", "82"), ("svc:port:", "83")]));
     }
 
     #[test]
