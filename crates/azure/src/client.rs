@@ -11,11 +11,11 @@ use roster_core::instance::Reject;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use crate::arm::wire::{Element, Interface, Read, ScaleSet, Vm, VmState};
+use crate::arm::wire::{Element, Read, ScaleSet, Vm};
 use crate::arm::{Arm, List};
 use crate::credential::{Chosen, Credentials};
 use crate::error::{Error, SettingsError, Why};
-use crate::fleet::{self, Answers, Hole, Memory, ResourceId, Spellings, Unknown, Wanted};
+use crate::fleet::{self, Answers, Hole, Listed, Memory, ResourceId, Spellings, StateOf, Unknown, Wanted};
 use crate::http::{Common, Http, Spent};
 use crate::part::{Fate, fate};
 use crate::settings::{ResourceGroup, Settings, Subscription};
@@ -60,9 +60,9 @@ pub struct Listing {
 /// What the lists of a round came to.
 enum Told {
     Vms(Vec<Read<Vm>>),
-    States(Vec<Read<VmState>>),
+    States(Vec<Read<StateOf>>),
     Sets(Vec<Read<ScaleSet>>),
-    Interfaces(Vec<Read<Interface>>),
+    Interfaces(Vec<Read<Listed>>),
     Members(Vec<Read<Vm>>),
 }
 

@@ -211,7 +211,7 @@ macro_rules! elements {
     };
 }
 
-elements!(Vm, VmState, ScaleSet, Interface);
+elements!(Vm, ScaleSet);
 
 impl ScaleSet {
     /// Its machines are in a list of their own. Sets from before there were two kinds do not say, and are uniform.

@@ -7,17 +7,24 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 
+use serde::Deserialize;
+
 use super::resource::ResourceId;
-use crate::arm::wire::{Interface, IpProperties, Vm};
+use crate::arm::wire::{Element, Interface, IpProperties, Vm};
 
 /// Interfaces by their id, and by the machine that they are attached to.
 pub(super) struct Interfaces {
-    by_id: HashMap<ResourceId, Listed>,
+    by_id: HashMap<ResourceId, (bool, Option<IpAddr>)>,
     by_machine: HashMap<ResourceId, Vec<ResourceId>>,
 }
 
-/// What is needed of an interface.
-struct Listed {
+/// What is needed of an interface. There are as many as machines, so nothing else is kept.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(from = "Interface")]
+pub(crate) struct Listed {
+    id: String,
+    /// The machine that it is attached to.
+    machine: Option<String>,
     primary: bool,
     address: Option<IpAddr>,
 }
@@ -34,17 +41,15 @@ pub(super) enum NoAddress {
 }
 
 impl Interfaces {
-    pub(super) fn new(all: Vec<Interface>) -> Self {
+    pub(super) fn new(all: impl IntoIterator<Item = Listed>) -> Self {
         let mut by_machine: HashMap<ResourceId, Vec<ResourceId>> = HashMap::new();
-        let mut by_id = HashMap::with_capacity(all.len());
-        for Interface { id, properties } in all {
+        let mut by_id = HashMap::new();
+        for Listed { id, machine, primary, address } in all {
             let id = ResourceId::new(&id);
-            if let Some(machine) = &properties.virtual_machine {
-                by_machine.entry(ResourceId::new(&machine.id)).or_default().push(id.clone());
+            if let Some(machine) = machine {
+                by_machine.entry(ResourceId::new(&machine)).or_default().push(id.clone());
             }
-            let addresses = properties.ip_configurations.iter().map(|one| &one.properties);
-            let listed = Listed { primary: properties.primary == Some(true), address: best(addresses) };
-            by_id.insert(id, listed);
+            by_id.insert(id, (primary, address));
         }
         // Whatever the order of the lists, the same one comes first.
         for ids in by_machine.values_mut() {
@@ -66,7 +71,7 @@ impl Interfaces {
             named.extend(attached.map(|interface| (interface.clone(), false)));
         }
         let is_primary = |(id, named): &&(ResourceId, bool)| {
-            *named || self.by_id.get(id).is_some_and(|listed| listed.primary)
+            *named || self.by_id.get(id).is_some_and(|(primary, _)| *primary)
         };
         let missing = || named.iter().map(|(id, _)| id).filter(|id| !self.by_id.contains_key(*id));
         let (first, _) = match named.iter().find(is_primary) {
@@ -78,9 +83,23 @@ impl Interfaces {
             None => named.first().ok_or(NoAddress::NoInterface)?,
         };
         match self.by_id.get(first) {
-            Some(listed) => listed.address.ok_or_else(|| NoAddress::NotShown(first.clone())),
+            Some((_, address)) => address.ok_or_else(|| NoAddress::NotShown(first.clone())),
             None => Err(NoAddress::NotListed(vec![first.clone()])),
         }
+    }
+}
+
+impl Element for Listed {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl From<Interface> for Listed {
+    fn from(Interface { id, properties }: Interface) -> Self {
+        let addresses = properties.ip_configurations.iter().map(|one| &one.properties);
+        let (primary, address) = (properties.primary == Some(true), best(addresses));
+        Self { id, machine: properties.virtual_machine.map(|machine| machine.id), primary, address }
     }
 }
 

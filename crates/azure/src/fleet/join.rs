@@ -10,11 +10,11 @@ use jiff::Timestamp;
 use roster_core::fleet::Machine;
 use roster_core::instance::{Lifecycle, Reject};
 
-use super::address::Interfaces;
+use super::address::{Interfaces, Listed};
 use super::resource::ResourceId;
-use super::state::State;
+use super::state::{State, StateOf};
 use super::tags::{self, Spellings};
-use crate::arm::wire::{ExtendedLocation, Interface, Odd, Read, ScaleSet, Tags, Vm, VmState};
+use crate::arm::wire::{ExtendedLocation, Odd, Read, ScaleSet, Tags, Vm};
 
 /// The elements of all lists.
 #[derive(Debug, Default)]
@@ -22,12 +22,12 @@ pub(crate) struct Answers {
     /// Machines outside of uniform scale sets.
     pub(crate) vms: Vec<Read<Vm>>,
     /// Their states, when those came in a list of their own.
-    pub(crate) states: Option<Vec<Read<VmState>>>,
+    pub(crate) states: Option<Vec<Read<StateOf>>>,
     pub(crate) sets: Vec<Read<ScaleSet>>,
     /// Machines of each uniform scale set.
     pub(crate) members: Vec<(ResourceId, Vec<Read<Vm>>)>,
     /// Interfaces, also those of uniform scale sets.
-    pub(crate) interfaces: Vec<Read<Interface>>,
+    pub(crate) interfaces: Vec<Read<Listed>>,
     /// Parts that were asked for and not told.
     pub(crate) holes: Vec<Hole>,
 }
@@ -114,9 +114,7 @@ pub(crate) fn join(answers: Answers, wanted: &Wanted) -> Joined {
     let mut joiner = Joiner { wanted, sets, interfaces, joined };
     let states: Option<HashMap<ResourceId, State>> = answers.states.map(|states| {
         let read = states.into_iter().filter_map(|state| match state {
-            Read::Whole(state) => {
-                Some((ResourceId::new(&state.id), State::read(&state.properties.instance_view)))
-            }
+            Read::Whole(StateOf { id, state }) => Some((ResourceId::new(&id), state)),
             Read::Odd(Odd { id, why, .. }) => {
                 Some((ResourceId::new(&id?), State::unknown(&format!("its state is odd: {why}"))))
             }
@@ -222,7 +220,7 @@ impl Joined {
     }
 
     /// Without those that cannot be read: their machines are then without an address, and stay as they were.
-    fn interfaces(&mut self, interfaces: Vec<Read<Interface>>) -> Vec<Interface> {
+    fn interfaces(&mut self, interfaces: Vec<Read<Listed>>) -> Vec<Listed> {
         let read = interfaces.into_iter().filter_map(|interface| match interface {
             Read::Whole(interface) => Some(interface),
             Read::Odd(Odd { id, why, .. }) => {

@@ -1,8 +1,9 @@
 //! What an instance view says of a machine.
 
 use roster_core::instance::Health;
+use serde::Deserialize;
 
-use crate::arm::wire::{InstanceView, View};
+use crate::arm::wire::{Element, InstanceView, View, VmState};
 
 /// Whether a machine runs.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,6 +22,26 @@ pub(crate) enum Power {
 pub(crate) struct State {
     pub(crate) power: Power,
     pub(crate) health: Health,
+}
+
+/// A machine of the list of states. There are as many as machines, so nothing else is kept.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(from = "VmState")]
+pub(crate) struct StateOf {
+    pub(crate) id: String,
+    pub(crate) state: State,
+}
+
+impl Element for StateOf {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl From<VmState> for StateOf {
+    fn from(VmState { id, properties }: VmState) -> Self {
+        Self { id, state: State::read(&properties.instance_view) }
+    }
 }
 
 impl Power {
@@ -92,7 +113,6 @@ fn after(prefix: &str, code: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
     use serde_json::{Value, json};
 
     use super::*;
