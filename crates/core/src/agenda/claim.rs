@@ -110,6 +110,7 @@ impl Claims<'_> {
             Grounds::Nothing(_) if is_released => other.or(Some(0)),
             Grounds::Nothing(Kept::NotHeard { .. }) => None,
             Grounds::Nothing(_) => self.successor(record, offers),
+            Grounds::Absent if self.is_unread(record.service(), Some(record)) => None,
             Grounds::Answer | Grounds::Absent | Grounds::Removed => self.successor(record, offers).or(other),
         };
         taken_by.map_or(Winner::Record(grounds), Winner::Offer)
@@ -184,10 +185,15 @@ impl Claims<'_> {
         let Some(answer) = self.catalog.snapshot(source) else { return false };
         let instances = answer.services.get(service).into_iter().flatten();
         let members = instances.filter(|one| !offer.others.contains_key(&one.id));
-        wanted(&offer.exposure, members).next().is_some()
-            || answer.unread(service).any(|unread| {
-                unread.service.is_some() || record.is_some_and(|record| is_server_of(unread, record))
-            })
+        wanted(&offer.exposure, members).next().is_some() || self.is_unread(&offer.exposure.service, record)
+    }
+
+    /// Whether an entry that cannot be read is of the service, or is the instance of one of the servers of its record.
+    fn is_unread(&self, key: &ServiceKey, record: Option<&AppliedBackend>) -> bool {
+        let Some(answer) = self.catalog.snapshot(&key.source) else { return false };
+        answer.unread(&key.service).any(|unread| {
+            unread.service.is_some() || record.is_some_and(|record| is_server_of(unread, record))
+        })
     }
 
     fn give(

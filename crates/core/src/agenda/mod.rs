@@ -266,4 +266,6 @@ fn serves(applied: &Applied, backend: &BackendName, service: &ServiceKey) -> boo
 }
 
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod tests;

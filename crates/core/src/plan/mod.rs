@@ -15,7 +15,7 @@ mod standing;
 mod types;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use server::later;
 

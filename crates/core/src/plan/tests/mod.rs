@@ -4,4 +4,4 @@ mod authors;
 mod compact;
 mod life;
 mod properties;
-mod sim;
+pub(crate) mod sim;

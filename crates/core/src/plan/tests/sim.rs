@@ -20,7 +20,7 @@ use crate::slots::{NameScheme, SlotScheme};
 use crate::weight::{ServerId, Weight};
 
 #[derive(Debug)]
-pub(super) struct Sim {
+pub(crate) struct Sim {
     pub exposure: Arc<Exposure>,
     pub seen: ObservedBackend,
     pub applied: Option<AppliedBackend>,
@@ -33,30 +33,30 @@ pub(super) struct Sim {
     pub unread: Vec<Unread>,
 }
 
-pub(super) fn name(text: &str) -> ServerName {
+pub(crate) fn name(text: &str) -> ServerName {
     text.parse().unwrap()
 }
 
-pub(super) fn endpoint(n: u32) -> Endpoint {
+pub(crate) fn endpoint(n: u32) -> Endpoint {
     Endpoint::new(&format!("10.0.{}.{}", n / 250, n % 250 + 1), 8080).unwrap()
 }
 
-pub(super) fn instance(n: u32) -> Instance {
+pub(crate) fn instance(n: u32) -> Instance {
     Instance { id: format!("i-{n:03}").parse().unwrap(), ..Instance::at(endpoint(n)) }
 }
 
-pub(super) fn instances(numbers: impl IntoIterator<Item = u32>) -> Vec<Instance> {
+pub(crate) fn instances(numbers: impl IntoIterator<Item = u32>) -> Vec<Instance> {
     numbers.into_iter().map(instance).collect()
 }
 
-pub(super) fn slot_names(prefix: &str) -> Names {
+pub(crate) fn slot_names(prefix: &str) -> Names {
     let NameScheme::Slot(pattern) = format!("{prefix}{{slot}}").parse().unwrap() else {
         panic!("no pattern")
     };
     Names::Slot(pattern.names(|_| None).unwrap())
 }
 
-pub(super) fn exposure() -> Exposure {
+pub(crate) fn exposure() -> Exposure {
     let policy = Policy {
         bring_up: Some(BringUp::Registry),
         drain: Drain { cap: Duration::ZERO },
@@ -80,7 +80,7 @@ pub(super) fn exposure() -> Exposure {
 }
 
 /// A slot as `server-template srv 1-N 127.0.0.1:1 check disabled` makes it.
-pub(super) fn spare(n: u32) -> ObservedServer {
+pub(crate) fn spare(n: u32) -> ObservedServer {
     ObservedServer {
         id: ServerId::new(n).unwrap(),
         ip: Some(IpAddr::from([127, 0, 0, 1])),
@@ -96,7 +96,7 @@ pub(super) fn spare(n: u32) -> ObservedServer {
 }
 
 impl Sim {
-    pub(super) fn with_slots(count: u32) -> Self {
+    pub(crate) fn with_slots(count: u32) -> Self {
         let mut seen = ObservedBackend::default();
         for n in 1..=count {
             seen.servers.insert(name(&format!("srv{n}")), spare(n));
@@ -115,16 +115,16 @@ impl Sim {
     }
 
     /// How the backend is exposed, to be changed.
-    pub(super) fn exposure(&mut self) -> &mut Exposure {
+    pub(crate) fn exposure(&mut self) -> &mut Exposure {
         Arc::make_mut(&mut self.exposure)
     }
 
-    pub(super) fn plan(&self, instances: &[Instance]) -> BackendPlan {
+    pub(crate) fn plan(&self, instances: &[Instance]) -> BackendPlan {
         self.with(instances, plan_backend)
     }
 
     /// What planning depends on, where the source reports these instances.
-    pub(super) fn with<T>(&self, instances: &[Instance], make: impl FnOnce(&Inputs<'_>) -> T) -> T {
+    pub(crate) fn with<T>(&self, instances: &[Instance], make: impl FnOnce(&Inputs<'_>) -> T) -> T {
         let reported: Vec<&Instance> = instances.iter().collect();
         let unread: Vec<&Unread> = self.unread.iter().collect();
         let Self { grounds, current, now, .. } = self;
@@ -147,7 +147,7 @@ impl Sim {
     }
 
     /// Plans, applies and plans again until nothing is left to do at this moment.
-    pub(super) fn settle(&mut self, instances: &[Instance]) -> Vec<Operation> {
+    pub(crate) fn settle(&mut self, instances: &[Instance]) -> Vec<Operation> {
         let mut done = Vec::new();
         for _ in 0..10 {
             let plan = self.plan(instances);
@@ -160,7 +160,7 @@ impl Sim {
         panic!("does not come to rest: {done:#?}");
     }
 
-    pub(super) fn carry_out(&mut self, plan: &BackendPlan) {
+    pub(crate) fn carry_out(&mut self, plan: &BackendPlan) {
         for operation in &plan.operations {
             self.apply(operation);
         }
@@ -168,25 +168,25 @@ impl Sim {
         self.same_process = true;
     }
 
-    pub(super) fn pass_time(&mut self, seconds: u64) {
+    pub(crate) fn pass_time(&mut self, seconds: u64) {
         self.now = crate::plan::later(self.now, Duration::from_secs(seconds));
     }
 
-    pub(super) fn server(&mut self, called: &str) -> &mut ObservedServer {
+    pub(crate) fn server(&mut self, called: &str) -> &mut ObservedServer {
         self.seen.servers.get_mut(&name(called)).unwrap()
     }
 
-    pub(super) fn operator(&mut self, called: &str, state: State) {
+    pub(crate) fn operator(&mut self, called: &str, state: State) {
         set_state(self.server(called), state);
     }
 
-    pub(super) fn serving(&self) -> Vec<(String, Endpoint)> {
+    pub(crate) fn serving(&self) -> Vec<(String, Endpoint)> {
         let serving = self.seen.servers.iter().filter(|(_, s)| s.state() == State::Ready);
         serving.map(|(name, s)| (name.to_string(), s.endpoint().unwrap())).collect()
     }
 
     /// HAProxy starts again from its file: every slot is as at first, servers that were added are gone.
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.seen.servers.retain(|_, s| s.admin.is_config_maint());
         for server in self.seen.servers.values_mut() {
             *server = spare(server.id.get());
