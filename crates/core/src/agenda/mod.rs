@@ -205,7 +205,7 @@ impl Item {
     fn is_like(&self, other: &Item) -> bool {
         self.exposure == other.exposure
             && self.grounds == other.grounds
-            && (self.current, self.wanted) == (other.current, other.wanted)
+            && self.wanted == other.wanted
             && self.members == other.members
             && self.notes == other.notes
             && (self.has_answer_of(other) || self.is_told_like(other))

@@ -106,7 +106,11 @@ pub(super) fn seat<'a>(inputs: &Inputs<'a>) -> Seating<'a> {
     let all = wishes(exposure, inputs.instances);
     let ours = ours(inputs);
     let before = derive(inputs, &ours, &all);
-    let known = inputs.applied.map_or_else(GuardRecord::default, |applied| applied.guard.clone());
+    let mut known = inputs.applied.map_or_else(GuardRecord::default, |applied| applied.guard.clone());
+    if !is_comparable(inputs) {
+        // Entries of another source that could not be read say nothing of those of this one.
+        known.unread = 0;
+    }
     let mut judged = judge(&before, all, &inputs.evidence, &known, &exposure.policy.guard, inputs.now);
     panic(&mut judged.wishes);
     let wanted = wanted(&judged.wishes, &before);

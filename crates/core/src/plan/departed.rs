@@ -69,6 +69,10 @@ impl<'a> Departed<'a> {
         if !exposure.select.takes(instance) {
             return Departure::NotSelected;
         }
+        let beside = self.inputs.instances.iter().filter(|other| other.endpoint == instance.endpoint);
+        if let Some(holder) = beside.map(|other| &other.id).min().filter(|holder| **holder < instance.id) {
+            return Departure::SameAddress { holder: Some(holder.clone()) };
+        }
         if endpoint != Some(instance.endpoint) && exposure.names == Names::Address {
             return Departure::Moved;
         }

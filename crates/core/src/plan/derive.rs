@@ -89,6 +89,7 @@ pub(super) fn is_comparable(inputs: &Inputs<'_>) -> bool {
 
 fn is_reported(inputs: &Inputs<'_>, id: &InstanceId) -> bool {
     inputs.instances.iter().any(|instance| instance.id == *id)
+        || inputs.evidence.unread.iter().any(|unread| unread.instance.as_ref() == Some(id))
 }
 
 /// What tells whose a server is that Roster has no record of.

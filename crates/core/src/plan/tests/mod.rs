@@ -2,6 +2,7 @@
 
 mod authors;
 mod compact;
+mod departures;
 mod life;
 mod properties;
 pub(crate) mod sim;
