@@ -293,3 +293,6 @@ fn is_server_of(unread: &Unread, record: &AppliedBackend) -> bool {
         held.filter_map(|server| Some(unread.likeness(server.instance.as_ref(), server.endpoint?)));
     likenesses.any(|likeness| likeness == Likeness::Same)
 }
+
+#[cfg(test)]
+mod tests;

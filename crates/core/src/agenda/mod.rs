@@ -262,7 +262,9 @@ fn is_held(record: &AppliedBackend) -> bool {
 /// Whether a service takes traffic in a backend.
 fn serves(applied: &Applied, backend: &BackendName, service: &ServiceKey) -> bool {
     let record = applied.backends.get(backend).filter(|record| record.service() == service);
-    record.is_some_and(|record| record.servers.values().any(|server| server.phase == Phase::Serving))
+    // What was only written is not a fact yet.
+    let is_up = |server: &AppliedServer| server.phase == Phase::Serving && server.confirmed;
+    record.is_some_and(|record| record.servers.values().any(is_up))
 }
 
 #[cfg(test)]

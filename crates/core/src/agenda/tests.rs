@@ -5,11 +5,11 @@ use crate::name::SourceName;
 use crate::slots::SlotScheme;
 use crate::weight::ZoneShare;
 
-fn target() -> TargetName {
+pub(super) fn target() -> TargetName {
     "local".parse().unwrap()
 }
 
-fn rule(backend: &str) -> Rule {
+pub(super) fn rule(backend: &str) -> Rule {
     Rule {
         services: Services::All,
         targets: [target()].into(),
@@ -41,7 +41,7 @@ fn agenda(answer: Option<&[(&str, u32)]>, backend: &str, applied: &Applied) -> A
     Agenda::new(&catalog(answer), &[rule(backend)], &target(), applied, &[], Timestamp::UNIX_EPOCH)
 }
 
-fn record_of(agenda: &Agenda) -> Applied {
+pub(super) fn record_of(agenda: &Agenda) -> Applied {
     let mut applied = Applied::default();
     for (backend, item) in &agenda.items {
         let seen = ObservedBackend::default();

@@ -1,6 +1,7 @@
 //! A server leaves for a reason: what is none keeps the servers as they are, and is reported.
 
 mod configuration;
+mod managed;
 mod names;
 
 use std::fs;
