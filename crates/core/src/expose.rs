@@ -271,7 +271,9 @@ fn offer<'a>(
         }
         Err(why) => {
             let Some((backend, record)) = held.place(service.key, part) else { return Err(why) };
-            let (exposure, _) = exposure(rule, service, part, backend.clone(), Some(&record.exposure))?;
+            let (mut exposure, _) = exposure(rule, service, part, backend.clone(), Some(&record.exposure))?;
+            // Another rule gave it that name.
+            exposure.pattern.clone_from(&record.exposure.pattern);
             Ok(Offer { exposure, kept: Some(why), others: others(service, part.pattern, backend, record) })
         }
     }

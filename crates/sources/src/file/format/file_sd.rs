@@ -5,7 +5,7 @@
 //! `null` is an empty list.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use roster_config::document::{Field, Position, View, hint};
 use roster_core::address::Endpoint;
@@ -45,6 +45,8 @@ struct Labels {
     group: Option<name::Label>,
     weight: Option<Weight>,
     metadata: BTreeMap<String, String>,
+    /// Those of the first four that cannot be read.
+    unread: BTreeSet<&'static str>,
 }
 
 pub(super) fn read(root: View<'_>, reading: &mut Reading<'_>) -> Result<Services, Vec<Wrong>> {
@@ -151,11 +153,12 @@ impl Reading<'_> {
             }
         };
         let labels = self.labels(&name, &group);
+        let known = self.known.and_then(|known| known.services.get(&name)).map_or(&[][..], Vec::as_slice);
         let instances = services.entry(name.clone()).or_default();
         let seen = seen.entry(name.clone()).or_default();
         for target in group.targets {
             match endpoint(target, seen) {
-                Ok(endpoint) => instances.push(labels.instance(endpoint)),
+                Ok(endpoint) => instances.push(labels.instance(endpoint, known)),
                 Err(Wanting::Repeated(message)) => {
                     self.rejects.add(target.at(), format!("target of `{name}`: {message}; it is left out"));
                 }
@@ -212,6 +215,7 @@ impl Reading<'_> {
                 let reason = format!("label `{key}`: {message}; it is kept as metadata only");
                 self.rejects.add_unread(at, reason, Unread::of_service(service.clone()));
                 labels.metadata.insert(key.to_owned(), text.to_owned());
+                labels.unread.extend(["zone", "region", "group", "weight"].iter().filter(|one| **one == key));
             }
         }
         labels
@@ -246,14 +250,27 @@ fn endpoint(target: View<'_>, seen: &mut HashMap<Endpoint, Position>) -> Result<
 }
 
 impl Labels {
-    fn instance(&self, endpoint: Endpoint) -> Instance {
-        Instance {
+    /// The instance at an address. What of it cannot be read is as it was `known` before.
+    fn instance(&self, endpoint: Endpoint, known: &[Instance]) -> Instance {
+        let mut instance = Instance {
             zone: self.zone.clone(),
             region: self.region.clone(),
             group: self.group.clone(),
             weight: self.weight,
             metadata: self.metadata.clone(),
             ..Instance::at(endpoint)
+        };
+        let before = || known.iter().find(|before| before.endpoint == endpoint);
+        if let Some(before) = (!self.unread.is_empty()).then(before).flatten() {
+            for field in &self.unread {
+                match *field {
+                    "zone" => instance.zone.clone_from(&before.zone),
+                    "region" => instance.region.clone_from(&before.region),
+                    "group" => instance.group.clone_from(&before.group),
+                    _ => instance.weight = before.weight,
+                }
+            }
         }
+        instance
     }
 }

@@ -301,6 +301,20 @@ fn a_target_group_that_cannot_be_read_costs_that_group_alone() {
 }
 
 #[test]
+fn what_a_label_that_does_not_fit_was_before_stays() {
+    let text = |zone: &str, weight: &str| {
+        format!(
+            "- {{ targets: ['10.0.0.1:80'], labels: {{ job: web, zone: '{zone}', weight: '{weight}' }} }}"
+        )
+    };
+    let known = read(&text("a", "7")).unwrap();
+    let (form, now) = (form(FileFormat::Auto), Timestamp::UNIX_EPOCH);
+    let next = parse("web.yaml", &text("a b", "700"), &form, Some(&known), now).unwrap();
+    let (before, after) = (&known.services["web"][0], &next.services["web"][0]);
+    assert_eq!((&after.zone, after.weight), (&before.zone, before.weight));
+}
+
+#[test]
 fn a_label_that_does_not_fit_may_cost_a_selection_its_targets() {
     let snapshot = read("- { targets: ['10.0.0.1:80'], labels: { job: web, group: 'a b' } }").unwrap();
     assert_eq!(hidden(&snapshot), ["web - - -"]);
