@@ -188,7 +188,7 @@ impl Claims<'_> {
         wanted(&offer.exposure, members).next().is_some() || self.is_unread(&offer.exposure.service, record)
     }
 
-    /// Whether an entry that cannot be read is of the service, or is the instance of one of the servers of its record.
+    /// Whether an entry that cannot be read is of the service, or may be the instance of one of the servers of its record.
     fn is_unread(&self, key: &ServiceKey, record: Option<&AppliedBackend>) -> bool {
         let Some(answer) = self.catalog.snapshot(&key.source) else { return false };
         answer.unread(&key.service).any(|unread| {
@@ -286,12 +286,12 @@ fn is_of(offer: &Offer, record: &AppliedBackend) -> bool {
     offer.exposure.service == *record.service() && offer.exposure.role == record.role()
 }
 
-/// Whether an entry that cannot be read is the instance of one of the servers.
+/// Whether an entry that cannot be read may be the instance of one of the servers.
 fn is_server_of(unread: &Unread, record: &AppliedBackend) -> bool {
     let held = record.servers.values().filter(|server| server.is_held());
     let mut likenesses =
         held.filter_map(|server| Some(unread.likeness(server.instance.as_ref(), server.endpoint?)));
-    likenesses.any(|likeness| likeness == Likeness::Same)
+    likenesses.any(|likeness| likeness != Likeness::Other)
 }
 
 #[cfg(test)]

@@ -94,7 +94,13 @@ fn a_service_whose_entries_cannot_be_read_has_instances_all_the_same() {
     };
     assert_eq!(by(Unread::of_service("web".parse().unwrap())), "fleet/web");
     assert_eq!(by(Unread::of_instance(A.parse().unwrap())), "fleet/web");
-    assert_eq!(by(Unread::of_instance("i-9".parse().unwrap())), "fleet/Web", "that is another machine");
+    assert_eq!(
+        by(Unread::of_instance("i-9".parse().unwrap())),
+        "fleet/web",
+        "no id of its own says that it is not"
+    );
+    let elsewhere = Unread { ip: "10.0.0.9".parse().ok(), ..Unread::default() };
+    assert_eq!(by(elsewhere), "fleet/Web", "that is another machine");
 }
 
 #[test]
