@@ -18,7 +18,7 @@ use super::types::{
 };
 use crate::address::Endpoint;
 use crate::applied::{AppliedBackend, AppliedServer, Phase};
-use crate::departure::Departure;
+use crate::departure::{Departure, Grounds};
 use crate::exposure::{BringUp, Exposure, Names, Own, Policy};
 use crate::guard::{Evidence, GuardRecord, Judged, Wish, judge};
 use crate::haproxy::Version;
@@ -378,14 +378,29 @@ impl Desk<'_> {
         }
     }
 
+    /// Whether servers that are none of the slots are to leave: all of the backend is Roster's, and nothing is held. An answer
+    /// that has no instance for the backend takes none of them out.
+    fn clears_others(&self, table: &SlotTable) -> bool {
+        let GuardRecord { hold, released, .. } = &self.plan.applied.guard;
+        let may = match self.inputs.evidence.grounds {
+            _ if *released => true,
+            Grounds::Removed => true,
+            Grounds::Answer => hold.is_none() && table.held() > 0,
+            Grounds::Absent | Grounds::Nothing(_) => false,
+        };
+        may && self.inputs.exposure.own == Own::Whole
+    }
+
     /// Servers that are not Roster's: shown, and left alone, unless the whole backend is.
     fn see_to_the_others(&mut self, table: &SlotTable) {
         let mut placed: BTreeMap<_, _> = std::mem::take(&mut self.standings).into_iter().collect();
         let servers = beside(&self.inputs.seen.servers, &placed);
         let cap = self.inputs.exposure.policy.drain.cap;
+        let clears = self.clears_others(table);
         for (name, seen, _) in servers.filter(|(_, _, placed)| placed.is_none()) {
-            let standing = if self.inputs.exposure.own == Own::Whole {
-                let record = records(self.inputs).get(name);
+            let record = records(self.inputs).get(name);
+            // What has begun goes on.
+            let standing = if clears || record.is_some() {
                 let goal = Goal::Park { why: &Departure::NoSlot };
                 let steps = steps(&self.scene(name, record, None), goal, seen, record);
                 let standing = standing(&steps, Some(seen), None, record, cap);

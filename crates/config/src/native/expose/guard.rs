@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::value::{Duration, Off, Percent};
 
-/// What holds back changes that look like a failure of the source; `off` holds back nothing.
+/// What holds back changes that look like a failure of the source; `off` believes every answer. What no answer speaks for, and
+/// what an entry that cannot be read may be, stays all the same.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(untagged)]
 #[schemars(inline)]
@@ -26,12 +27,14 @@ pub struct Guard {
     /// How many instances must stay; 1 keeps the last one, 0 none.
     #[schemars(range(max = 10000))]
     pub min_servers: u32,
-    /// How many answers in a row a loss is held back; the next one that says the same is believed. 0 counts no answers.
+    /// How many answers in a row a loss is held back; the next one that says the same is believed. 0 counts no answers. A loss
+    /// that grows begins anew.
     #[schemars(range(max = 1000))]
     pub hold_passes: u32,
-    /// An answer that lasts this long is believed.
+    /// An answer that lasts this long is believed. While the source does not answer, none is.
     pub hold_for: Duration,
-    /// An instance that leaves and comes back this often within ten minutes stays out until it calms down; 0 is off.
+    /// An instance that leaves and comes back this often within ten minutes stays out until it calms down; 0 is off. No more are
+    /// kept out at once than `max_removal` and `min_servers` let an answer take out.
     #[schemars(range(max = 1000))]
     pub flaps: u32,
 }

@@ -90,7 +90,8 @@ pub struct Expose {
     /// How the weight of a new instance rises. Without it, it is there at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slow_start: Option<SlowStart>,
-    /// What holds back changes that look like a failure of the source; `off` holds back nothing.
+    /// What holds back changes that look like a failure of the source; `off` believes every answer. What no answer speaks for,
+    /// and what an entry that cannot be read may be, stays all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guard: Option<GuardRule>,
     /// How long a freed slot waits before another instance takes it, unless no other slot is free: cookies of old

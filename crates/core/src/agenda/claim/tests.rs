@@ -8,10 +8,12 @@ use crate::agenda::Agenda;
 use crate::agenda::tests::{record_of, rule, target};
 use crate::applied::{Applied, Phase, UnreadRecords};
 use crate::catalog::Catalog;
+use crate::dataplane::Mark;
 use crate::departure::{Departure, Grounds, Kept};
 use crate::exposure::{FallbackRule, Layout, RoutePattern, Rule, Services};
+use crate::found::Found;
 use crate::instance::{Instance, Reject, Snapshot, SourceEvent, Unread};
-use crate::name::SourceName;
+use crate::name::{ServiceKey, SourceName};
 use crate::slots::SlotScheme;
 
 const A: &str = "10.0.0.1:80";
@@ -228,6 +230,49 @@ fn instances_that_all_make_another_name_leave_once_that_backend_takes_traffic() 
         (holder(&emptied, "web-80").1, emptied.items["web-80"].instances().count()),
         (Grounds::Answer, 0)
     );
+}
+
+#[test]
+fn an_instance_that_has_a_server_keeps_it_wherever_it_goes_and_a_newcomer_of_another_name_gets_none() {
+    let rules = [rule("{service}-{port}")];
+    let with_ids = |all: &[(&str, &str)]| {
+        let instance = |(id, at): &(&str, &str)| Instance {
+            id: id.parse().unwrap(),
+            ..Instance::at(at.parse().unwrap())
+        };
+        let services = [("web".parse().unwrap(), all.iter().map(instance).collect())].into();
+        sources(&[("fleet", Some(Snapshot { services, ..Snapshot::default() }))])
+    };
+    let two = [("i-1", A), ("i-2", B)];
+    let had = record_of(&of(&with_ids(&two), &rules, &Applied::default()));
+    let moved = with_ids(&[("i-1", "10.0.0.1:90"), ("i-2", B), ("i-3", "10.0.0.3:90")]);
+    let agenda = of(&moved, &rules, &had);
+    let members: Vec<&str> = agenda.items["web-80"].instances().map(|one| one.id.as_str()).collect();
+    assert_eq!(members, ["i-1", "i-2"]);
+}
+
+/// A backend of HAProxy's file that is marked for a service.
+fn marked(service: &str) -> Found {
+    let (source, service) = service.split_once('/').unwrap();
+    let service = ServiceKey { source: source.parse().unwrap(), service: service.parse().unwrap() };
+    Found { backend: "web".parse().unwrap(), mark: Some(Mark { service }), servers: Vec::new() }
+}
+
+#[test]
+fn without_a_record_the_mark_in_the_file_says_who_has_a_backend() {
+    let rules = [rule("{service|lower}")];
+    let has = |catalog: &Catalog, mark: &str| {
+        let (applied, now) = (Applied::default(), Timestamp::UNIX_EPOCH);
+        let agenda = Agenda::new(catalog, &rules, &target(), &applied, &[marked(mark)], now);
+        agenda.items.get("web").map(|item| item.exposure.service.to_string())
+    };
+    let both = fleet(&[("Web", &[A]), ("web", &[B])]);
+    assert_eq!(has(&both, "fleet/web"), Some("fleet/web".to_owned()));
+    assert_eq!(has(&both, "fleet/Web"), Some("fleet/Web".to_owned()));
+    assert_eq!(has(&fleet(&[("Web", &[A]), ("web", &[])]), "fleet/web"), Some("fleet/Web".to_owned()));
+    let unheard = sources(&[("fleet", Some(says(&[("web", &[A])]))), ("jobs", None)]);
+    assert_eq!(has(&unheard, "jobs/web"), None, "its source may yet report it");
+    assert_eq!(has(&both, "gone/other"), Some("fleet/Web".to_owned()), "there is no such source");
 }
 
 #[test]

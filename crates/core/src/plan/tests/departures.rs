@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::sim::{Sim, endpoint, instance, instances, name};
 use crate::address::Endpoint;
 use crate::departure::{Departure, Grounds, Kept};
-use crate::exposure::{BringUp, Drain, Guards, Names, OtherZones, SlowStart, ZonePolicy};
+use crate::exposure::{BringUp, Drain, Guards, Names, OtherZones, Own, SlowStart, ZonePolicy};
 use crate::instance::{Health, HealthAuthority, Instance, Lifecycle};
 use crate::observed::State;
 use crate::plan::{Operation, Reason, Status};
@@ -314,6 +314,25 @@ fn an_operators_release_and_a_takeover_are_told_as_such() {
     let from = sim.exposure.service.clone();
     sim.exposure().service.service = "shop".parse().unwrap();
     assert_eq!(reasons(&sim.settle(&instances([3, 4]))), [Departure::TakenOver { from }]);
+}
+
+#[test]
+fn in_a_backend_that_is_wholly_rosters_an_answer_without_an_instance_takes_no_other_server_out() {
+    let mut sim = guarded();
+    let mut old = super::sim::spare(90);
+    (old.ip, old.port) = (Some(endpoint(20).ip), 8080);
+    sim.seen.servers.insert(name("old"), old);
+    sim.operator("old", State::Ready);
+    sim.exposure().own = Own::Whole;
+    assert!(sim.settle(&[]).is_empty());
+    for grounds in [Grounds::Absent, Grounds::Nothing(Kept::SourceGone { source: "fleet".parse().unwrap() })]
+    {
+        sim.grounds = grounds;
+        assert!(sim.settle(&[]).is_empty());
+    }
+    sim.grounds = Grounds::Answer;
+    assert_eq!(reasons(&sim.settle(&instances([1]))), [Departure::NoSlot]);
+    assert_eq!(ready(&sim), ["srv1"]);
 }
 
 #[test]
