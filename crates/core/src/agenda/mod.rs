@@ -185,6 +185,12 @@ impl Item {
         self.wanted
     }
 
+    /// Whether there is nothing more to keep once HAProxy has no such backend: no rule wants it, and no source that has yet to
+    /// answer may.
+    pub fn ends_with_backend(&self) -> bool {
+        !self.wanted && !matches!(&self.grounds, Grounds::Nothing(kept) if kept.is_passing())
+    }
+
     /// Whether another agenda would be drawn up by these records: the backend that this one waits for takes traffic, or no
     /// instance is left in one that no rule wants.
     pub fn is_overtaken(&self, applied: &Applied) -> bool {

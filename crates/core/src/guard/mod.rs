@@ -156,7 +156,13 @@ pub fn judge<'a>(
         judged.wake = ends(&loss, guards).filter(|_| evidence.current);
         judged.record.hold = Some(loss);
     } else {
-        if !explained.is_empty() {
+        let is_unheard = matches!(evidence.grounds, Grounds::Nothing(Kept::NotHeard { .. }));
+        if let Some(before) = before.as_ref().filter(|before| is_unheard && before.guard.judges_loss())
+            && explained.len() <= before.leaving
+        {
+            // What was held before a start is held on, and its time goes on.
+            judged.record.hold = Some(before.clone());
+        } else if !explained.is_empty() {
             let guard = match evidence.grounds {
                 Grounds::Nothing(kept) => Guard::Kept(kept.clone()),
                 _ => Guard::Unread,

@@ -123,6 +123,15 @@ fn a_hold_does_not_end_by_time_while_the_source_does_not_answer() {
 }
 
 #[test]
+fn a_hold_goes_on_over_a_restart_and_does_not_end_before_the_source_has_answered() {
+    let (_, record) = Answer::of(&[]).judge(&[1, 2], &GuardRecord::default());
+    let unheard = Grounds::Nothing(Kept::NotHeard { source: "fleet".parse().unwrap() });
+    let (kept, record) = Answer { grounds: unheard, ..Answer::of(&[]).at(10_000) }.judge(&[1, 2], &record);
+    assert_eq!((kept, guard(&record)), (vec![1, 2], Some("minimum")));
+    assert_eq!(Answer::of(&[]).at(10_001).judge(&[1, 2], &record).0, [] as [u32; 0]);
+}
+
+#[test]
 fn a_loss_that_grows_has_to_last_anew() {
     let all = [1, 2, 3, 4, 5, 6];
     let (_, record) = Answer::of(&[1, 2]).judge(&all, &GuardRecord::default());

@@ -83,6 +83,9 @@ fn explain_in(
                 let Unreached { error, since, next } = unreached;
                 writeln!(text, "  not reached since {since:.0}: {error}; next try {next:.0}")?;
             }
+            if let Some(hold) = status.hold.as_ref().filter(|_| standing.status == Status::Held) {
+                writeln!(text, "  held back since {:.0}: {hold}", hold.since)?;
+            }
             for next in status.next.iter().filter(|next| next.server == *server) {
                 writeln!(text, "  next: {} ({})", next.change, next.reason)?;
             }
@@ -116,9 +119,11 @@ fn because(standing: &Standing, backend: &BackendName, server: &ServerName) -> S
         Status::Rising(how) => format!("not in yet. {who} is being brought up by {how}{since}"),
         Status::Draining { connections, until } => {
             let left = connections.map_or_else(|| "its connections".into(), |n| format!("{n} connections"));
-            format!(
-                "going out. {who} is no longer wanted; it drains until {left} have ended or {until:.0}{since}"
-            )
+            let why = standing
+                .left
+                .as_ref()
+                .map_or_else(|| "is unhealthy by its source".into(), ToString::to_string);
+            format!("going out. {who} {why}; it drains until {left} have ended or {until:.0}{since}")
         }
         Status::Unhealthy => format!("out. The source finds {who} unhealthy; it keeps its slot{since}"),
         Status::Operator(hold) => {
@@ -134,10 +139,13 @@ fn because(standing: &Standing, backend: &BackendName, server: &ServerName) -> S
             )
         }
         Status::Held => format!(
-            "in, held by a guard. {who} is no longer reported; {} lets it go{since}",
+            "in, though no answer speaks for it now. It serves {who}; {} lets it go{since}",
             hint::roster(format_args!("release {backend}"))
         ),
-        Status::Spare => format!("out. It is a spare slot, no instance is there{since}"),
+        Status::Spare => match &standing.left {
+            Some(left) => format!("out. It is a spare slot; its last instance {left}{since}"),
+            None => format!("out. It is a spare slot, no instance is there{since}"),
+        },
         Status::Foreign => format!("not Roster's: its name fits no slot. It is left alone at {who}"),
         Status::Absent => format!("not there. {who} has no server and none can be added live"),
     }

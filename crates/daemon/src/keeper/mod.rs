@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use roster_core::agenda::Agenda;
+use roster_core::agenda::{Agenda, Item};
 use roster_core::applied::{Applied, ProcessId};
 use roster_core::catalog::Catalog;
 use roster_core::exposure::Rule;
@@ -342,6 +342,9 @@ where
             self.schedule.failed(now);
         }
         let owned = self.own.is_some();
+        if !owned {
+            passed.missing.retain(|backend| !self.forget_with_backend(backend));
+        }
         self.status.send_modify(|status| {
             status.take(&self.name, &self.agenda, passed, now, owned, &self.reporter);
             status.is_synced_without(&left_alone, &self.agenda);
@@ -352,6 +355,19 @@ where
         // What was done may change what is to be done: a backend that no rule wants is forgotten once its servers are parked,
         // and another service may have it then.
         self.is_outdated |= self.agenda.items.values().any(|item| item.is_overtaken(&self.applied));
+    }
+
+    /// Forgets what is recorded of a backend that HAProxy does not have, where no rule wants it either: its servers went with
+    /// it. Answers whether that is so.
+    fn forget_with_backend(&mut self, backend: &BackendName) -> bool {
+        if !self.agenda.items.get(backend).is_some_and(Item::ends_with_backend) {
+            return false;
+        }
+        self.applied.backends.remove(backend);
+        if let Err(error) = self.store.drop_backend(&self.name, backend) {
+            crate::wiring::told(&error, &self.reporter);
+        }
+        true
     }
 
     fn lost(&mut self, error: &T::Error) {

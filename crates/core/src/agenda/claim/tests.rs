@@ -165,6 +165,18 @@ fn a_rule_that_leads_elsewhere_leaves_the_backend_as_it_was_until_an_operator_re
 }
 
 #[test]
+fn a_backend_that_no_rule_wants_ends_with_the_backend_itself_unless_its_source_may_yet_answer() {
+    let rules = [rule("{service}")];
+    let had = had(&[("web", &[A])], &rules);
+    let ends = |agenda: Agenda| agenda.items["web"].ends_with_backend();
+    assert!(ends(of(&sources(&[("cloud", None)]), &rules, &had)), "its source is gone");
+    assert!(ends(of(&fleet(&[("web", &[A])]), &[rule("new-{service}")], &had)), "its rule is gone");
+    assert!(ends(of(&fleet(&[]), &rules, &had)), "its service is gone");
+    assert!(!ends(of(&sources(&[("fleet", None)]), &rules, &had)), "nobody knows yet");
+    assert!(!ends(of(&fleet(&[("web", &[A])]), &rules, &had)), "it is wanted");
+}
+
+#[test]
 fn the_backend_of_an_absent_service_has_its_rules_guards_and_loses_its_routes_with_its_last_instance() {
     let host =
         RoutePattern { frontend: "public".parse().unwrap(), host: "{service}.test".parse().ok(), path: None };

@@ -83,9 +83,13 @@ fn the_servers_of_a_source_that_is_taken_out_stay_until_an_operator_releases_the
     let status = rig.roster(&["status"]).out;
     assert!(status.contains("source fleet is not in the configuration any more"), "{status}");
     assert_eq!((rig.ready("web").len(), rig.ready("api").len()), (2, 1));
+    let explained = rig.roster(&["explain", "web/srv1"]).out;
+    assert!(explained.contains("source fleet is not in the configuration any more"), "{explained}");
     assert_eq!(rig.roster(&["release", "web"]).code, Some(0));
     rig.until_ready("web", &[]);
     assert_eq!(rig.ready("api").len(), 1, "the other backend was not released");
+    let log = daemon.log();
+    assert!(log.contains("127.0.0.1:8001 was released by an operator"), "{log}");
 }
 
 #[test]
