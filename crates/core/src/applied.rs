@@ -80,7 +80,7 @@ pub struct AppliedServer {
     pub phase: Phase,
     /// Since when.
     pub since: Timestamp,
-    /// Whose it is, or was last.
+    /// The instance that it serves, or served last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<InstanceId>,
     /// Where it was pointed; none once it is parked.

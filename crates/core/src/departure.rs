@@ -106,7 +106,7 @@ impl Kept {
         }
     }
 
-    /// Whether it ends without anybody's doing, in the ordinary course of things.
+    /// Whether it ends by itself, in the ordinary course of things.
     pub fn is_passing(&self) -> bool {
         matches!(self, Kept::NotHeard { .. } | Kept::NotServedYet { .. })
     }

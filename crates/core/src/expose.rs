@@ -2,93 +2,20 @@
 //!
 //! A name that cannot be made is no removal: a service that has servers in a backend keeps that backend's name.
 
+mod unexposed;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use thiserror::Error;
-
+pub use self::unexposed::{InvalidRoute, Unexposed};
 use crate::applied::{Applied, AppliedBackend};
 use crate::exposure::{Exposure, Layout, Names, Role, RoutePattern, RouteTo, Rule, Selector, Services};
-use crate::haproxy::keywords::{HostName, InvalidKeyword};
+use crate::haproxy::keywords::HostName;
 use crate::instance::{Definition, Instance};
-use crate::name::{BackendName, InstanceId, InvalidName, ServiceKey, TargetName};
-use crate::pattern::{NoValue, Pattern, Place};
-use crate::render::{InvalidValue, PathPrefix, RouteKey};
-use crate::slots::{NameScheme, NoName};
-
-/// Why a service cannot be exposed. It never holds up another one.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
-pub enum Unexposed {
-    /// A placeholder of the backend's name has no value.
-    #[error("service {service} is left out: {why}")]
-    NoValue {
-        /// The service.
-        service: ServiceKey,
-        /// Which, and in what pattern.
-        why: NoValue,
-    },
-    /// The backend's name would be none.
-    #[error("service {service} is left out: {why}; change backend.name or the service's name")]
-    BackendName {
-        /// The service.
-        service: ServiceKey,
-        /// What is wrong with it.
-        why: InvalidName,
-    },
-    /// The slots' names would be none.
-    #[error("service {service} is left out: {why}; change slots.names")]
-    SlotNames {
-        /// The service.
-        service: ServiceKey,
-        /// What is wrong with them.
-        why: NoName,
-    },
-    /// A route's host or path would be none.
-    #[error("service {service} is left out: {why}; change backend.route or the service's name")]
-    Route {
-        /// The service.
-        service: ServiceKey,
-        /// What is wrong with it.
-        why: InvalidRoute,
-    },
-    /// Two services on one backend.
-    #[error(
-        "service {service} is left out: backend {backend} already takes {other}; give each its own backend.name"
-    )]
-    SameBackend {
-        /// The service.
-        service: ServiceKey,
-        /// The backend.
-        backend: BackendName,
-        /// The one that has it.
-        other: ServiceKey,
-    },
-    /// Two services on one backend, and nothing tells which one has it.
-    #[error(
-        "service {service} is left out: other services want backend {backend} too, and the record of which one has it \
-         cannot be read; correct the state folder, or give each its own backend.name"
-    )]
-    RecordUnread {
-        /// The service.
-        service: ServiceKey,
-        /// The backend.
-        backend: BackendName,
-    },
-}
-
-/// What makes no route.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
-pub enum InvalidRoute {
-    /// Not a host.
-    #[error(transparent)]
-    Host(#[from] InvalidKeyword),
-    /// Not a path.
-    #[error(transparent)]
-    Path(#[from] InvalidValue),
-    /// Neither host nor path.
-    #[error("a route has neither a host nor a path")]
-    Empty,
-}
+use crate::name::{BackendName, InstanceId, ServiceKey, TargetName};
+use crate::pattern::{Pattern, Place};
+use crate::render::{PathPrefix, RouteKey};
+use crate::slots::NameScheme;
 
 /// A service and the instances that its source reports.
 #[derive(Clone, Copy, Debug)]
@@ -99,22 +26,6 @@ pub struct ServiceView<'a> {
     pub instances: &'a [Instance],
     /// What its source says of the service itself.
     pub definition: Option<&'a Definition>,
-}
-
-impl Unexposed {
-    /// What is wrong, without what comes of it.
-    pub fn cause(&self) -> String {
-        match self {
-            Self::NoValue { why, .. } => why.to_string(),
-            Self::BackendName { why, .. } => why.to_string(),
-            Self::SlotNames { why, .. } => why.to_string(),
-            Self::Route { why, .. } => why.to_string(),
-            Self::SameBackend { other, .. } => format!("the backend already takes {other}"),
-            Self::RecordUnread { .. } => {
-                "the record of which service has the backend cannot be read".to_owned()
-            }
-        }
-    }
 }
 
 /// A rule's offer: this service on this backend.
@@ -219,7 +130,7 @@ pub fn on_backend(
     let (rule, part) = fitting.next()?;
     let (exposure, _) = exposure(rule, service, &part, backend.clone(), before).ok()?;
     Some(match before {
-        // Nobody but the source knows what they were made of.
+        // Only the source can say what they were made of.
         Some(Exposure { names, routes, .. }) => {
             Exposure { names: names.clone(), routes: routes.clone(), ..exposure }
         }

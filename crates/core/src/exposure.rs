@@ -3,6 +3,8 @@
 //! The configuration holds rules; a rule and a service make one exposure for each target, or two where the rule
 //! has a fallback. An exposure is complete in itself: planning looks at nothing else of the configuration.
 
+mod shared;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -376,24 +378,6 @@ impl BringUp {
 impl fmt::Display for BringUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
-    }
-}
-
-/// A layout is stored with each exposure that shares it.
-mod shared {
-    use std::sync::Arc;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::Layout;
-
-    #[allow(clippy::ref_option, reason = "serde gives the field as it is")]
-    pub(super) fn serialize<S: Serializer>(layout: &Option<Arc<Layout>>, to: S) -> Result<S::Ok, S::Error> {
-        layout.as_deref().serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Arc<Layout>>, D::Error> {
-        Ok(Option::<Layout>::deserialize(from)?.map(Arc::new))
     }
 }
 

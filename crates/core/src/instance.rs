@@ -37,7 +37,7 @@ pub struct Instance {
     /// What the registry's own health checks say.
     #[serde(default)]
     pub health: Health,
-    /// Whose health checks decide when it may take traffic.
+    /// Which health checks decide when it may take traffic.
     #[serde(default, skip_serializing_if = "HealthAuthority::is_checks")]
     pub health_authority: HealthAuthority,
     /// Where it is in its life.
@@ -61,7 +61,7 @@ pub enum Health {
     Failing,
 }
 
-/// Whose health checks decide when an instance may take traffic. Each instance has its own: one without health of its own
+/// Which health checks decide when an instance may take traffic. Each instance has its own: one without health of its own
 /// says nothing of the others.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,6 +1,6 @@
-//! Who has a backend where several services want it, or none does any more.
+//! Which service has a backend, where several services want it or none does any more.
 //!
-//! Whoever has a backend keeps it while it has instances: by the record, else by the mark in HAProxy's file, never by the
+//! The service that has a backend keeps it while it has instances: by the record, else by the mark in HAProxy's file, never by the
 //! order of names. A service without instances keeps none out that has some. What takes a backend over takes its record
 //! over too, so that the guards judge what leaves for it.
 
@@ -23,7 +23,7 @@ use crate::pattern::Pattern;
 use crate::plan::Note;
 use crate::select::wanted;
 
-/// Everything that tells who has a backend.
+/// Everything that decides which service has a backend.
 pub(super) struct Claims<'a> {
     pub catalog: &'a Catalog,
     pub rules: &'a [Rule],
@@ -33,7 +33,7 @@ pub(super) struct Claims<'a> {
     pub now: Timestamp,
 }
 
-/// Who has a backend.
+/// Which service has a backend.
 enum Winner {
     /// The offer at this place.
     Offer(usize),
@@ -41,7 +41,7 @@ enum Winner {
     Record(Grounds),
     /// A service whose source has not answered yet.
     Unheard(ServiceKey),
-    /// Nobody knows.
+    /// That cannot be known.
     Unknown,
 }
 

@@ -17,7 +17,7 @@ use crate::slots::{Row, SlotNo, SlotTable};
 /// Leaving counts as flapping when it happens often enough within this time.
 pub const FLAP_WINDOW: Duration = Duration::from_mins(10);
 
-/// Remembers who leaves.
+/// Remembers which instances leave.
 pub(super) fn note(record: &mut GuardRecord, leaving: &[(SlotNo, &Row)], guards: &Guards, now: Timestamp) {
     if guards.flaps == 0 {
         return;

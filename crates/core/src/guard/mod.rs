@@ -34,7 +34,7 @@ pub struct GuardRecord {
     /// The instances that are kept out because they come and go.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flapping: Vec<InstanceId>,
-    /// How many entries could not be read that may be any instance, when an answer last lacked nobody. So many of them
+    /// How many entries could not be read that may be any instance, when an answer last lacked no instance. So many of them
     /// explain no loss that comes later.
     #[serde(default, skip_serializing_if = "is_none")]
     pub unread: usize,
@@ -94,6 +94,18 @@ pub struct Wish<'a> {
     pub well: bool,
     /// The slot in which a guard keeps it, though no answer reports it.
     pub kept_in: Option<SlotNo>,
+}
+
+impl<'a> Wish<'a> {
+    /// Whether only a guard keeps the instance.
+    pub fn is_kept(&self) -> bool {
+        self.kept_in.is_some()
+    }
+
+    /// A wish for an instance that is well.
+    pub fn for_instance(instance: &'a Instance, shape: Shape) -> Self {
+        Self { instance: Cow::Borrowed(instance), shape, well: true, kept_in: None }
+    }
 }
 
 /// What the guards are told of an answer.

@@ -230,7 +230,7 @@ fn damping_keeps_out_no_more_than_the_guards_allow() {
     assert_eq!(
         out(&all, &[4], &flapped(1..=3)),
         ["i-2", "i-3"],
-        "half of them at most, who is calm first comes in"
+        "half of them at most, and the one that is calm first comes in"
     );
     assert_eq!(out(&all, &[1, 4], &flapped(1..=2)), ["i-2"], "one that has a slot keeps it");
     assert_eq!(out(&[1], &[], &flapped(1..=1)), [] as [&str; 0], "the only one");

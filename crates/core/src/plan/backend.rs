@@ -1,6 +1,5 @@
 //! The plan for one backend.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -27,7 +26,7 @@ use crate::instance::{Health, HealthAuthority, Instance};
 use crate::name::{InstanceId, ServerName};
 use crate::observed::{ObservedBackend, ObservedServer, State};
 use crate::select::{panic, wishes};
-use crate::slots::{Assignment, Limits, Row, Shape, SlotTable, Wanted, assign};
+use crate::slots::{Assignment, Limits, Row, SlotTable, Wanted, assign};
 use crate::weight::Weight;
 
 /// Everything that the plan for one backend depends on.
@@ -441,17 +440,5 @@ fn remember(next: &mut AppliedServer, place: &Place<'_>, departure: &Departure, 
         }
         None if next.instance.is_some() => next.left = Some(departure.clone()),
         None => {}
-    }
-}
-
-impl<'a> Wish<'a> {
-    /// Whether only a guard keeps the instance.
-    pub fn is_kept(&self) -> bool {
-        self.kept_in.is_some()
-    }
-
-    /// A wish for an instance that is well.
-    pub fn for_instance(instance: &'a Instance, shape: Shape) -> Self {
-        Self { instance: Cow::Borrowed(instance), shape, well: true, kept_in: None }
     }
 }

@@ -1,4 +1,4 @@
-//! What becomes of backends: who has them, and what keeps their servers.
+//! What becomes of backends: which service has them, and what keeps their servers.
 
 use roster_core::expose::Unexposed;
 use roster_core::guard::Hold;

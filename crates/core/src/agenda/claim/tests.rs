@@ -1,4 +1,4 @@
-//! Who has a backend, and what may take its servers out.
+//! Which service has a backend, and what may take its servers out.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ fn had(services: &[(&str, &[&str])], rules: &[Rule]) -> Applied {
     record_of(&of(&fleet(services), rules, &Applied::default()))
 }
 
-/// Who has a backend, and what may take its servers out.
+/// The service that has a backend, and what may take its servers out.
 fn holder(agenda: &Agenda, backend: &str) -> (String, Grounds) {
     let item = &agenda.items[backend];
     (item.exposure.service.to_string(), item.grounds.clone())
@@ -172,7 +172,7 @@ fn a_backend_that_no_rule_wants_ends_with_the_backend_itself_unless_its_source_m
     assert!(ends(of(&sources(&[("cloud", None)]), &rules, &had)), "its source is gone");
     assert!(ends(of(&fleet(&[("web", &[A])]), &[rule("new-{service}")], &had)), "its rule is gone");
     assert!(ends(of(&fleet(&[]), &rules, &had)), "its service is gone");
-    assert!(!ends(of(&sources(&[("fleet", None)]), &rules, &had)), "nobody knows yet");
+    assert!(!ends(of(&sources(&[("fleet", None)]), &rules, &had)), "the source may yet answer");
     assert!(!ends(of(&fleet(&[("web", &[A])]), &rules, &had)), "it is wanted");
 }
 

@@ -346,3 +346,36 @@ fn in_a_backend_that_is_wholly_ours_servers_of_others_are_taken_out() {
     sim.settle(&instances([1]));
     assert_eq!(sim.serving(), [("srv1".into(), endpoint(1))]);
 }
+
+#[test]
+fn servers_of_a_template_that_take_traffic_at_one_address_are_judged_by_the_guards() {
+    let mut sim = Sim::with_slots(5);
+    for n in 1..=5 {
+        let called = format!("srv{n}");
+        sim.operator(&called, State::Ready);
+        sim.server(&called).admin = crate::haproxy::AdminState::from_bits(0);
+        sim.server(&called).port = 80;
+    }
+    sim.exposure().policy.guard = Guards::default();
+    assert!(sim.settle(&[]).is_empty());
+    assert_eq!(sim.serving().len(), 5);
+    sim.settle(&instances([1]));
+    assert_eq!(sim.serving().len(), 6, "a newcomer is never held");
+    sim.applied.as_mut().unwrap().release().unwrap();
+    sim.settle(&instances([1]));
+    assert_eq!(sim.serving(), [("srv6".into(), endpoint(1))]);
+}
+
+#[test]
+fn servers_of_a_template_where_nothing_answers_are_free_slots() {
+    let mut sim = Sim::with_slots(3);
+    for n in 1..=3 {
+        let called = format!("srv{n}");
+        sim.operator(&called, State::Ready);
+        sim.server(&called).port = 80;
+        sim.server(&called).op = crate::haproxy::OpState::Stopped;
+    }
+    sim.exposure().policy.guard = Guards::default();
+    sim.settle(&instances([1]));
+    assert_eq!(sim.serving(), [("srv1".into(), endpoint(1))]);
+}

@@ -6,3 +6,4 @@ mod departures;
 mod life;
 mod properties;
 pub(crate) mod sim;
+mod weights;

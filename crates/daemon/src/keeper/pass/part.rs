@@ -81,7 +81,7 @@ impl<T: Target> Scene<'_, T> {
                     self.told(self.store.drop_backend(self.name, backend));
                 }
             } else if records.get(backend) != Some(&plan.applied) {
-                self.tell_who_came(backend, records.get(backend), plan);
+                self.report_newcomers(backend, records.get(backend), plan);
                 self.told(self.store.keep_backend(self.name, backend, &plan.applied));
                 records.insert(backend.clone(), plan.applied.clone());
             }
@@ -106,8 +106,8 @@ impl<T: Target> Scene<'_, T> {
         }
     }
 
-    /// Tells of what no operation tells of: another service, or another instance at the same address.
-    fn tell_who_came(&self, backend: &BackendName, before: Option<&AppliedBackend>, plan: &BackendPlan) {
+    /// Reports what no operation shows: another service, or another instance at the same address.
+    fn report_newcomers(&self, backend: &BackendName, before: Option<&AppliedBackend>, plan: &BackendPlan) {
         let target = self.name;
         let after = plan.applied.service();
         if let Some(before) = before.map(AppliedBackend::service).filter(|before| *before != after) {

@@ -54,7 +54,7 @@ fn a_source_that_is_renamed_takes_its_servers_along() {
             daemon.signal(Signal::HUP);
         }
         daemon.until_log("source fleet is not in the configuration any more");
-        assert_eq!(rig.ready("web").len(), 2, "nobody has heard of the new source yet");
+        assert_eq!(rig.ready("web").len(), 2, "the new source has not answered yet");
         let list =
             "services: { web: [ \"127.0.0.1:8002\", \"127.0.0.1:8001\" ], api: [ \"127.0.0.1:8003\" ] }\n";
         fs::write(rig.folder().join("cloud.yaml"), list).unwrap();

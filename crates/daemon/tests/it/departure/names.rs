@@ -42,7 +42,7 @@ fn a_fleet_that_moves_to_another_port_fills_its_new_backend_before_the_old_one_i
     rig.until_ready("web-8001", &[("srv1", 8001), ("srv2", 8001)]);
     rig.services("services: { web: [ \"127.0.0.1:9001\", \"127.0.0.2:9001\" ] }\n");
     wait_until_or_fail(CAP, "the old one to be emptied", || {
-        // The new one is asked after the old one: whoever left the old one is in the new one by then.
+        // The new one is read after the old one: what left the old one is in the new one by then.
         let (old, new) = (rig.ready("web-8001").len(), rig.ready("web-9001").len());
         assert!(old + new >= 2, "{old} in the old backend, {new} in the new one");
         Poll::when((old, new), |counts| *counts == (0, 2))

@@ -107,7 +107,7 @@ impl Broken {
 
 /// What a text that is no address with a port says of one.
 fn partly(text: &str) -> (Option<IpAddr>, Option<Port>) {
-    // Without brackets nobody knows whether the end of an IPv6 address is its port.
+    // Without brackets it is not clear whether the end of an IPv6 address is its port.
     let is_ambiguous = text.matches(':').count() > 1 && !text.starts_with('[');
     match text.rsplit_once(':') {
         _ if is_ambiguous => (None, None),
