@@ -10,9 +10,22 @@ use crate::cli::CONFIG;
 /// called with, and does not change.
 static OPTIONS: OnceLock<String> = OnceLock::new();
 
+/// Set where no command is of use.
+static NONE: OnceLock<()> = OnceLock::new();
+
 /// From now on commands are told with the options that make them mean this configuration and this folder.
 pub(crate) fn set(config: &Path, state_dir: Option<&Path>) {
     OPTIONS.set(options(config, state_dir)).ok();
+}
+
+/// From now on no command is told: Roster runs in the place of another program, whose configuration its commands do not read.
+pub(crate) fn set_none() {
+    NONE.set(()).ok();
+}
+
+/// What a command of Roster's does, to follow a message; nothing where none is told.
+pub(crate) fn so(words: impl Display, does: &str) -> String {
+    if NONE.get().is_some() { String::new() } else { format!("; {} {does}", roster(words)) }
 }
 
 /// A command of Roster's between backquotes.
@@ -53,5 +66,6 @@ mod tests {
         assert_eq!(told(CONFIG, Some("/var/lib/roster")), " --state-dir /var/lib/roster");
         assert_eq!(told("/my files/it's.yaml", None), r" -c '/my files/it'\''s.yaml'");
         assert_eq!(roster("release web"), "`roster release web`", "nothing was set in this process");
+        assert_eq!(so("status", "tells it"), "; `roster status` tells it");
     }
 }

@@ -107,11 +107,8 @@ impl Event for ChangesHeld<'_> {
             of: count(hold.of),
             ..About::default()
         };
-        (
-            "held",
-            format!("held back: {hold}; {} lets it through", hint::roster(format_args!("release {backend}"))),
-            about,
-        )
+        let release = hint::so(format_args!("release {backend}"), "lets it through");
+        ("held", format!("held back: {hold}{release}"), about)
     }
 }
 

@@ -71,7 +71,9 @@ impl Event for Rejected<'_> {
 
     fn fact(&self) -> (&'static str, String, About) {
         let about = About { source: Some(self.source.to_string()), ..About::default() };
-        ("rejected", format!("left out: {}", self.reject), about)
+        // What is put aside leaves no instance out.
+        let what = if self.reject.unread.is_some() { "left out" } else { "not used" };
+        ("rejected", format!("{what}: {}", self.reject), about)
     }
 }
 
@@ -82,7 +84,7 @@ impl Event for RejectedMore<'_> {
 
     fn fact(&self) -> (&'static str, String, About) {
         let about = About { source: Some(self.source.to_string()), ..About::default() };
-        let message = format!("left out: {} more; {} tells all of them", self.more, hint::roster("status"));
+        let message = format!("not used: {} more{}", self.more, hint::so("status", "tells all of them"));
         ("rejected_more", message, about)
     }
 }

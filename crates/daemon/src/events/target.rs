@@ -207,12 +207,15 @@ impl Event for VersionSeen<'_> {
             version: Some(version.to_string()),
             ..About::default()
         };
-        let status = hint::roster("status");
         let limits = match known(version).count() {
             _ if version < OLDEST => format!("; it is older than {OLDEST}, with which Roster is not tested"),
             0 => String::new(),
-            1 => format!("; one limit of its version matters to Roster: {status} tells it"),
-            n => format!("; {n} limits of its version matter to Roster: {status} tells them"),
+            1 => {
+                format!("; one limit of its version matters to Roster{}", hint::so("status", "tells it"))
+            }
+            n => {
+                format!("; {n} limits of its version matter to Roster{}", hint::so("status", "tells them"))
+            }
         };
         ("version_seen", format!("HAProxy answers{limits}"), about)
     }

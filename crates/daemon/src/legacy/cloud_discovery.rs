@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use crate::cli::CloudDiscoveryArgs;
 use crate::commands::{self, Given, Origin, print};
 use crate::exit::{Exit, Failure};
+use crate::hint;
 use crate::telemetry::python;
 
 /// The longest that one cycle may take.
@@ -20,6 +21,7 @@ const ONCE: Duration = Duration::from_secs(120);
 
 /// Does what the original does with these options.
 pub(crate) fn run(args: &CloudDiscoveryArgs, runtime: &Runtime) -> Result<Exit, Failure> {
+    hint::set_none();
     let usable = |legacy: Legacy| match legacy.config(&ProcessEnv) {
         Ok(config) => Ok((legacy, config)),
         Err(error) => Err(error.to_string()),

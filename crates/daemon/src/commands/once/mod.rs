@@ -79,10 +79,10 @@ pub(crate) async fn once(given: &Given, limit: Duration) -> Result<Exit, Failure
 fn refused(error: StoreError) -> Failure {
     match error {
         StoreError::InUse { folder, pid } => Failure::Other(anyhow!(
-            "a roster{} runs by this configuration ({}) and makes the changes itself; {} shows what is left to do",
+            "a roster{} runs by this configuration ({}) and makes the changes itself{}",
             process(pid),
             folder.display(),
-            hint::roster("plan")
+            hint::so("plan", "shows what is left to do")
         )),
         other => Failure::Usage(chain(&other)),
     }
@@ -155,10 +155,8 @@ impl Round<'_> {
         stop.cancel();
         keeping.await.context("the target's keeper ended")?.let_go(false).await;
         if told.told {
-            print::err(&format!(
-                "{name}: told to stop; {} goes on with what was begun",
-                hint::roster("once")
-            ));
+            let again = hint::so("once", "goes on with what was begun");
+            print::err(&format!("{name}: told to stop{again}"));
         }
         Ok(tell(name, &last))
     }
@@ -224,27 +222,31 @@ fn tell(target: &TargetName, status: &TargetStatus) -> bool {
     };
     if status.trouble.is_none() && !status.synced {
         say(format!(
-            "{target}: HAProxy does not show what is wanted; {} shows what is left",
-            hint::roster("plan")
+            "{target}: HAProxy does not show what is wanted{}",
+            hint::so("plan", "shows what is left")
         ));
     }
     for left_out in status.own.iter().flat_map(|own| &own.left_out) {
         say(format!("{target}: {left_out}"));
     }
     status.left_out.iter().for_each(|left_out| say(format!("{target}: {left_out}")));
+    let is_owned = status.own.is_some();
     for (backend, status) in &status.backends {
-        if status.missing {
+        if status.missing && is_owned {
+            // Why was told when it was met.
+            say(format!("{target}: HAProxy has no backend {backend} yet"));
+        } else if status.missing {
             say(format!(
                 "{target}: HAProxy has no backend {backend}; add it to its configuration, or change `expose`"
             ));
         }
         if is_moving(status) {
-            let status = hint::roster("status");
-            say(format!("{target} {backend}: not finished; {status} shows what it waits for"));
+            let status = hint::so("status", "shows what it waits for");
+            say(format!("{target} {backend}: not finished{status}"));
         }
         if let Some(hold) = &status.hold {
-            let release = hint::roster(format_args!("release {backend}"));
-            say(format!("{target} {backend}: held back: {hold}; {release} lets it through"));
+            let release = hint::so(format_args!("release {backend}"), "lets it through");
+            say(format!("{target} {backend}: held back: {hold}{release}"));
         }
         for note in &status.notes {
             let text = format!("{target} {backend}: {note}");

@@ -317,7 +317,7 @@ where
         for (backend, plan) in plans {
             let grows = lacking.get(backend).is_some_and(|lines| !lines.is_empty());
             plan.notes.retain(|note| match note {
-                Note::Unplaced(Unplaced { why: NoSlot::Full { .. }, .. }) => !grows,
+                Note::Unplaced(Unplaced { why: NoSlot::Full { .. }, .. }) | Note::NoSlots { .. } => !grows,
                 Note::Static { .. } => !by_api,
                 Note::WeightRefused { server, wanted, .. } if by_api => {
                     weights.entry(backend.clone()).or_default().insert(server.clone(), *wanted);

@@ -279,6 +279,7 @@ fn a_zone_makes_backups_weights_and_all_backups_where_nobody_is_near() {
         }
         // Who is wrong is told, and nothing of it is an error.
         assert!(once.err.contains("no share between zones"), "{once:?}");
+        assert!(!once.err.contains("left out"), "nobody is left out for it: {once:?}");
         let changes = site.changes();
         site.once_well();
         assert_eq!(site.changes(), changes);
@@ -292,7 +293,8 @@ fn slots_grow_as_the_file_says_and_never_shrink() {
     for pair in PAIRS {
         eprintln!("with version {} of the API", pair.0.word());
         let site = cloud.site(pair);
-        site.once_well();
+        let once = site.once_well();
+        assert!(!once.err.contains("WARNING"), "growth is ordinary: {once:?}");
         assert_eq!(site.rows(BACKEND).len(), 12, "10 and a half more than 1 more");
         assert_eq!(site.active(BACKEND).len(), 11);
     }

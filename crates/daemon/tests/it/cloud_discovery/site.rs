@@ -112,7 +112,11 @@ impl Site {
     pub(super) fn once(&self) -> Ended {
         let output = self.command(&["--once"]).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ended { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+        let ended =
+            Ended { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) };
+        // Roster's own commands do not read this program's file.
+        assert!(!ended.err.contains("`roster "), "{ended:?}");
+        ended
     }
 
     /// The same, which must do all.

@@ -38,7 +38,7 @@ pub enum Why {
     #[error("neither /v3/info nor /v2/info is there; check that `url` is that of a HAProxy Data Plane API")]
     NoApi,
     /// The other version answers.
-    #[error("the API does not speak {set}{}; set `version` to auto or to what it speaks", spoken(*.speaks))]
+    #[error("the API does not speak {set}{}; let the configuration name the version that it speaks", spoken(*.speaks))]
     WrongVersion {
         /// The version that was asked for.
         set: ApiVersion,

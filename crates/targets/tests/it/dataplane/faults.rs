@@ -59,12 +59,12 @@ async fn a_version_that_the_api_does_not_speak_is_told_with_the_one_it_speaks() 
         (
             VersionChoice::V2,
             "/v3/",
-            "the API does not speak v2 but v3; set `version` to auto or to what it speaks",
+            "the API does not speak v2 but v3; let the configuration name the version that it speaks",
         ),
         (
             VersionChoice::V3,
             "/v2/",
-            "the API does not speak v3 but v2; set `version` to auto or to what it speaks",
+            "the API does not speak v3 but v2; let the configuration name the version that it speaks",
         ),
     ] {
         let server = Scripted::start(
