@@ -73,7 +73,8 @@ impl Rig {
 
     async fn weight_of(&self, server: &str) -> Option<u32> {
         let stats = self.client.server_stats("app").await.or_fail();
-        stats.into_iter().find(|stats| stats.name == server).unwrap().weight
+        // During a reload the list may be without it.
+        stats.into_iter().find(|stats| stats.name == server)?.weight
     }
 
     async fn until(&self, what: &str, met: impl AsyncFn() -> bool) {
