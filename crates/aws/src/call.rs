@@ -1,19 +1,22 @@
 //! One question for one page, with as many attempts as it is worth.
 
 use std::fmt;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use aws_config::SdkConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_types::service_config::ServiceConfigKey;
 use reqwest::Url;
+use roster_http::{Proxies, Trust};
 
+use crate::endpoint::address;
 use crate::error::{Error, SettingsError, Why, host};
-use crate::http::{self, Answer};
-use crate::identity::{Identity, configuration};
+use crate::http::{self, Answer, Http};
+use crate::identity::{CredentialClients, Identity};
 use crate::question::Question;
-use crate::region::{Region, Service, Variant};
+use crate::region::{Region, Service};
 use crate::settings::{Call, CallEnd, Observer, Patience, Settings};
+use crate::shared::{self, Shared, Stamp};
 use crate::smithy::ThroughReqwest;
 use crate::wire::{self, Page, WireError};
 
@@ -25,11 +28,12 @@ pub(crate) struct Caller {
     region: Region,
     ec2: Url,
     auto_scaling: Url,
-    http: reqwest::Client,
+    http: Http,
     identity: Identity,
-    timeout: std::time::Duration,
     patience: Patience,
-    observer: Box<dyn Observer>,
+    observer: Arc<dyn Observer>,
+    /// The files that all of this was read from.
+    files: Stamp,
 }
 
 /// A call that failed, with all that AWS said.
@@ -61,20 +65,55 @@ impl fmt::Debug for Caller {
 }
 
 impl Caller {
-    pub(crate) async fn new(settings: Settings, observer: Box<dyn Observer>) -> Result<Self, SettingsError> {
-        let http = http::client()?;
-        let through = ThroughReqwest(http.clone());
-        let config = configuration(&settings, &through).await;
+    /// Reads the environment's and the shared files' word. `told` is who asked last.
+    pub(crate) async fn new(
+        settings: &Arc<Settings>,
+        observer: Arc<dyn Observer>,
+        told: Arc<Mutex<Option<String>>>,
+    ) -> Result<Self, SettingsError> {
+        let environment = &settings.environment;
+        let mut files = shared::paths(environment).to_vec();
+        let before = Stamp::of(files.clone());
+        let shared = Shared::read(settings).await;
+        let bundle = environment.bundle(shared.get("ca_bundle"));
+        let trust = match bundle {
+            Some(bundle) => {
+                files.push(bundle.path.clone());
+                Trust::Only(bundle)
+            }
+            None => Trust::System,
+        };
+        let http = Http::new(&trust, environment.proxies.clone()?, settings.timeout)?;
+        // What is on the machine itself needs neither.
+        let direct = Http::new(&Trust::Nobody, Proxies::default(), settings.timeout)?;
+        let outside = ThroughReqwest { client: http.client.clone(), role: None };
+        let role = Arc::default();
+        let direct = ThroughReqwest { client: direct.client, role: Some(Arc::clone(&role)) };
+        let config = configuration(settings, &outside, &shared).await;
+        let identity = Identity::new(
+            settings,
+            &shared,
+            CredentialClients { outside, direct, role },
+            Arc::clone(&observer),
+            told,
+        );
+        // A file that was changed while it was read is read again at the next listing.
+        let files = if before.is_old() { before } else { Stamp::of(files) };
         Ok(Self {
             region: settings.region.clone(),
-            ec2: address(Service::Ec2, &settings, &config)?,
-            auto_scaling: address(Service::AutoScaling, &settings, &config)?,
+            ec2: address(Service::Ec2, settings, &shared, &config)?,
+            auto_scaling: address(Service::AutoScaling, settings, &shared, &config)?,
             http,
-            timeout: settings.timeout,
+            identity,
             patience: settings.patience,
-            identity: Identity::new(settings, through, &config),
             observer,
+            files,
         })
+    }
+
+    /// Whether a file has changed from which this was made.
+    pub(crate) fn is_old(&self) -> bool {
+        self.files.is_old()
     }
 
     pub(crate) fn region(&self) -> &Region {
@@ -82,23 +121,28 @@ impl Caller {
     }
 
     pub(crate) fn error(&self, question: &Question, why: Why) -> Error {
-        Error { api: question.api(), region: self.region.clone(), why }
+        Error {
+            api: question.api(),
+            region: self.region.clone(),
+            principal: self.identity.principal(),
+            why: Box::new(why),
+        }
     }
 
-    /// A page, whole and read.
+    /// A page, whole and read, and how many bytes it had.
     pub(crate) async fn ask<T>(
         &self,
         question: &Question,
         page: Option<&str>,
-        read: fn(&str) -> Result<Page<T>, WireError>,
-    ) -> Result<Page<T>, Failed> {
+        read: &impl Fn(&str) -> Result<Page<T>, WireError>,
+    ) -> Result<(Page<T>, usize), Failed> {
         let form = question.form(page);
         let mut credentials = self.identity.credentials().await?;
         let mut renewed = false;
         let mut attempt = 1;
         loop {
             let failed = match self.attempt(question, &form, &credentials, read).await {
-                Ok(page) => return Ok(page),
+                Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
             if failed.why.is_of_credentials() && !renewed {
@@ -120,8 +164,8 @@ impl Caller {
         question: &Question,
         form: &str,
         credentials: &Credentials,
-        read: fn(&str) -> Result<Page<T>, WireError>,
-    ) -> Result<Page<T>, Failed> {
+        read: &impl Fn(&str) -> Result<Page<T>, WireError>,
+    ) -> Result<(Page<T>, usize), Failed> {
         let service = question.service();
         let url = match service {
             Service::Ec2 => &self.ec2,
@@ -129,19 +173,21 @@ impl Caller {
         };
         let headers = http::signed(service, &self.region, url, form, credentials, self.identity.now())?;
         let begun = Instant::now();
-        let answer = http::post(&self.http, url, headers, form.to_owned(), self.timeout).await;
+        let answer = self.http.post(url, headers, form.to_owned()).await;
         let end = match &answer {
             Ok(answer) => CallEnd::Status(answer.status),
             Err(why) => CallEnd::Failed(name(why)),
         };
         self.observer.on_call(Call { api: question.api(), end, took: begun.elapsed() });
-        let Answer { status, after, body } = answer?;
+        let Answer { status, after, date, body } = answer?;
         if status == 200 {
-            return read(&body).map_err(|error| unreadable(&error, &body, url).into());
+            let page = read(&body).map_err(|error| Failed::from(unreadable(&error, &body, url)))?;
+            return Ok((page, body.len()));
         }
+        let off = http::ahead(self.identity.now(), date);
         let refusal = wire::refusal(&body);
         let said = refusal.as_ref().map(|refusal| refusal.message.clone()).unwrap_or_default();
-        Err(Failed { why: Why::refused(status, refusal, after, url), said })
+        Err(Failed { why: Why::refused(status, refusal, after, off, url), said })
     }
 }
 
@@ -159,61 +205,21 @@ fn name(why: &Why) -> &'static str {
     match why {
         Why::Timeout { .. } => "timeout",
         Why::NoSuchHost { .. } => "dns",
-        Why::Unreachable { .. } => "connect",
+        Why::Unreachable { .. } | Why::Proxy { .. } | Why::Certificate { .. } => "connect",
         _ => "broken",
     }
 }
 
-/// Where a service answers: the settings' word, then the environment's and the profile's for this service, then theirs for
-/// all services, then AWS's own address.
-fn address(service: Service, settings: &Settings, config: &SdkConfig) -> Result<Url, SettingsError> {
-    if let Some(url) = &settings.endpoint {
-        return checked(service, url.as_str(), "endpoint");
+/// AWS's configuration of this process for the settings: environment and shared files, with the profile that is named.
+async fn configuration(settings: &Settings, client: &ThroughReqwest, shared: &Shared) -> SdkConfig {
+    let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .region(aws_config::Region::new(settings.region.as_str().to_owned()))
+        .no_credentials()
+        .http_client(client.clone());
+    match &shared.named {
+        Some(name) => loader.profile_name(name.clone()),
+        None => loader,
     }
-    let key = ServiceConfigKey::builder()
-        .service_id(service.id())
-        .env("AWS_ENDPOINT_URL")
-        .profile("endpoint_url")
-        .build();
-    let own = key.ok().and_then(|key| config.service_config()?.load_config(key));
-    if let Some(given) = own.as_deref().or(config.endpoint_url()) {
-        return checked(service, given, "AWS_ENDPOINT_URL, or endpoint_url of the profile");
-    }
-    let variant = Variant {
-        fips: config.use_fips().unwrap_or_default(),
-        dual_stack: config.use_dual_stack().unwrap_or_default(),
-    };
-    let host = service.host(&settings.region, variant);
-    service.url(&settings.region, variant).ok_or_else(|| refused(service, &host, "region"))
-}
-
-fn checked(service: Service, given: &str, place: &'static str) -> Result<Url, SettingsError> {
-    let url = Url::parse(given).ok().filter(|url| {
-        let plain = url.username().is_empty() && url.password().is_none();
-        plain && matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none()
-    });
-    url.ok_or_else(|| refused(service, given, place))
-}
-
-/// Only what stands behind a user and before a query is shown: either may be a secret.
-fn refused(service: Service, given: &str, place: &'static str) -> SettingsError {
-    let behind_user = given.rsplit_once('@').map_or(given, |(_, rest)| rest);
-    let before_query = behind_user.split(['?', '#']).next().unwrap_or_default();
-    SettingsError::Endpoint { service: service.id(), given: crate::error::shown(before_query), place }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_with_a_user_is_refused_without_its_password() {
-        let error =
-            checked(Service::Ec2, "https://me:hunter2@host/?token=x", "endpoint").unwrap_err().to_string();
-        assert!(!error.contains("hunter2") && !error.contains("token"), "{error}");
-        for wrong in ["", "host:80", "ftp://host", "https://host/?a=b", "https://host/#a"] {
-            assert!(checked(Service::Ec2, wrong, "endpoint").is_err(), "{wrong}");
-        }
-        assert!(checked(Service::Ec2, "http://127.0.0.1:5000/aws", "endpoint").is_ok());
-    }
+    .load()
+    .await
 }

@@ -1,7 +1,7 @@
 //! One signed call and its answer.
 //!
-//! Invariants: no redirect is followed and no proxy of the environment is used, so a signed call goes nowhere but to the
-//! address that was chosen; each call has a limit of time and of bytes; dropping its future ends it.
+//! Invariants: no redirect is followed, so a signed call goes nowhere but to the address that was chosen, through the proxy
+//! that this machine has for the address; each call has a limit of time and of bytes; dropping its future ends it.
 
 use std::error::Error as _;
 use std::time::{Duration, SystemTime};
@@ -9,10 +9,13 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Response, Url, redirect, retry};
+use jiff::fmt::rfc2822;
+use jiff::{SignedDuration, Timestamp};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Response, Url};
+use roster_http::{Limits, Proxies, Trust, causes};
 
-use crate::error::{SettingsError, Why, host};
+use crate::error::{SettingsError, Why, host, shown_long};
 use crate::region::{Region, Service};
 
 /// Bytes of an answer. A thousand instances with many interfaces and tags are a few megabytes.
@@ -27,23 +30,67 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// From `Retry-After`, in seconds; its form as a date is not used by AWS.
     pub(crate) after: Option<Duration>,
+    /// When it was written, by the server's clock.
+    pub(crate) date: Option<Timestamp>,
     pub(crate) body: String,
 }
 
-/// A client for AWS and for what gives credentials.
-pub(crate) fn client() -> Result<reqwest::Client, SettingsError> {
-    // Taken by reqwest. An error says that the program has one already, which then is as good.
-    let _had_one = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .redirect(redirect::Policy::none())
-        .retry(retry::never())
-        .no_proxy()
-        .http1_only()
-        .connect_timeout(CONNECT)
-        .pool_idle_timeout(IDLE)
-        .user_agent(concat!("roster/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| SettingsError::Tls(root_cause(&error)))
+/// What makes calls to AWS.
+#[derive(Clone, Debug)]
+pub(crate) struct Http {
+    pub(crate) client: reqwest::Client,
+    proxies: Proxies,
+    timeout: Duration,
+}
+
+impl Http {
+    pub(crate) fn new(trust: &Trust, proxies: Proxies, timeout: Duration) -> Result<Self, SettingsError> {
+        let limits = Limits { connect: CONNECT, idle: IDLE };
+        Ok(Self { client: roster_http::client(trust, &proxies, limits)?, proxies, timeout })
+    }
+
+    /// POSTs a signed form and reads the whole answer.
+    pub(crate) async fn post(&self, url: &Url, headers: HeaderMap, form: String) -> Result<Answer, Why> {
+        let request = self.client.post(url.clone()).timeout(self.timeout).headers(headers).body(form);
+        let response = request.send().await.map_err(|error| self.broken(&error, url))?;
+        let status = response.status().as_u16();
+        let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let after = header(RETRY_AFTER).and_then(|value| value.trim().parse().ok());
+        let date = header(DATE).and_then(|value| rfc2822::parse(value).ok()).map(|date| date.timestamp());
+        let body = read(response, url, self.timeout).await?;
+        Ok(Answer { status, after: after.map(Duration::from_secs), date, body })
+    }
+
+    fn broken(&self, error: &reqwest::Error, url: &Url) -> Why {
+        let host = host(url);
+        let causes_of = || std::iter::successors(error.source(), |&error| error.source());
+        let why = causes_of().last().map_or_else(|| "no reason given".to_owned(), ToString::to_string);
+        match () {
+            () if error.is_timeout() && !error.is_connect() => Why::Timeout { host, limit: self.timeout },
+            // TLS's own words; what wraps them has no type for it.
+            () if why.contains("invalid peer certificate") => Why::Certificate { host, why },
+            () if error.is_connect()
+                && let Some(proxy) = self.proxies.of(url) =>
+            {
+                // The client's own words come first and say only that it could not connect.
+                let why = causes_of().nth(1).map_or(why, |error| shown_long(&causes(error)));
+                Why::Proxy { host, proxy: proxy.to_string(), why }
+            }
+            // The connector's own words, likewise.
+            () if error.is_connect() && causes_of().any(|cause| cause.to_string() == "dns error") => {
+                Why::NoSuchHost { host }
+            }
+            () if error.is_timeout() => Why::Timeout { host, limit: self.timeout },
+            () if error.is_connect() => Why::Unreachable { host, why },
+            // The connection was there and ended before any byte of an answer.
+            () => Why::HalfAnswer { got: 0 },
+        }
+    }
+}
+
+/// How far this machine's clock is ahead of the one that wrote an answer.
+pub(crate) fn ahead(now: SystemTime, date: Option<Timestamp>) -> Option<SignedDuration> {
+    Some(Timestamp::try_from(now).ok()?.duration_since(date?))
 }
 
 /// The headers that sign a form for a service, those of the session among them.
@@ -80,23 +127,6 @@ pub(crate) fn signed(
     Ok(all)
 }
 
-/// POSTs a signed form and reads the whole answer.
-pub(crate) async fn post(
-    client: &reqwest::Client,
-    url: &Url,
-    headers: HeaderMap,
-    form: String,
-    limit: Duration,
-) -> Result<Answer, Why> {
-    let request = client.post(url.clone()).timeout(limit).headers(headers).body(form);
-    let response = request.send().await.map_err(|error| broken(&error, url, limit))?;
-    let status = response.status().as_u16();
-    let after =
-        response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    let body = read(response, url, limit).await?;
-    Ok(Answer { status, after: after.map(Duration::from_secs), body })
-}
-
 async fn read(mut response: Response, url: &Url, limit: Duration) -> Result<String, Why> {
     let mut body = Vec::new();
     loop {
@@ -112,26 +142,6 @@ async fn read(mut response: Response, url: &Url, limit: Duration) -> Result<Stri
     }
     String::from_utf8(body)
         .map_err(|_| Why::NotAws { what: "bytes that are no text".to_owned(), host: host(url) })
-}
-
-fn broken(error: &reqwest::Error, url: &Url, limit: Duration) -> Why {
-    let host = host(url);
-    let mut causes = std::iter::successors(error.source(), |&error| error.source());
-    match () {
-        // The connector's own words; it has no type for it.
-        () if error.is_connect() && causes.any(|cause| cause.to_string() == "dns error") => {
-            Why::NoSuchHost { host }
-        }
-        () if error.is_timeout() => Why::Timeout { host, limit },
-        () if error.is_connect() => Why::Unreachable { host, why: root_cause(error) },
-        // The connection was there and ended before any byte of an answer.
-        () => Why::HalfAnswer { got: 0 },
-    }
-}
-
-fn root_cause(error: &reqwest::Error) -> String {
-    let sources = std::iter::successors(error.source(), |&error| error.source());
-    sources.last().map_or_else(|| "no reason given".to_owned(), ToString::to_string)
 }
 
 #[cfg(test)]

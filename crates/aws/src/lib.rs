@@ -5,17 +5,25 @@
 
 mod call;
 mod client;
+mod endpoint;
+mod environment;
 mod error;
 mod http;
 mod identity;
+mod known;
 mod merge;
 mod question;
 mod region;
 mod settings;
+mod shared;
 mod smithy;
 mod wire;
 
 pub use client::{Client, Listing, Warning};
+pub use environment::Environment;
 pub use error::{Error, Retry, SettingsError, Why};
 pub use region::{InvalidRegion, Region};
-pub use settings::{Call, CallEnd, Credentials, Observer, Patience, Query, Settings, Unobserved};
+pub use settings::{
+    Address, Bounds, Call, CallEnd, Credentials, Family, Observer, Patience, Query, Settings, Unobserved,
+    ZoneName,
+};

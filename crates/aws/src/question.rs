@@ -35,6 +35,9 @@ pub(crate) struct Filter {
     values: Vec<String>,
 }
 
+/// Names and the values that will do.
+type Values = BTreeMap<String, BTreeSet<String>>;
+
 /// The filters of one question.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Filters(Vec<Filter>);
@@ -44,8 +47,8 @@ pub(crate) struct Filters(Vec<Filter>);
 pub(crate) enum Question {
     /// Instances that run and have the tag.
     Instances { filters: Filters, per_page: u16 },
-    /// Instances by id, if they run.
-    InstancesById(Batch<IDS_AT_ONCE>),
+    /// Instances by id.
+    InstancesById { ids: Batch<IDS_AT_ONCE>, filters: Filters },
     /// Groups that have the tag.
     Groups { tag: String },
     /// Groups by name.
@@ -78,14 +81,25 @@ impl<const MOST: usize> Batch<MOST> {
 }
 
 impl Filters {
-    /// Instances that run, with the tag `key`, and with one of the values of each key of `allow` that a filter can say.
-    pub(crate) fn new(key: &str, allow: &BTreeMap<String, BTreeSet<String>>) -> Self {
+    /// Instances that run, with the tag `key`, with the filters that are `given`, and with one of the values of each key of
+    /// `allow` that a filter can say.
+    pub(crate) fn new(key: &str, allow: &Values, given: &Values) -> Self {
         let always = [
             Filter { name: "instance-state-name".to_owned(), values: vec!["running".to_owned()] },
             Filter { name: "tag-key".to_owned(), values: vec![literal(key)] },
         ];
         let by_value = allow.iter().filter_map(|(key, values)| Filter::of_tag(key, values));
-        Self(always.into_iter().chain(by_value).take(MOST_FILTERS).collect())
+        let all = always.into_iter().chain(Self::given(given).0);
+        Self(all.chain(by_value).take(MOST_FILTERS).collect())
+    }
+
+    /// Only those that are given, as they are.
+    pub(crate) fn given(given: &Values) -> Self {
+        let filter = |(name, values): (&String, &BTreeSet<String>)| Filter {
+            name: name.clone(),
+            values: values.iter().cloned().collect(),
+        };
+        Self(given.iter().map(filter).collect())
     }
 }
 
@@ -114,7 +128,7 @@ fn literal(text: &str) -> String {
 impl Question {
     pub(crate) fn service(&self) -> Service {
         match self {
-            Self::Instances { .. } | Self::InstancesById(_) => Service::Ec2,
+            Self::Instances { .. } | Self::InstancesById { .. } => Service::Ec2,
             Self::Groups { .. } | Self::GroupsByName(_) => Service::AutoScaling,
         }
     }
@@ -143,7 +157,10 @@ impl Question {
                 form.append_pair("MaxResults", &per_page.to_string());
                 append_filters(&mut form, filters);
             }
-            Self::InstancesById(ids) => append_list(&mut form, "InstanceId", ids.iter()),
+            Self::InstancesById { ids, filters } => {
+                append_list(&mut form, "InstanceId", ids.iter());
+                append_filters(&mut form, filters);
+            }
             Self::Groups { tag } => {
                 form.append_pair("MaxRecords", &GROUPS_PER_PAGE.to_string());
                 form.append_pair("Filters.member.1.Name", "tag-key");
@@ -203,7 +220,14 @@ mod tests {
             ("environment".to_owned(), BTreeSet::from(["production".to_owned(), "a&b".to_owned()])),
             ("pattern".to_owned(), BTreeSet::from(["web*".to_owned()])),
         ]);
-        let filters = Filters::new("HAProxy:Service:Name", &allow);
+        let given = BTreeMap::from([("vpc-id".to_owned(), BTreeSet::from(["vpc-*".to_owned()]))]);
+        let filters = Filters::new("HAProxy:Service:Name", &allow, &given);
+        let by_id = Question::InstancesById {
+            ids: Ids::of(texts(&["i-1"])).remove(0),
+            filters: Filters::given(&given),
+        };
+        let form = pairs(&by_id.form(None));
+        assert_eq!((form["Filter.1.Name"].as_str(), form["Filter.1.Value.1"].as_str()), ("vpc-id", "vpc-*"));
         let form = pairs(&Question::Instances { filters, per_page: 1000 }.form(Some("t=+/")));
         let expected = [
             ("Action", "DescribeInstances"),
@@ -211,9 +235,11 @@ mod tests {
             ("Filter.1.Value.1", "running"),
             ("Filter.2.Name", "tag-key"),
             ("Filter.2.Value.1", "HAProxy:Service:Name"),
-            ("Filter.3.Name", "tag:environment"),
-            ("Filter.3.Value.1", "a&b"),
-            ("Filter.3.Value.2", "production"),
+            ("Filter.3.Name", "vpc-id"),
+            ("Filter.3.Value.1", "vpc-*"),
+            ("Filter.4.Name", "tag:environment"),
+            ("Filter.4.Value.1", "a&b"),
+            ("Filter.4.Value.2", "production"),
             ("MaxResults", "1000"),
             ("NextToken", "t=+/"),
             ("Version", "2016-11-15"),
@@ -223,7 +249,13 @@ mod tests {
 
     #[test]
     fn a_question_by_id_has_no_page_size() {
-        let form = pairs(&Question::InstancesById(Ids::of(texts(&["i-1", "i-2"])).remove(0)).form(None));
+        let form = pairs(
+            &Question::InstancesById {
+                ids: Ids::of(texts(&["i-1", "i-2"])).remove(0),
+                filters: Filters::given(&BTreeMap::new()),
+            }
+            .form(None),
+        );
         assert_eq!(form["InstanceId.2"], "i-2");
         assert!(!form.contains_key("MaxResults"), "{form:?}");
     }
@@ -283,7 +315,7 @@ mod tests {
             let mut allow = allow;
             let count = many.len();
             allow.insert("many".to_owned(), many);
-            let filters = Filters::new(&key, &allow).0;
+            let filters = Filters::new(&key, &allow, &BTreeMap::new()).0;
             prop_assert!(filters.len() <= MOST_FILTERS);
             for filter in &filters {
                 prop_assert!((1..=MOST_VALUES).contains(&filter.values.len()));

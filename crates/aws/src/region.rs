@@ -87,11 +87,27 @@ impl Service {
         }
     }
 
-    /// Its name in the environment and in profiles, as in `AWS_ENDPOINT_URL_EC2`.
+    /// Its name as AWS writes it.
     pub(crate) fn id(self) -> &'static str {
         match self {
             Self::Ec2 => "EC2",
             Self::AutoScaling => "Auto Scaling",
+        }
+    }
+
+    /// Its variable for an address of its own.
+    pub(crate) fn variable(self) -> &'static str {
+        match self {
+            Self::Ec2 => "AWS_ENDPOINT_URL_EC2",
+            Self::AutoScaling => "AWS_ENDPOINT_URL_AUTO_SCALING",
+        }
+    }
+
+    /// Its keys in a section of services of the shared file: AWS's own, then what some libraries made of it.
+    pub(crate) fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Ec2 => &["ec2"],
+            Self::AutoScaling => &["auto_scaling", "auto-scaling"],
         }
     }
 

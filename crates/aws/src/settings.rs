@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
+use roster_core::fleet::TagRules;
 use secrecy::SecretString;
 
+use crate::environment::Environment;
 use crate::region::Region;
 
 /// One account's region.
@@ -26,6 +28,22 @@ pub struct Settings {
     pub patience: Patience,
     /// Instances on a page; the API takes 5 to 1,000.
     pub page: u16,
+    /// How long a list may be.
+    pub bounds: Bounds,
+    /// What the environment says.
+    pub environment: Environment,
+}
+
+/// How long a list may be. A list that goes on without an end would be asked for ever, at the cost of all who share the
+/// account's calls.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Bounds {
+    /// Pages of one question.
+    pub pages: usize,
+    /// Bytes of all answers of one listing.
+    pub bytes: usize,
+    /// The time for one listing, pauses included.
+    pub time: Duration,
 }
 
 /// Where credentials come from.
@@ -60,14 +78,49 @@ pub struct Patience {
     pub longest: Duration,
 }
 
-/// Which machines.
+/// Which machines, and what is wanted of each.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Query {
-    /// The tag that a machine or its group must carry.
-    pub name_tag: String,
-    /// Tags that a machine must have, each with one of these values. What EC2 can filter by is not even fetched; the rest is
-    /// fetched and left to the caller, who applies the same rule to all.
-    pub allow: BTreeMap<String, BTreeSet<String>>,
+    /// The rules that will be applied to the machines. What EC2 can filter by is not even fetched, and of tags only those are
+    /// kept that a rule looks at.
+    pub rules: TagRules,
+    /// Filters of EC2's own, each with values that are alternatives.
+    pub filters: BTreeMap<String, BTreeSet<String>>,
+    /// Which of a machine's addresses.
+    pub address: Address,
+    /// Which of its zone's names.
+    pub zone: ZoneName,
+}
+
+/// Which of a machine's addresses is its.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Address {
+    /// The network interface, as the machine counts them; 0 is the primary one.
+    pub interface: u16,
+    /// The family.
+    pub family: Family,
+}
+
+/// A family of addresses.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Family {
+    /// IPv4, and IPv6 of a machine that has no IPv4.
+    #[default]
+    Any,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
+/// Which name of a zone is taken.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ZoneName {
+    /// Its name in this account, such as `us-east-2a`.
+    #[default]
+    Name,
+    /// Its id, which is the same in all accounts, such as `use2-az1`.
+    Id,
 }
 
 /// One call that was made.
@@ -90,10 +143,13 @@ pub enum CallEnd {
     Failed(&'static str),
 }
 
-/// Is told of each call.
+/// Is told of each call, and of who asks.
 pub trait Observer: Send + Sync {
     /// A call ended. It must not block.
     fn on_call(&self, call: Call);
+
+    /// Credentials were found, and they are somebody else's than those before. It must not block.
+    fn on_principal(&self, _principal: &str) {}
 }
 
 /// Tells nobody.
@@ -110,7 +166,27 @@ impl Settings {
             timeout: Duration::from_secs(30),
             patience: Patience::default(),
             page: crate::question::INSTANCES_PER_PAGE,
+            bounds: Bounds::default(),
+            environment: Environment::default(),
         }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.family {
+            Family::Any => {}
+            Family::V4 => f.write_str(" of IPv4")?,
+            Family::V6 => f.write_str(" of IPv6")?,
+        }
+        if self.interface > 0 { write!(f, " at its network interface {}", self.interface) } else { Ok(()) }
+    }
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        // Half a million instances, whose answers are some ten kilobytes each.
+        Self { pages: 500, bytes: 8 * 1024 * 1024 * 1024, time: Duration::from_mins(10) }
     }
 }
 
@@ -139,6 +215,10 @@ impl Observer for Unobserved {
 impl<T: Observer + ?Sized> Observer for Arc<T> {
     fn on_call(&self, call: Call) {
         (**self).on_call(call);
+    }
+
+    fn on_principal(&self, principal: &str) {
+        (**self).on_principal(principal);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Lets aws-config get credentials (IMDS, ECS, STS, SSO) through the HTTP client that everything else uses.
 
-use std::error::Error as _;
 use std::fmt;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
@@ -13,16 +13,29 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use reqwest::Method;
+use roster_http::causes;
+
+use crate::error::shown;
+use crate::identity::Learned;
 
 /// Where aws-config names no limit.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// Where the instance metadata service has the credentials of the machine's role, followed by the role's name.
+const ROLES: &str = "/meta-data/iam/security-credentials/";
+/// Where it gives a token first.
+const TOKEN: &str = "/latest/api/token";
+
 /// reqwest as aws-config wants it.
 #[derive(Clone)]
-pub(crate) struct ThroughReqwest(pub(crate) reqwest::Client);
+pub(crate) struct ThroughReqwest {
+    pub(crate) client: reqwest::Client,
+    /// Learns the name of the role whose credentials the machine asks for.
+    pub(crate) role: Option<Learned>,
+}
 
 struct Connector {
-    client: reqwest::Client,
+    through: ThroughReqwest,
     limit: Duration,
 }
 
@@ -44,14 +57,19 @@ impl HttpClient for ThroughReqwest {
         // reqwest's limit for connecting belongs to the client, so here is one for both together.
         let limits = [settings.connect_timeout(), settings.read_timeout()];
         let limit = limits.into_iter().flatten().reduce(|a, b| a + b).unwrap_or(LIMIT);
-        SharedHttpConnector::new(Connector { client: self.0.clone(), limit })
+        SharedHttpConnector::new(Connector { through: self.clone(), limit })
     }
 }
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (client, limit) = (self.client.clone(), self.limit);
-        HttpConnectorFuture::new(exchange(client, request, limit))
+        if let Some((role, name)) = self.through.role.as_ref().zip(request.uri().split_once(ROLES)) {
+            let name = name.1.trim_matches('/');
+            if !name.is_empty() {
+                *role.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown(name));
+            }
+        }
+        HttpConnectorFuture::new(exchange(self.through.client.clone(), request, self.limit))
     }
 }
 
@@ -67,10 +85,11 @@ async fn exchange(
     for (name, value) in request.headers() {
         out = out.header(name, value);
     }
-    let answer = out.send().await.map_err(failed)?;
+    let asks_for_token = request.uri().ends_with(TOKEN);
+    let answer = out.send().await.map_err(|error| failed(error, asks_for_token))?;
     let status = StatusCode::try_from(answer.status().as_u16()).map_err(|_| user("no HTTP status"))?;
     let headers = answer.headers().clone();
-    let body = answer.bytes().await.map_err(failed)?;
+    let body = answer.bytes().await.map_err(|error| failed(error, false))?;
     let mut response = HttpResponse::new(status, SdkBody::from(body));
     for (name, value) in &headers {
         if let Ok(value) = value.to_str() {
@@ -81,10 +100,14 @@ async fn exchange(
 }
 
 /// Without the address, which for STS by web identity may hold a token.
-fn failed(error: reqwest::Error) -> ConnectorError {
+fn failed(error: reqwest::Error, asks_for_token: bool) -> ConnectorError {
     let error = error.without_url();
-    let cause =
-        std::iter::successors(error.source(), |&error| error.source()).last().map(ToString::to_string);
-    let text = cause.unwrap_or_else(|| error.to_string());
+    let mut text = causes(&error);
+    // The answer with the token goes no further than the machine's limit of hops, and a container is one hop more.
+    if asks_for_token && error.is_timeout() && !error.is_connect() {
+        text.push_str(
+            "; in a container the machine's metadata options need a hop limit of 2 or more (HttpPutResponseHopLimit)",
+        );
+    }
     if error.is_timeout() { ConnectorError::timeout(text.into()) } else { ConnectorError::io(text.into()) }
 }

@@ -100,6 +100,9 @@ pub struct Snapshot {
     /// What was left out, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejects: Vec<Reject>,
+    /// The names of metadata that the source has kept of instances; none for all names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata_kept: Option<BTreeSet<String>>,
     /// When the answer was complete.
     pub taken: Timestamp,
 }
@@ -185,6 +188,12 @@ impl Snapshot {
             && self.definitions == other.definitions
             && self.removed == other.removed
             && self.rejects == other.rejects
+            && self.metadata_kept == other.metadata_kept
+    }
+
+    /// Whether rules can select by these names of metadata.
+    pub fn keeps<'a>(&self, mut names: impl Iterator<Item = &'a String>) -> bool {
+        self.metadata_kept.as_ref().is_none_or(|kept| names.all(|name| kept.contains(name)))
     }
 
     /// The entries that cannot be read and may be instances of a service.

@@ -21,7 +21,9 @@ pub(crate) use own::{
 };
 pub(crate) use reporter::Reporter;
 pub(crate) use server::{NotReached, NotRemembered};
-pub(crate) use source::{AnswerTooOld, Answered, Rejected, RejectedMore, SourceLost, StateTrouble};
+pub(crate) use source::{
+    AnswerLacksMetadata, AnswerTooOld, Answered, Rejected, RejectedMore, SourceLost, StateTrouble,
+};
 pub(crate) use target::{
     ChangeRefused, Changed, Converged, NotConverged, Ordered, ProcessReplaced, TargetBack, TargetLost,
     VersionSeen,

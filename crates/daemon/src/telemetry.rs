@@ -4,9 +4,11 @@ mod burst;
 pub(crate) mod python;
 
 use roster_config::native::{Log, LogFormat, LogLevel};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::{cli, clock};
 pub(crate) use burst::Burst;
@@ -19,6 +21,9 @@ impl FormatTime for Clock {
         write!(w, "{:.3}", clock::now())
     }
 }
+
+/// Libraries whose warnings Roster reports itself, once each and not at every listing.
+const REPORTED_BY_ROSTER: [&str; 4] = ["aws_config", "aws_runtime", "aws_smithy", "aws_sdk"];
 
 /// Starts the log. What was asked for on the command line wins over the configuration. Whoever serves what is returned
 /// has its lines written in bursts.
@@ -42,10 +47,17 @@ pub(crate) fn start(log: Log, asked: Option<cli::LogFormat>) -> Burst {
         .with_ansi(false)
         .with_writer(burst.clone());
     // A second start, after the configuration was read again, keeps the log as it is.
+    let targets = quiet(Targets::new().with_default(level), level);
     if json {
-        builder.json().flatten_event(true).with_current_span(false).try_init().ok();
+        builder.json().flatten_event(true).with_current_span(false).finish().with(targets).try_init().ok();
     } else {
-        builder.try_init().ok();
+        builder.finish().with(targets).try_init().ok();
     }
     burst
+}
+
+/// Leaves out what Roster reports itself, except at the levels for debugging.
+fn quiet(targets: Targets, level: LevelFilter) -> Targets {
+    let libraries = if level >= LevelFilter::DEBUG { level } else { LevelFilter::OFF };
+    targets.with_targets(REPORTED_BY_ROSTER.map(|library| (library, libraries)))
 }

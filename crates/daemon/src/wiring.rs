@@ -28,7 +28,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::api_file::ApiFile;
 use crate::clock;
-use crate::events::{AnswerTooOld, Event, Reporter, SourceLost, StateTrouble};
+use crate::events::{AnswerLacksMetadata, AnswerTooOld, Event, Reporter, SourceLost, StateTrouble};
 use crate::exit::Failure;
 use crate::keeper::Owner;
 use crate::own::{Book, Own};
@@ -209,7 +209,7 @@ pub(crate) async fn ask_all(
     let mut catalog = Catalog::new(config.sources.keys().cloned());
     let mut lost = Vec::new();
     for (name, source) in sources(config, to) {
-        restore(&mut catalog, store, &name, config.last_good, to);
+        restore(&mut catalog, store, &name, config, to);
         let known = catalog.snapshot(&name).cloned();
         let mut source = match &known {
             Some(answer) => source.resume(answer.clone()),
@@ -233,13 +233,15 @@ pub(crate) fn restore(
     catalog: &mut Catalog,
     store: &Store,
     source: &SourceName,
-    limit: LastGood,
+    config: &Config,
     to: &Reporter,
 ) {
+    let mut selected = config.rules.iter().flat_map(|rule| rule.select.metadata.keys());
     match store.last_good(source) {
-        Ok(Some(snapshot)) if is_too_old(&snapshot, limit) => {
+        Ok(Some(snapshot)) if is_too_old(&snapshot, config.last_good) => {
             AnswerTooOld { source, taken: snapshot.taken }.emit(to);
         }
+        Ok(Some(snapshot)) if !snapshot.keeps(&mut selected) => AnswerLacksMetadata { source }.emit(to),
         Ok(Some(snapshot)) => catalog.restore(source, Arc::new(snapshot)),
         Ok(None) => {}
         Err(error) => told(&error, to),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use roxmltree::Node;
 
 use super::{Page, WireError, child, document, list, required, tags, text_of};
+use crate::settings::Query;
 
 /// An Auto Scaling group.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,21 +25,21 @@ pub(crate) struct Member {
     pub(crate) health: Option<String>,
 }
 
-pub(crate) fn groups(text: &str) -> Result<Page<Group>, WireError> {
+pub(crate) fn groups(text: &str, query: &Query) -> Result<Page<Group>, WireError> {
     const ROOT: &str = "DescribeAutoScalingGroupsResponse";
     const RESULT: &str = "DescribeAutoScalingGroupsResult";
     let document = document(text, ROOT)?;
     let missing = |wanted, within| WireError::Missing { wanted, within };
     let result = child(document.root_element(), RESULT).ok_or(missing(RESULT, ROOT))?;
     child(result, "AutoScalingGroups").ok_or(missing("AutoScalingGroups", RESULT))?;
-    let items = list(result, "AutoScalingGroups").map(group).collect::<Result<_, _>>()?;
+    let items = list(result, "AutoScalingGroups").map(|node| group(node, query)).collect::<Result<_, _>>()?;
     Ok(Page { items, next: text_of(result, "NextToken").map(str::to_owned) })
 }
 
-fn group(node: Node<'_, '_>) -> Result<Group, WireError> {
+fn group(node: Node<'_, '_>, query: &Query) -> Result<Group, WireError> {
     Ok(Group {
         name: required(node, "AutoScalingGroupName", "AutoScalingGroups/member")?.to_owned(),
-        tags: tags(list(node, "Tags"), "Key", "Value"),
+        tags: tags(list(node, "Tags"), "Key", "Value", query),
         members: list(node, "Instances").map(member).collect::<Result<_, _>>()?,
     })
 }

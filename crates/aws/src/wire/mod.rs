@@ -13,8 +13,13 @@ use std::collections::BTreeMap;
 use roxmltree::{Document, Node};
 use thiserror::Error;
 
+use crate::settings::Query;
+
 pub(crate) use groups::{Group, Member, groups};
 pub(crate) use instances::{Ec2Instance, instances};
+
+/// The tag that Auto Scaling gives to each of its instances.
+pub(crate) const GROUP_TAG: &str = "aws:autoscaling:groupName";
 
 /// One page of an answer.
 #[derive(Debug)]
@@ -88,8 +93,18 @@ fn required<'a>(
     text_of(node, wanted).ok_or(WireError::Missing { wanted, within })
 }
 
-/// Tags. A value may be empty, and white space in it counts.
-fn tags<'a>(tags: impl Iterator<Item = Node<'a, 'a>>, key: &str, value: &str) -> BTreeMap<String, String> {
+/// The tags that somebody looks at. A value may be empty, and white space in it counts.
+fn tags<'a>(
+    tags: impl Iterator<Item = Node<'a, 'a>>,
+    key: &str,
+    value: &str,
+    query: &Query,
+) -> BTreeMap<String, String> {
     let text = |node, name| child(node, name).and_then(|child| child.text()).unwrap_or_default().to_owned();
-    tags.filter_map(|tag| Some((child(tag, key)?.text()?.to_owned(), text(tag, value)))).collect()
+    let wanted = |key: &str| matches!(key, "Name" | GROUP_TAG) || query.rules.reads(key);
+    tags.filter_map(|tag| {
+        let key = child(tag, key)?.text().filter(|key| wanted(key))?;
+        Some((key.to_owned(), text(tag, value)))
+    })
+    .collect()
 }

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use roster_aws::{Listing, Query, Settings, Warning, Why};
+use roster_core::fleet::TagRules;
 use roster_core::instance::{Health, Lifecycle};
 use roster_testkit::{GroupTag, Moto, OrFail};
 
-use crate::common::{REGION, TAG, client, counts, keys, query, settings};
+use crate::common::{REGION, TAG, by_tag, client, counts, keys, query, settings};
 
 const WEB: [(&str, &str); 2] = [(TAG, "web"), ("HAProxy:Service:Port", "8080")];
 const UNPROPAGATED: [GroupTag<'static>; 2] = [
@@ -46,7 +47,7 @@ async fn every_page(count: usize, page: u16, pages: usize) {
 
     let (client, calls) = client(Settings { page, ..settings(&moto.url()) }).await;
     let begun = Instant::now();
-    let listing = client.list(&query()).await.unwrap();
+    let listing = client.list(&query(), None).await.unwrap();
     println!("{count} instances by moto: {:?}", begun.elapsed());
     assert_eq!(ids(&listing), running);
     assert_eq!((listing.rejects.len(), listing.warnings.len()), (0, 0));
@@ -69,7 +70,7 @@ async fn members_of_a_tagged_group_are_found_by_id_though_their_instances_have_n
     moto.group("foreign", 2, &[GroupTag { key: "team", value: "x", propagated: true }]).or_fail();
 
     let (client, calls) = client(settings(&moto.url())).await;
-    let listing = client.list(&query()).await.unwrap();
+    let listing = client.list(&query(), None).await.unwrap();
     assert_eq!(ids(&listing), members);
     // One question by tag, and 210 members in chunks of 200.
     let expected = [("DescribeInstances 200", 1 + 2), ("DescribeAutoScalingGroups 200", 1)];
@@ -88,7 +89,7 @@ async fn an_instance_that_is_found_by_its_tag_and_its_group_is_one_machine() {
     moto.unhealthy(&members[0]).or_fail();
     moto.standby("web", &members[1]).or_fail();
     let (client, calls) = client(settings(&moto.url())).await;
-    let listing = client.list(&query()).await.unwrap();
+    let listing = client.list(&query(), None).await.unwrap();
     assert_eq!(ids(&listing), members.iter().cloned().collect());
     // None is asked for by id.
     assert_eq!(calls.take(), counts(&[("DescribeInstances 200", 1), ("DescribeAutoScalingGroups 200", 1)]));
@@ -104,13 +105,13 @@ async fn a_group_without_the_services_tag_is_asked_by_name_how_its_members_are()
     let moto = moto();
     let members = moto.group("plain", 1, &[GroupTag { key: "team", value: "x", propagated: true }]).or_fail();
     let (client, calls) = client(settings(&moto.url())).await;
-    let by_team = Query { name_tag: "team".to_owned(), ..Query::default() };
+    let by_team = by_tag("team");
     // By a tag that only the instance has: the group's own tag of this name is another.
-    let own = Query { name_tag: "aws:autoscaling:groupName".to_owned(), ..Query::default() };
+    let own = by_tag("aws:autoscaling:groupName");
     moto.unhealthy(&members[0]).or_fail();
-    assert_eq!(client.list(&by_team).await.unwrap().machines[0].health, Health::Failing);
+    assert_eq!(client.list(&by_team, None).await.unwrap().machines[0].health, Health::Failing);
     assert_eq!(calls.take()["DescribeAutoScalingGroups 200"], 1);
-    let listing = client.list(&own).await.unwrap();
+    let listing = client.list(&own, None).await.unwrap();
     assert_eq!(
         (listing.machines[0].health, listing.machines[0].group.as_deref()),
         (Health::Failing, Some("plain"))
@@ -128,7 +129,8 @@ async fn what_is_not_allowed_is_not_fetched() {
     let (client, _) = client(settings(&moto.url())).await;
     let values = BTreeSet::from(["production".to_owned(), "staging".to_owned()]);
     let allow = BTreeMap::from([("environment".to_owned(), values)]);
-    let listing = client.list(&Query { allow, ..query() }).await.unwrap();
+    let listing =
+        client.list(&Query { rules: TagRules { allow, ..query().rules }, ..query() }, None).await.unwrap();
     assert_eq!(ids(&listing), production.into_iter().chain(staging).collect());
 }
 
@@ -144,26 +146,26 @@ async fn signatures_are_right_and_two_permissions_are_enough() {
     let with = |id: &str, secret: &str| Settings { credentials: keys(id, secret), ..settings(&moto.url()) };
 
     let (allowed, _) = client(with(&reader.id, &reader.secret)).await;
-    let listing = allowed.list(&query()).await.unwrap();
+    let listing = allowed.list(&query(), None).await.unwrap();
     assert_eq!(ids(&listing), running.iter().chain(&members).cloned().collect());
     assert_eq!(listing.warnings, []);
 
     let (degraded, _) = client(with(&ec2_only.id, &ec2_only.secret)).await;
-    let listing = degraded.list(&query()).await.unwrap();
+    let listing = degraded.list(&query(), None).await.unwrap();
     assert_eq!(ids(&listing), running.iter().cloned().collect());
     let [Warning::GroupsDenied { code, .. }] = listing.warnings.as_slice() else { panic!("{listing:?}") };
     assert!(code.starts_with("AccessDenied"), "{code}");
-    assert_eq!(degraded.list(&query()).await.unwrap().warnings, [], "the warning is told once");
+    assert_eq!(degraded.list(&query(), None).await.unwrap().warnings, [], "the warning is told once");
 
     let (denied, _) = client(with(&nobody.id, &nobody.secret)).await;
-    let error = denied.list(&query()).await.unwrap_err();
-    assert!(matches!(error.why, Why::Denied { .. }), "{error}");
+    let error = denied.list(&query(), None).await.unwrap_err();
+    assert!(matches!(&*error.why, Why::Denied { .. }), "{error}");
     assert!(error.to_string().contains("allow ec2:DescribeInstances"), "{error}");
 
     for (id, secret) in [(reader.id.as_str(), "wrong-secret"), ("AKIAUNKNOWN000000000", "wrong-secret")] {
         let (wrong, _) = client(with(id, secret)).await;
-        let error = wrong.list(&query()).await.unwrap_err();
-        assert!(matches!(error.why, Why::BadCredentials { .. }), "{error}");
+        let error = wrong.list(&query(), None).await.unwrap_err();
+        assert!(matches!(&*error.why, Why::BadCredentials { .. }), "{error}");
         assert!(!format!("{error} {error:?}").contains("wrong-secret"), "{error}");
     }
 }

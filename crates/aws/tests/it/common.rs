@@ -4,18 +4,25 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use roster_aws::{Call, CallEnd, Client, Credentials, Observer, Patience, Query, Region, Settings};
+use roster_aws::{
+    Call, CallEnd, Client, Credentials, Environment, Observer, Patience, Query, Region, Settings,
+};
+use roster_core::fleet::TagRules;
 
 pub(crate) const TAG: &str = "HAProxy:Service:Name";
 pub(crate) const REGION: &str = "us-east-2";
 
 /// Remembers every call.
 #[derive(Clone, Default)]
-pub(crate) struct Calls(Arc<Mutex<Vec<Call>>>);
+pub(crate) struct Calls(Arc<Mutex<Vec<Call>>>, Arc<Mutex<Vec<String>>>);
 
 impl Observer for Calls {
     fn on_call(&self, call: Call) {
         self.0.lock().unwrap().push(call);
+    }
+
+    fn on_principal(&self, principal: &str) {
+        self.1.lock().unwrap().push(principal.to_owned());
     }
 }
 
@@ -27,6 +34,11 @@ impl Calls {
             *counted.entry(format!("{} {}", call.api, call.end)).or_default() += 1;
             counted
         })
+    }
+
+    /// Who asked, each time that it was somebody else.
+    pub(crate) fn principals(&self) -> Vec<String> {
+        self.1.lock().unwrap().clone()
     }
 
     pub(crate) fn ends(&self) -> Vec<CallEnd> {
@@ -63,5 +75,15 @@ pub(crate) async fn client(settings: Settings) -> (Client, Calls) {
 }
 
 pub(crate) fn query() -> Query {
-    Query { name_tag: TAG.to_owned(), ..Query::default() }
+    Query { rules: TagRules { name: TAG.to_owned(), ..TagRules::default() }, ..Query::default() }
+}
+
+/// By another tag for the service's name.
+pub(crate) fn by_tag(name: &str) -> Query {
+    Query { rules: TagRules { name: name.to_owned(), ..TagRules::default() }, ..Query::default() }
+}
+
+/// The environment of this process.
+pub(crate) fn environment() -> Environment {
+    Environment::read(|name| std::env::var_os(name))
 }

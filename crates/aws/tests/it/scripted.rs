@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write as _};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+
+use roster_testkit::MadeCertificate;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -37,6 +42,7 @@ pub(crate) enum Reply {
 
 pub(crate) struct Scripted {
     addr: SocketAddr,
+    is_tls: bool,
     seen: Arc<Mutex<Vec<Request>>>,
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -45,10 +51,33 @@ pub(crate) struct Scripted {
 impl Scripted {
     /// Answers each request by the function; its number counts from zero.
     pub(crate) fn start(answer: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::serving(None, answer)
+    }
+
+    /// The same over TLS.
+    pub(crate) fn start_tls(
+        certificate: &MadeCertificate,
+        answer: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let key = PrivateKeyDer::from_pem_slice(certificate.key.as_bytes()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![CertificateDer::from(certificate.der.clone())], key)
+            .unwrap();
+        Self::serving(Some(Arc::new(config)), answer)
+    }
+
+    fn serving(
+        tls: Option<Arc<ServerConfig>>,
+        answer: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let stopping = Arc::new(AtomicBool::new(false));
+        let is_tls = tls.is_some();
         let thread = std::thread::spawn({
             let (seen, stopping, answer) = (Arc::clone(&seen), Arc::clone(&stopping), Arc::new(answer));
             move || {
@@ -57,15 +86,22 @@ impl Scripted {
                         return;
                     }
                     let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
-                    std::thread::spawn(move || serve(stream, &seen, answer.as_ref()));
+                    let tls = tls.clone();
+                    std::thread::spawn(move || match tls {
+                        None => serve(stream, &seen, answer.as_ref()),
+                        Some(config) => {
+                            let connection = ServerConnection::new(config).unwrap();
+                            serve(StreamOwned::new(connection, stream), &seen, answer.as_ref());
+                        }
+                    });
                 }
             }
         });
-        Self { addr, seen, stopping, thread: Some(thread) }
+        Self { addr, is_tls, seen, stopping, thread: Some(thread) }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.addr)
+        format!("{}://{}", if self.is_tls { "https" } else { "http" }, self.addr)
     }
 
     pub(crate) fn seen(&self) -> Vec<Request> {
@@ -81,7 +117,7 @@ impl Drop for Scripted {
     }
 }
 
-fn serve(stream: TcpStream, seen: &Mutex<Vec<Request>>, answer: &dyn Fn(usize, &Request) -> Reply) {
+fn serve(stream: impl Read + Write, seen: &Mutex<Vec<Request>>, answer: &dyn Fn(usize, &Request) -> Reply) {
     let mut stream = BufReader::new(stream);
     let Some(request) = read(&mut stream) else { return };
     let number = {
@@ -151,8 +187,21 @@ pub(crate) fn instances(ids: &[&str], next: &str) -> Reply {
     Reply::Whole(200, &[], body)
 }
 
+/// An answer of `DescribeInstances` with one instance that has no tag.
+pub(crate) fn bare_instance(id: &str) -> Reply {
+    let Reply::Whole(status, headers, body) = instances(&[id], "") else { panic!("half an answer") };
+    let (before, rest) = body.split_once("<tagSet>").unwrap();
+    let (_, after) = rest.split_once("</tagSet>").unwrap();
+    Reply::Whole(status, headers, format!("{before}{after}"))
+}
+
 /// An answer of `DescribeAutoScalingGroups`: one tagged group with these members, or none.
 pub(crate) fn groups(members: &[&str]) -> Reply {
+    groups_then(members, "")
+}
+
+/// The same, with a page to follow.
+pub(crate) fn groups_then(members: &[&str], next: &str) -> Reply {
     let items = members.iter().fold(String::new(), |mut items, id| {
         write!(
             items,
@@ -167,7 +216,7 @@ pub(crate) fn groups(members: &[&str]) -> Reply {
     let group = if members.is_empty() { String::new() } else { group };
     let body = format!(
         "<DescribeAutoScalingGroupsResponse><DescribeAutoScalingGroupsResult><AutoScalingGroups>{group}\
-         </AutoScalingGroups></DescribeAutoScalingGroupsResult></DescribeAutoScalingGroupsResponse>"
+         </AutoScalingGroups><NextToken>{next}</NextToken></DescribeAutoScalingGroupsResult></DescribeAutoScalingGroupsResponse>"
     );
     Reply::Whole(200, &[], body)
 }

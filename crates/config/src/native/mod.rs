@@ -30,8 +30,8 @@ pub use last_good::LastGood;
 pub use load::{Config, LoadError};
 pub use log::{Log, LogFormat, LogLevel};
 pub use source::{
-    AwsSource, AzureCloud, AzureCredential, AzureSource, Backoff, Discover, FileFormat, FileSource, Poll,
-    Source, TagValues, Tags,
+    AddressFamily, AwsAddress, AwsSource, AwsZone, AzureCloud, AzureCredential, AzureSource, Backoff,
+    Discover, FileFormat, FileSource, Poll, Source, TagValues, Tags,
 };
 pub use target::{
     Address, ApiTls, ApiVersion, Apply, AtExit, CertificateList, DataplaneReach, DataplaneTarget,

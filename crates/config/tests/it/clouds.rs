@@ -1,5 +1,7 @@
 //! Sources of clouds.
 
+use std::collections::BTreeSet;
+
 use insta::assert_snapshot;
 use roster_config::native::{AzureCloud, AzureCredential, Source};
 use roster_core::fleet::TagRules;
@@ -19,7 +21,8 @@ fn file(source: &str) -> String {
 fn the_smallest_source_of_each_cloud_asks_for_the_usual_tags_as_often_as_is_usual() {
     let config = parse(&file("{ aws: { region: us-east-2 } }")).unwrap();
     let Source::Aws(aws) = &config.sources["fleet"] else { panic!("{:?}", config.sources) };
-    assert_eq!(aws.rules(), TagRules::default());
+    let usual = TagRules { kept: Some(BTreeSet::new()), ..TagRules::default() };
+    assert_eq!(aws.rules(), usual);
     assert_eq!((aws.poll.every.get().as_secs(), aws.poll.jitter.get().as_secs()), (30, 5));
     let backoff = aws.poll.backoff;
     assert_eq!((backoff.base.get().as_secs(), backoff.max.get().as_secs()), (5, 300));
@@ -27,17 +30,20 @@ fn the_smallest_source_of_each_cloud_asks_for_the_usual_tags_as_often_as_is_usua
     let config = parse(&file(&format!("{{ azure: {{ subscription: {subscription} }} }}"))).unwrap();
     let Source::Azure(azure) = &config.sources["fleet"] else { panic!("{:?}", config.sources) };
     assert_eq!((azure.credential, azure.cloud), (AzureCredential::Default, AzureCloud::Public));
-    assert_eq!(azure.rules(), TagRules::default());
+    assert_eq!(azure.rules(), usual);
 }
 
 #[test]
-fn names_of_tags_that_exposures_choose_by_reach_the_source_whose_tags_have_no_case() {
+fn names_of_tags_that_exposures_choose_by_reach_the_sources() {
     let subscription = "00000000-1111-2222-3333-444444444444";
     let text = file(&format!("{{ azure: {{ subscription: {subscription} }} }}"));
     let expose = "expose: [ { each: fleet, select: { metadata: { Team: web, Env: [a, b] } } } ]\n";
     let config = parse(&format!("{text}{expose}")).unwrap();
     let Source::Azure(azure) = &config.sources["fleet"] else { panic!("{:?}", config.sources) };
     assert_eq!(azure.selected_tags, ["Env", "Team"].map(str::to_owned).into());
+    let aws = parse(&format!("{}{expose}", file("{ aws: { region: us-east-2 } }"))).unwrap();
+    let Source::Aws(aws) = &aws.sources["fleet"] else { panic!("{:?}", aws.sources) };
+    assert_eq!(aws.rules().kept, Some(azure.selected_tags.clone()));
     let text = text.replace("azure: {", "azure: { selected_tags: [x],");
     assert!(errors(&text).contains("selected_tags"), "it is no key of the file");
 }
@@ -70,6 +76,8 @@ fn each_wrong_cloud_says_what_to_do() {
         "{ aws: { region: us-east-2, poll: { backoff: { base: 10s, max: 5s } } } }",
         "{ aws: { region: us-east-2, poll: 30s } }",
         "{ aws: { region: us-east-2, timeout: 0s } }",
+        "{ aws: { region: us-east-2, filters: { instance-state-name: pending, '': x } } }",
+        "{ aws: { region: us-east-2, address: { interface: -1, family: ipv5 }, zone: number } }",
         "{ azure: { subscription: mine } }",
         "{ azure: { subscription: 00000000-1111-2222-3333-444444444444, resource_groups: [] } }",
         "{ azure: { subscription: 00000000-1111-2222-3333-444444444444, resource_groups: a/b } }",

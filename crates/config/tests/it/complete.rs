@@ -64,6 +64,10 @@ fn every_documented_key_and_word_is_accepted() {
         parse(&format!("{MINIMAL}\nlog: {{ {key}: {level} }}")).unwrap();
         used.insert(level.to_owned());
     }
+    for family in ["any", "ipv4"] {
+        parse(&COMPLETE.replace("family: ipv6", &format!("family: {family}"))).unwrap();
+        used.insert(family.to_owned());
+    }
     let unused: Vec<_> = known.difference(&used).collect();
     assert!(unused.is_empty(), "files/complete.yaml does not show {unused:?}");
 }

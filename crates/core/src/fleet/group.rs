@@ -1,10 +1,11 @@
 //! From machines to services.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::tags::{self, Shown, Wrong};
+use super::tags::{self, Membership, Memberships, Shown, Wrong};
 use super::{Machine, Reported, TagRules, Untold, unreadable};
 use crate::address::{Endpoint, Port, parse_ip};
 use crate::instance::{Definition, HealthAuthority, Instance, Reject, Snapshot, Unread};
@@ -22,7 +23,8 @@ pub fn snapshot(
 ) -> Snapshot {
     let Reported { machines, unknown, untold, ended, rejects } = reported;
     let gaps = Gaps::new(&unknown, &untold, machines.iter().map(|machine| &machine.id).chain(&ended));
-    let made = Snapshot { rejects, taken, ..Snapshot::default() };
+    let metadata_kept = rules.kept.clone();
+    let made = Snapshot { rejects, metadata_kept, taken, ..Snapshot::default() };
     let mut grouping = Grouping { rules, known, ids: BTreeSet::new(), made };
     for machine in machines.into_iter().filter(|machine| rules.concerns(machine)) {
         grouping.add(machine);
@@ -40,12 +42,25 @@ const REMEMBERED_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How many such services are remembered; of more, those that had one last.
 const REMEMBERED: usize = 1000;
 
+/// A machine in one service.
+type Member = (ServiceName, Definition, Instance);
+
 struct Grouping<'r> {
     rules: &'r TagRules,
     known: Option<&'r Snapshot>,
-    /// Who is in a service already.
+    /// The machines that are in a service already, or in several.
     ids: BTreeSet<InstanceId>,
     made: Snapshot,
+}
+
+/// A machine in its services.
+struct Joined {
+    id: InstanceId,
+    members: Vec<Member>,
+    /// Services that cannot be read, beside others that can.
+    unread: Vec<Wrong>,
+    /// What is wrong with the machine and can be done without.
+    asides: Vec<Wrong>,
 }
 
 /// What an answer does not tell of.
@@ -60,58 +75,70 @@ struct Gaps<'r> {
 impl Grouping<'_> {
     fn add(&mut self, machine: Machine) {
         let (place, id) = (place(&machine), machine.id.clone());
-        let mut asides = Vec::new();
-        let joined = self.member(machine, &mut asides).and_then(|(definition, instance)| {
-            let key = key(&definition)?;
-            if !self.ids.insert(instance.id.clone()) {
-                return Err("the cloud lists it twice; the first one counts".to_owned());
-            }
-            Ok((key, definition, instance))
-        });
-        match joined {
-            Ok((key, definition, instance)) => {
-                self.made.services.entry(key.clone()).or_default().push(instance);
-                self.made.definitions.entry(key).or_insert(definition);
-            }
-            // What is aside does not matter then.
-            Err(wrong) => {
-                self.made.rejects.push(unreadable(&id, place, wrong));
-                return;
-            }
+        let Joined { id: known_as, members, unread, asides } = match self.joined(machine) {
+            Ok(joined) => joined,
+            Err(wrong) => return self.made.rejects.push(unreadable(&id, place, wrong)),
+        };
+        if !self.ids.insert(known_as) {
+            let twice = "the cloud lists it twice; the first one counts";
+            return self.made.rejects.push(unreadable(&id, place, twice));
         }
-        let rejects = asides.into_iter().map(|reason| Reject::aside(place.clone(), reason));
-        self.made.rejects.extend(rejects);
+        for (key, definition, instance) in members {
+            self.made.services.entry(key.clone()).or_default().push(instance);
+            self.made.definitions.entry(key).or_insert(definition);
+        }
+        let unread = unread.into_iter().map(|reason| unreadable(&id, place.clone(), reason));
+        let asides = asides.into_iter().map(|reason| Reject::aside(place.clone(), reason));
+        self.made.rejects.extend(unread.chain(asides));
     }
 
-    /// The machine as an instance, and of what. What is wrong with it and can be done without is put aside.
-    fn member(&self, machine: Machine, asides: &mut Vec<Wrong>) -> Result<(Definition, Instance), Wrong> {
+    /// The machine as an instance of each of its services.
+    fn joined(&self, machine: Machine) -> Result<Joined, Wrong> {
         let rules = self.rules;
-        let name = rules.service(&machine)?;
-        let port = rules.service_port(&machine)?;
-        let region = tags::region(&machine)?;
         let id = tags::id(&machine.id)?;
+        let region = tags::region(&machine)?;
         let zone = tags::zone(&machine)?;
-        let before = || self.before(&id);
-        let own = aside(rules.own_port(&machine), asides, || Some(before()?.endpoint.port));
-        let group = aside(tags::group(&machine), asides, || before()?.group.clone());
-        let zone_share = aside(rules.zone_share(&machine), asides, || before()?.zone_share);
-        let endpoint = endpoint(&machine, own.unwrap_or(port))?;
-        let instance = Instance {
-            id,
-            endpoint,
-            zone,
+        let ip = address(&machine)?;
+        let definition = |service: &ServiceName, port| Definition {
+            name: service.clone(),
+            port: Some(port),
             region: Some(region.clone()),
-            group,
-            weight: None,
-            zone_share,
-            health: machine.health,
-            // A cloud knows whether a machine runs, and seldom whether the service on it does.
-            health_authority: HealthAuthority::Checks,
-            lifecycle: machine.lifecycle,
-            metadata: machine.tags,
+            empty_since: None,
         };
-        let definition = Definition { name, port: Some(port), region: Some(region), empty_since: None };
-        Ok((definition, instance))
+        let known_port = |service: &ServiceName, port: Port| {
+            let key = key(&definition(service, port)).ok()?;
+            Some(self.before_in(&key, &id)?.endpoint.port)
+        };
+        let Memberships { found, unread, mut asides } = rules.memberships(&machine, known_port)?;
+        let group = aside(tags::group(&machine), &mut asides, || self.before(&id)?.group.clone());
+        let zone_share = aside(rules.zone_share(&machine), &mut asides, || self.before(&id)?.zone_share);
+        let metadata: BTreeMap<String, String> =
+            machine.tags.into_iter().filter(|(key, _)| rules.is_kept(key)).collect();
+        let member = |Membership { service, port, own }| {
+            let definition = definition(&service, port);
+            let instance = Instance {
+                id: id.clone(),
+                endpoint: Endpoint { ip, port: own },
+                zone: zone.clone(),
+                region: Some(region.clone()),
+                group: group.clone(),
+                weight: None,
+                zone_share,
+                health: machine.health,
+                // A cloud knows whether a machine runs, and seldom whether the service on it does.
+                health_authority: HealthAuthority::Checks,
+                lifecycle: machine.lifecycle,
+                metadata: metadata.clone(),
+            };
+            Ok((key(&definition)?, definition, instance))
+        };
+        let members = found.into_iter().map(member).collect::<Result<_, Wrong>>()?;
+        Ok(Joined { id, members, unread, asides })
+    }
+
+    /// What was last known of an instance in a service.
+    fn before_in(&self, service: &ServiceName, id: &InstanceId) -> Option<&Instance> {
+        self.known?.services.get(service)?.iter().find(|instance| instance.id == *id)
     }
 
     /// What was last known of an instance.
@@ -122,15 +149,17 @@ impl Grouping<'_> {
     /// Keeps what was known: the instances of which nothing was learned, and for a while the services without one.
     fn keep(&mut self, known: &Snapshot, gaps: &Gaps<'_>) {
         let mut empty: Vec<(Timestamp, &ServiceName, &Definition)> = Vec::new();
+        let mut ids = BTreeSet::new();
         for (service, instances) in &known.services {
             let Some(definition) = known.definitions.get(service) else { continue };
             let kept: Vec<Instance> = instances
                 .iter()
-                .filter(|instance| gaps.have(instance))
-                .filter(|instance| self.ids.insert(instance.id.clone()))
+                .filter(|instance| gaps.have(instance) && !self.ids.contains(&instance.id))
                 .cloned()
                 .collect();
             if !kept.is_empty() {
+                // It may be in several services.
+                ids.extend(kept.iter().map(|instance| instance.id.clone()));
                 self.made.services.entry(service.clone()).or_default().extend(kept);
                 let again = Definition { empty_since: None, ..definition.clone() };
                 self.made.definitions.entry(service.clone()).or_insert(again);
@@ -138,6 +167,7 @@ impl Grouping<'_> {
                 empty.push((definition.empty_since.unwrap_or(self.made.taken), service, definition));
             }
         }
+        self.ids.extend(ids);
         self.remember(empty);
     }
 
@@ -219,7 +249,7 @@ fn aside<T>(
 ) -> Option<T> {
     read.unwrap_or_else(|wrong| {
         let known = before();
-        asides.push(if known.is_some() { format!("{wrong}; what was known stays") } else { wrong });
+        asides.push(tags::stays(wrong, known.is_some()));
         known
     })
 }
@@ -248,10 +278,8 @@ pub fn definition(key: &ServiceName) -> Option<Definition> {
     })
 }
 
-fn endpoint(machine: &Machine, port: Port) -> Result<Endpoint, Wrong> {
-    let ip =
-        parse_ip(&machine.address.to_string()).map_err(|error| format!("its private address: {error}"))?;
-    Ok(Endpoint { ip, port })
+fn address(machine: &Machine) -> Result<IpAddr, Wrong> {
+    parse_ip(&machine.address.to_string()).map_err(|error| format!("its private address: {error}"))
 }
 
 /// The machine's id, or the end of it where it is long, and what people call it.

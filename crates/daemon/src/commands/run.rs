@@ -244,7 +244,7 @@ fn known(config: &Config, store: &Store, carry: &Carry, reporter: &Reporter) -> 
             Some((before, answer)) if before == source => {
                 catalog.accept(name, SourceEvent::Full(answer.clone()), clock::now());
             }
-            _ => wiring::restore(&mut catalog, store, name, config.last_good, reporter),
+            _ => wiring::restore(&mut catalog, store, name, config, reporter),
         }
     }
     catalog

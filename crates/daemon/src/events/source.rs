@@ -42,6 +42,11 @@ pub(crate) struct AnswerTooOld<'a> {
     pub taken: Timestamp,
 }
 
+/// What was kept of a source lacks metadata that rules select by now.
+pub(crate) struct AnswerLacksMetadata<'a> {
+    pub source: &'a SourceName,
+}
+
 /// The state folder does not do.
 pub(crate) struct StateTrouble<'a> {
     pub error: &'a StoreError,
@@ -117,6 +122,19 @@ impl Event for AnswerTooOld<'_> {
         let about =
             About { source: Some(self.source.to_string()), taken: Some(self.taken), ..About::default() };
         ("answer_too_old", message.into(), about)
+    }
+}
+
+impl Event for AnswerLacksMetadata<'_> {
+    fn level(&self) -> Level {
+        Level::Info
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let message = "what it said last lacks metadata that `select` names now, so it is not used; nothing is done until \
+                       the source answers";
+        let about = About { source: Some(self.source.to_string()), ..About::default() };
+        ("answer_lacks_metadata", message.into(), about)
     }
 }
 

@@ -40,7 +40,9 @@ pub(crate) fn start(level: LogLevel, format: LogFormat) -> Burst {
     };
     let lines = Lines { json: format == LogFormat::Json };
     // As in the original: libraries say only what is wrong.
-    let targets = Targets::new().with_target("roster", level).with_default(level.min(LevelFilter::WARN));
+    let libraries = level.min(LevelFilter::WARN);
+    let targets = Targets::new().with_target("roster", level).with_default(libraries);
+    let targets = super::quiet(targets, libraries);
     let builder = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).event_format(lines);
     builder.with_writer(burst.clone()).finish().with(targets).try_init().ok();
     burst

@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
-use roster_aws::{Call, Client, Credentials, Error, Listing, Observer, Query, Region, Retry, Settings};
-use roster_config::native;
-use roster_core::fleet::Reported;
+use roster_aws::{
+    Address, Call, Client, Credentials, Environment, Error, Family, Listing, Observer, Query, Region, Retry,
+    Settings, SettingsError, ZoneName,
+};
+use roster_config::env::ProcessEnv;
+use roster_config::native::{self, AddressFamily, AwsZone};
+use roster_core::fleet::{Reported, TagRules};
+use roster_core::instance::Snapshot;
 use roster_core::name::SourceName;
 
 use crate::cloud::{Calls, Fleet, Listed, Machines};
@@ -26,16 +31,38 @@ pub struct Aws {
 #[derive(Clone)]
 struct Counter {
     source: SourceName,
+    /// What the account is called in the log.
+    account: Option<String>,
     calls: Arc<dyn Calls>,
 }
 
 /// Opens nothing yet.
 pub fn source(name: &SourceName, config: &native::AwsSource, calls: &Arc<dyn Calls>) -> AwsSource {
     let rules = config.rules();
-    let query = Query { name_tag: rules.name.clone(), allow: rules.allow.clone() };
-    let counter = Counter { source: name.clone(), calls: Arc::clone(calls) };
+    let query = query(config, rules.clone());
+    let account = config.account.clone();
+    let counter = Counter { source: name.clone(), account: account.clone(), calls: Arc::clone(calls) };
     let aws = Aws { config: config.clone(), query, counter, client: None };
-    Poller::new(Fleet::new(name.clone(), config.account.clone(), aws, rules), config.poll.into())
+    Poller::new(Fleet::new(name.clone(), account, aws, rules), config.poll.into())
+}
+
+fn query(config: &native::AwsSource, rules: TagRules) -> Query {
+    Query {
+        rules,
+        filters: config.filters(),
+        address: Address {
+            interface: config.address.interface,
+            family: match config.address.family {
+                AddressFamily::Any => Family::Any,
+                AddressFamily::Ipv4 => Family::V4,
+                AddressFamily::Ipv6 => Family::V6,
+            },
+        },
+        zone: match config.zone {
+            AwsZone::Name => ZoneName::Name,
+            AwsZone::Id => ZoneName::Id,
+        },
+    }
 }
 
 impl Aws {
@@ -51,21 +78,24 @@ impl Aws {
                 Some(endpoint.parse().map_err(|error| wrong(format!("{endpoint}: {error}")))?);
         }
         settings.timeout = self.config.timeout.get();
+        settings.environment = Environment::read(|name| ProcessEnv.get_raw(name));
         Ok(settings)
     }
 }
 
 impl Machines for Aws {
-    async fn list(&mut self) -> Result<Listed, Failure> {
+    async fn list(&mut self, known: Option<&Snapshot>) -> Result<Listed, Failure> {
+        let wrong = |error: SettingsError| Failure::new(error.to_string());
         let client = if let Some(client) = &self.client {
+            Box::pin(client.refresh()).await.map_err(wrong)?;
             client
         } else {
             let made = Box::pin(Client::new(self.settings()?, self.counter.clone())).await;
-            self.client.insert(made.map_err(|error| Failure::new(error.to_string()))?)
+            self.client.insert(made.map_err(wrong)?)
         };
-        let Listing { machines, rejects, warnings } =
-            Box::pin(client.list(&self.query)).await.map_err(|error| failure(&error))?;
-        let reported = Reported { machines, rejects, ..Reported::default() };
+        let Listing { machines, unknown, rejects, warnings } =
+            Box::pin(client.list(&self.query, known)).await.map_err(|error| failure(&error))?;
+        let reported = Reported { machines, rejects, unknown, ..Reported::default() };
         Ok(Listed { reported, warnings: warnings.iter().map(ToString::to_string).collect() })
     }
 }
@@ -75,12 +105,16 @@ fn failure(error: &Error) -> Failure {
         Retry::Later { after } => after,
         Retry::WhenChanged => None,
     };
-    Failure { wait, ..Failure::new(error.to_string()) }
+    Failure { cause: Some(error.cause()), wait, ..Failure::new(error.to_string()) }
 }
 
 impl Observer for Counter {
     fn on_call(&self, call: Call) {
         self.calls.ended(&self.source, call.api, &call.end.to_string(), call.took);
+    }
+
+    fn on_principal(&self, principal: &str) {
+        tracing::info!(source = %self.source, account = self.account, "AWS is asked as {principal}");
     }
 }
 
@@ -100,7 +134,7 @@ mod tests {
         let mut all = json!({ "region": "us-east-2" });
         all.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
         let calls: Arc<dyn Calls> = Arc::new(crate::cloud::Uncounted);
-        let counter = Counter { source: "fleet".parse().unwrap(), calls };
+        let counter = Counter { source: "fleet".parse().unwrap(), account: None, calls };
         let config = serde_json::from_value(all).unwrap();
         Aws { config, query: Query::default(), counter, client: None }.settings().unwrap()
     }

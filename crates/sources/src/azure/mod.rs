@@ -12,6 +12,7 @@ use roster_config::env::ProcessEnv;
 use roster_config::native::{self, AzureCloud, AzureCredential};
 use roster_config::value::OneOrMany;
 use roster_core::fleet::Reported;
+use roster_core::instance::Snapshot;
 use roster_core::name::SourceName;
 
 use crate::cloud::{Calls, Fleet, Listed, Machines};
@@ -113,7 +114,7 @@ impl Azure {
 }
 
 impl Machines for Azure {
-    async fn list(&mut self) -> Result<Listed, Failure> {
+    async fn list(&mut self, _known: Option<&Snapshot>) -> Result<Listed, Failure> {
         let client = if let Some(client) = &self.client {
             client
         } else {

@@ -18,8 +18,8 @@ use crate::poll::{Failure, Lister};
 
 /// Asks a cloud for machines.
 pub trait Machines: Send {
-    /// All that run, and what is known of the others; or none of it.
-    fn list(&mut self) -> impl Future<Output = Result<Listed, Failure>> + Send;
+    /// All that run, and what is known of the others; or none of it. `known` is what was known before, also before a restart.
+    fn list(&mut self, known: Option<&Snapshot>) -> impl Future<Output = Result<Listed, Failure>> + Send;
 }
 
 /// What a cloud said.
@@ -73,7 +73,7 @@ impl<M> Fleet<M> {
 
 impl<M: Machines> Lister for Fleet<M> {
     async fn list(&mut self, known: Option<Arc<Snapshot>>, now: Timestamp) -> Result<Snapshot, Failure> {
-        let Listed { reported, warnings } = self.machines.list().await?;
+        let Listed { reported, warnings } = self.machines.list(known.as_deref()).await?;
         self.warn(warnings);
         let (found, rules) = (reported.machines.len(), Arc::clone(&self.rules));
         let grouped =

@@ -13,7 +13,7 @@ use crate::source::Source;
 struct Scripted(VecDeque<Result<Listed, Failure>>);
 
 impl Machines for Scripted {
-    async fn list(&mut self) -> Result<Listed, Failure> {
+    async fn list(&mut self, _known: Option<&Snapshot>) -> Result<Listed, Failure> {
         match self.0.pop_front() {
             Some(said) => said,
             None => std::future::pending().await,

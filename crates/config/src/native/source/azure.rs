@@ -101,6 +101,6 @@ impl AzureSource {
 
     /// Which machines are instances, and of what.
     pub fn rules(&self) -> TagRules {
-        rules(&self.discover, &self.allow, &self.deny)
+        rules(&self.discover, &self.allow, &self.deny, &self.selected_tags)
     }
 }

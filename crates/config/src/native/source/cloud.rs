@@ -31,10 +31,12 @@ pub struct Tags {
     /// The tag with the service's name. A machine without it is left alone.
     #[schemars(length(min = 1))]
     pub name: String,
-    /// The tag with the port that the service listens on.
+    /// The tag with the port that the service listens on, or with several, a comma between them: each is a service of its own.
+    /// Further services of a machine have the same tags with a number from 2 to 16 behind them, such as
+    /// `HAProxy:Service:Port:2`.
     #[schemars(length(min = 1))]
     pub port: String,
-    /// The tag with a port of a machine's own, where that is another.
+    /// The tag with a port of a machine's own, where that is another; with as many as the service has, where those are several.
     #[schemars(length(min = 1))]
     pub instance_port: String,
     /// The tag with the share of traffic, 1 to 99, that goes to another zone. It counts where an exposure has `zone`: the
@@ -106,12 +108,26 @@ pub(super) fn timeout() -> Duration {
     Duration::seconds(30)
 }
 
-/// The rules of a source.
-pub(super) fn rules(discover: &Discover, allow: &TagValues, deny: &TagValues) -> TagRules {
+/// The rules of a source. `selected` are the tags that exposures select by; of a cloud's many tags no others are kept.
+pub(super) fn rules(
+    discover: &Discover,
+    allow: &TagValues,
+    deny: &TagValues,
+    selected: &BTreeSet<String>,
+) -> TagRules {
     let Tags { name, port, instance_port, share } = discover.tags.clone();
-    TagRules { name, port, instance_port, share: Some(share), allow: sets(allow), deny: sets(deny) }
+    TagRules {
+        name,
+        port,
+        instance_port,
+        share: Some(share),
+        allow: sets(allow),
+        deny: sets(deny),
+        kept: Some(selected.clone()),
+    }
 }
 
-fn sets(values: &TagValues) -> BTreeMap<String, BTreeSet<String>> {
+/// Each key with its values.
+pub(super) fn sets(values: &TagValues) -> BTreeMap<String, BTreeSet<String>> {
     values.iter().map(|(tag, values)| (tag.clone(), values.values().cloned().collect())).collect()
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use aws::AwsSource;
+pub use aws::{AddressFamily, AwsAddress, AwsSource, AwsZone};
 pub use azure::{AzureCloud, AzureCredential, AzureSource};
 pub use cloud::{Backoff, Discover, Poll, TagValues, Tags};
 pub use file::{FileFormat, FileSource};
@@ -36,7 +36,7 @@ impl Source {
     pub(crate) fn resolve(&self, cx: &mut Resolve<'_>, at: &Path, selected: &BTreeSet<String>) -> Self {
         match self {
             Source::File(file) => Source::File(file.resolve(cx, &at.join("file"))),
-            Source::Aws(aws) => Source::Aws(Box::new(aws.resolve(cx, &at.join("aws")))),
+            Source::Aws(aws) => Source::Aws(Box::new(aws.resolve(cx, &at.join("aws"), selected))),
             Source::Azure(azure) => Source::Azure(Box::new(azure.resolve(cx, &at.join("azure"), selected))),
         }
     }

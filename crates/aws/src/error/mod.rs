@@ -3,35 +3,42 @@
 //! Invariant: no text holds a key, a token or a signature. AWS repeats what was signed when a signature does not match,
 //! so nothing that it says of credentials is told but its code.
 
+mod refusal;
+mod text;
+
 use std::time::Duration;
 
-use reqwest::Url;
+use jiff::SignedDuration;
+use roster_http::{ClientError, ProxyError};
 use thiserror::Error;
 
+pub(crate) use self::text::{host, shown, shown_long};
+use self::text::{how_far, seconds, whose};
 use crate::region::Region;
-use crate::wire::Refusal;
-
-/// Characters of AWS's own words that are told.
-const SHOWN: usize = 300;
 
 /// No complete list of machines, and why.
 #[derive(Clone, Debug, Error)]
-#[error("{api} in {region}: {why}")]
+#[error("{api} in {region}{}: {why}", whose(.why, .principal.as_deref()))]
 pub struct Error {
     /// What was asked.
     pub api: &'static str,
     /// The region that was asked.
     pub region: Region,
+    /// Who asked, once credentials were found.
+    pub principal: Option<String>,
     /// What went wrong.
-    pub why: Why,
+    pub why: Box<Why>,
 }
 
 /// Why a client cannot be made.
 #[derive(Clone, Debug, Error)]
 pub enum SettingsError {
     /// The certificates are of no use.
-    #[error("TLS cannot be set up: {0}; install the system's CA certificates")]
-    Tls(String),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A variable names a proxy that is none.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// An address of a service that cannot be one.
     #[error(
         "{given:?} is no address of {service}; write one such as https://host:port, without a user or a query, \
@@ -61,6 +68,24 @@ pub enum Why {
         "AWS credentials cannot be had ({0}); check the role, the profile or the service that gives them"
     )]
     CredentialsFailed(String),
+    /// A key that cannot be one.
+    #[error("the AWS {part} {whose} {how}; correct it where it is set")]
+    OddKey {
+        /// Which part of the credentials.
+        part: &'static str,
+        /// What is odd about it.
+        how: &'static str,
+        /// Where it comes from.
+        whose: String,
+    },
+    /// A way to credentials that Roster does not know.
+    #[error("{what}, a way to AWS credentials that Roster cannot go; {instead}")]
+    UnknownWay {
+        /// Where it is set, and what it is.
+        what: String,
+        /// What to do.
+        instead: String,
+    },
     /// AWS does not take the credentials.
     #[error(
         "AWS does not take the credentials ({code}); check the key and its secret, and that the account uses this region"
@@ -71,17 +96,20 @@ pub enum Why {
     },
     /// They were good once.
     #[error(
-        "the AWS credentials have expired ({code}); renew them (`aws sso login`, or a new session token)"
+        "the AWS credentials have expired ({code}); renew them (`aws sso login`, or a new session token), and check this \
+         machine's clock"
     )]
     Expired {
         /// AWS's code.
         code: String,
     },
     /// The signature's time.
-    #[error("AWS says that this machine's clock is wrong ({code}); set it, for example by NTP")]
+    #[error("this machine's clock is {}, so AWS refuses what it signs ({code}); set the clock, for example by NTP", how_far(*.off))]
     Clock {
         /// AWS's code.
         code: String,
+        /// How far it is ahead of AWS's, if AWS's answer has a time.
+        off: Option<SignedDuration>,
     },
     /// No permission.
     #[error(
@@ -157,6 +185,38 @@ pub enum Why {
         /// What the system or TLS says.
         why: String,
     },
+    /// A proxy that gives no connection.
+    #[error(
+        "{host} cannot be reached through {proxy} ({why}); check the proxy, or name the host in NO_PROXY"
+    )]
+    Proxy {
+        /// Who was asked.
+        host: String,
+        /// The proxy, and the variable that names it.
+        proxy: String,
+        /// What the proxy or the system says.
+        why: String,
+    },
+    /// A certificate of an authority that is not trusted, or of another host.
+    #[error(
+        "the certificate of {host} is not trusted ({why}); where a company's own authority signs it, name that authority's \
+         certificates by AWS_CA_BUNDLE, or by ca_bundle of the profile"
+    )]
+    Certificate {
+        /// Who was asked.
+        host: String,
+        /// What TLS says.
+        why: String,
+    },
+    /// A list that does not end.
+    #[error(
+        "the list is too long ({what}), so it is left off; check what answers at the endpoint, or ask for fewer machines by \
+         `allow` or `filters`"
+    )]
+    TooLong {
+        /// Which limit it has passed.
+        what: String,
+    },
     /// The answer broke off.
     #[error(
         "the answer broke off after {got} bytes; it is asked again later; check what stands between if it goes on"
@@ -200,6 +260,18 @@ impl Error {
     pub fn retry(&self) -> Retry {
         self.why.retry()
     }
+
+    /// What makes two errors the same one, without what differs each time.
+    pub fn cause(&self) -> String {
+        let why = match &*self.why {
+            Why::Clock { code, .. } => format!("clock {code}"),
+            Why::HalfAnswer { .. } => "half".to_owned(),
+            Why::Throttled { code, .. } => format!("throttled {code}"),
+            Why::Refused { status, code, .. } => format!("{status} {code}"),
+            why => why.to_string(),
+        };
+        format!("{} {} {why}", self.api, self.principal.as_deref().unwrap_or_default())
+    }
 }
 
 impl Why {
@@ -211,11 +283,16 @@ impl Why {
             | Self::Timeout { .. }
             | Self::NoSuchHost { .. }
             | Self::Unreachable { .. }
+            | Self::Proxy { .. }
             | Self::HalfAnswer { .. }
             | Self::NotAws { .. }
             | Self::Unexpected { .. }
             | Self::CredentialsFailed(_) => Retry::Later { after: None },
             Self::NoCredentials(_)
+            | Self::OddKey { .. }
+            | Self::UnknownWay { .. }
+            | Self::Certificate { .. }
+            | Self::TooLong { .. }
             | Self::BadCredentials { .. }
             | Self::Expired { .. }
             | Self::Clock { .. }
@@ -235,126 +312,8 @@ impl Why {
         matches!(self, Self::BadCredentials { .. } | Self::Expired { .. })
     }
 
-    /// What an answer of a status other than 200 means. Codes are those of EC2's and Auto Scaling's "Common errors".
-    pub(crate) fn refused(status: u16, refusal: Option<Refusal>, after: Option<Duration>, url: &Url) -> Self {
-        let Some(Refusal { code, message }) = refusal else {
-            let code = status.to_string();
-            return match status {
-                429 | 503 => Self::Throttled { code, after },
-                500.. => Self::Server { status, code: "no code".to_owned() },
-                _ => Self::NotAws { what: format!("status {status} without AWS's XML"), host: host(url) },
-            };
-        };
-        let code = shown(&code);
-        match code.as_str() {
-            "AuthFailure"
-            | "InvalidClientTokenId"
-            | "UnrecognizedClientException"
-            | "SignatureDoesNotMatch"
-            | "IncompleteSignature"
-            | "MissingAuthenticationToken"
-            | "InvalidAccessKeyId" => Self::BadCredentials { code },
-            "RequestExpired" | "ExpiredToken" | "ExpiredTokenException" | "CredentialsExpired" => {
-                Self::Expired { code }
-            }
-            "RequestTimeTooSkewed" | "RequestInTheFuture" => Self::Clock { code },
-            "OptInRequired" | "Blocked" | "PendingVerification" | "SubscriptionRequiredException" => {
-                Self::RegionDisabled { code }
-            }
-            "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" | "UnauthorizedAccess" => {
-                Self::Denied { code, message: permission(&message) }
-            }
-            _ if throttles(&code) || matches!(status, 429 | 503) => Self::Throttled { code, after },
-            _ if status >= 500 => Self::Server { status, code },
-            _ if status == 403 => Self::Denied { code, message: permission(&message) },
-            _ => Self::Refused { status, code, message: shown(&message) },
-        }
-    }
-}
-
-fn throttles(code: &str) -> bool {
-    code.starts_with("Throttl")
-        || matches!(
-            code,
-            "RequestLimitExceeded"
-                | "RequestThrottled"
-                | "RequestThrottledException"
-                | "TooManyRequestsException"
-                | "BandwidthLimitExceeded"
-                | "PriorRequestNotComplete"
-                | "SlowDown"
-                | "EC2ThrottledException"
-        )
-}
-
-/// AWS's words without the encoded message, which is long and for `aws sts decode-authorization-message` only.
-fn permission(message: &str) -> String {
-    let words = message.split(" Encoded authorization failure message").next().unwrap_or_default();
-    shown(words.trim_end_matches(['.', ' ']))
-}
-
-/// A text of AWS's for one line.
-pub(crate) fn shown(text: &str) -> String {
-    let line = text.chars().map(|char| if char.is_control() { ' ' } else { char });
-    line.take(SHOWN).collect::<String>().trim().to_owned()
-}
-
-pub(crate) fn host(url: &Url) -> String {
-    let name = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"))
-}
-
-fn seconds(limit: Duration) -> String {
-    format!("{} s", limit.as_secs_f64())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn why(status: u16, code: &str, message: &str) -> Why {
-        let url = Url::parse("https://ec2.us-east-1.amazonaws.com/").unwrap();
-        let refusal = Refusal { code: code.to_owned(), message: message.to_owned() };
-        Why::refused(status, (!code.is_empty()).then_some(refusal), None, &url)
-    }
-
-    #[test]
-    fn each_code_of_aws_has_its_meaning() {
-        assert!(matches!(why(401, "AuthFailure", ""), Why::BadCredentials { .. }));
-        assert!(matches!(why(400, "RequestExpired", ""), Why::Expired { .. }));
-        assert!(matches!(why(403, "ExpiredToken", ""), Why::Expired { .. }));
-        assert!(matches!(why(403, "UnauthorizedOperation", "no"), Why::Denied { .. }));
-        assert!(matches!(why(400, "OptInRequired", ""), Why::RegionDisabled { .. }));
-        assert!(matches!(why(400, "Throttling", ""), Why::Throttled { .. }));
-        assert!(matches!(why(503, "RequestLimitExceeded", ""), Why::Throttled { .. }));
-        assert!(matches!(why(503, "Unavailable", ""), Why::Throttled { .. }));
-        assert!(matches!(why(503, "", ""), Why::Throttled { .. }));
-        assert!(matches!(why(500, "InternalError", ""), Why::Server { status: 500, .. }));
-        assert!(matches!(why(502, "", ""), Why::Server { status: 502, .. }));
-        assert!(matches!(why(400, "InvalidParameterValue", "x"), Why::Refused { .. }));
-        assert!(matches!(why(404, "", ""), Why::NotAws { .. }));
-    }
-
-    #[test]
-    fn what_was_signed_is_not_repeated() {
-        let said = "The canonical string should have been 'x-amz-security-token:SECRET'";
-        let text = why(403, "SignatureDoesNotMatch", said).to_string();
-        assert!(!text.contains("SECRET") && text.contains("SignatureDoesNotMatch"), "{text}");
-    }
-
-    #[test]
-    fn a_denial_says_who_may_not_do_what_and_which_permissions_to_give() {
-        let said = "You are not authorized to perform this operation. User: arn:aws:iam::1:user/lb is not authorized to \
-                    perform: ec2:DescribeInstances. Encoded authorization failure message: AAAA";
-        let text = why(403, "UnauthorizedOperation", said).to_string();
-        assert!(text.contains("user/lb is not authorized to perform: ec2:DescribeInstances;"), "{text}");
-        assert!(text.contains("allow ec2:DescribeInstances") && !text.contains("AAAA"), "{text}");
-    }
-
-    #[test]
-    fn what_an_operator_must_change_is_not_asked_again() {
-        assert_eq!(why(403, "UnauthorizedOperation", "").retry(), Retry::WhenChanged);
-        assert_eq!(why(400, "Throttling", "").retry(), Retry::Later { after: None });
-        assert!(why(502, "", "").is_passing() && !why(401, "AuthFailure", "").is_passing());
+    /// Whether the principal may be what is wrong.
+    fn is_of_principal(&self) -> bool {
+        self.is_of_credentials() || matches!(self, Self::Denied { .. } | Self::RegionDisabled { .. })
     }
 }

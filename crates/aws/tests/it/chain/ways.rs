@@ -1,86 +1,11 @@
-//! Where credentials and endpoints come from. A process of its own has the environment that a test wants.
+//! Each way to credentials, against its fake.
 
 use std::path::Path;
-use std::process::Command;
 
-use roster_aws::{Client, Credentials, Region, Settings, Unobserved};
 use tempfile::TempDir;
 
-use crate::common::query;
-use crate::scripted::{Reply, Request, Scripted, groups, instances, refusal};
-
-/// Set in the process that lists.
-const CHILD: &str = "ROSTER_AWS_TEST_PROFILE";
-
-/// Lists in a process with this environment and nothing else, and tells what it printed. The process is this test again.
-fn list_with(test: &str, profile: Option<&str>, environment: &[(&str, &str)]) -> String {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("chain::{test}"), "--nocapture"])
-        .env_clear()
-        // No machine that runs the tests is to be asked for its own role.
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .env("HOME", "/nonexistent")
-        .env(CHILD, profile.unwrap_or_default())
-        .envs(environment.iter().copied())
-        .output()
-        .unwrap();
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// In the process that lists: does so, and says how it went.
-fn is_child() -> bool {
-    let Some(profile) = std::env::var_os(CHILD) else { return false };
-    let profile = profile.into_string().unwrap();
-    let credentials = if profile.is_empty() { Credentials::Chain } else { Credentials::Profile(profile) };
-    let region = Region::new("us-east-2").unwrap();
-    let settings =
-        Settings { credentials, timeout: std::time::Duration::from_secs(20), ..Settings::new(region) };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let said = runtime.block_on(async {
-        match Client::new(settings, Unobserved).await {
-            Ok(client) => match client.list(&query()).await {
-                Ok(listing) => format!("listed {}", listing.machines.len()),
-                Err(error) => format!("failed: {error}"),
-            },
-            Err(error) => format!("refused: {error}"),
-        }
-    });
-    println!("{said}");
-    true
-}
-
-/// Answers both services with one instance, and else what the test says.
-fn aws(answer: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static) -> Scripted {
-    Scripted::start(move |_, request| {
-        answer(request).unwrap_or_else(|| match request.action() {
-            "DescribeInstances" => instances(&["i-1"], ""),
-            "DescribeAutoScalingGroups" => groups(&[]),
-            _ => Reply::Whole(404, &[], String::new()),
-        })
-    })
-}
-
-/// The ids of the keys that signed the calls to EC2 and Auto Scaling.
-fn signers(server: &Scripted) -> Vec<String> {
-    let seen = server.seen();
-    let calls = seen.iter().filter(|request| request.action().starts_with("Describe"));
-    let signed = calls.filter_map(|request| request.headers.get("authorization"));
-    signed.filter_map(|text| Some(text.split_once("Credential=")?.1.split_once('/')?.0.to_owned())).collect()
-}
-
-fn file(folder: &TempDir, name: &str, text: &str) -> String {
-    let path = folder.path().join(name);
-    std::fs::write(&path, text).unwrap();
-    path.display().to_string()
-}
-
-fn json(key: &str, token: &str) -> Reply {
-    let body = format!(
-        r#"{{"Code":"Success","Type":"AWS-HMAC","AccessKeyId":"{key}","SecretAccessKey":"secret",
-            "Token":"{token}","Expiration":"2099-01-01T00:00:00Z","LastUpdated":"2026-01-01T00:00:00Z"}}"#
-    );
-    Reply::Whole(200, &[("Content-Type", "application/json")], body)
-}
+use super::{assumed, aws, file, is_child, json, list_with, metadata, signers};
+use crate::scripted::{Reply, Scripted, refusal};
 
 #[test]
 fn the_environment_gives_keys_a_session_and_an_endpoint() {
@@ -89,7 +14,7 @@ fn the_environment_gives_keys_a_session_and_an_endpoint() {
     }
     let server = aws(|_| None);
     let said = list_with(
-        "the_environment_gives_keys_a_session_and_an_endpoint",
+        the_environment_gives_keys_a_session_and_an_endpoint,
         None,
         &[
             ("AWS_ACCESS_KEY_ID", "AKIAENV"),
@@ -98,7 +23,7 @@ fn the_environment_gives_keys_a_session_and_an_endpoint() {
             ("AWS_ENDPOINT_URL", &server.url()),
         ],
     );
-    assert!(said.contains("listed 1"), "{said}");
+    assert!(said.contains("listed 1") && said.contains("asked as a session of the environment"), "{said}");
     assert_eq!(signers(&server), ["AKIAENV", "AKIAENV"]);
     assert!(server.seen().iter().all(|request| request.headers["x-amz-security-token"] == "the-session"));
 }
@@ -110,7 +35,7 @@ fn a_service_may_have_an_endpoint_of_its_own() {
     }
     let (ec2, scaling) = (aws(|_| None), aws(|_| None));
     let said = list_with(
-        "a_service_may_have_an_endpoint_of_its_own",
+        a_service_may_have_an_endpoint_of_its_own,
         None,
         &[
             ("AWS_ACCESS_KEY_ID", "AKIAENV"),
@@ -143,7 +68,7 @@ fn a_named_profile_goes_before_the_environment_and_has_its_own_endpoints() {
     let keys = "[lb]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = secret\n";
     let credentials = file(&folder, "credentials", keys);
     let said = list_with(
-        "a_named_profile_goes_before_the_environment_and_has_its_own_endpoints",
+        a_named_profile_goes_before_the_environment_and_has_its_own_endpoints,
         Some("lb"),
         &[
             ("AWS_CONFIG_FILE", &config),
@@ -152,7 +77,10 @@ fn a_named_profile_goes_before_the_environment_and_has_its_own_endpoints() {
             ("AWS_SECRET_ACCESS_KEY", "secret"),
         ],
     );
-    assert!(said.contains("listed 1"), "{said}");
+    assert!(
+        said.contains("listed 1") && said.contains("asked as access key AKIAPROFILE of profile \"lb\""),
+        "{said}"
+    );
     assert_eq!(
         (signers(&ec2), signers(&others)),
         (vec!["AKIAPROFILE".to_owned()], vec!["AKIAPROFILE".to_owned()])
@@ -165,7 +93,7 @@ fn a_profile_that_is_not_there_is_told_by_its_name() {
         return;
     }
     let said = list_with(
-        "a_profile_that_is_not_there_is_told_by_its_name",
+        a_profile_that_is_not_there_is_told_by_its_name,
         Some("missing"),
         &[("AWS_ACCESS_KEY_ID", "AKIAENV"), ("AWS_SECRET_ACCESS_KEY", "secret")],
     );
@@ -177,8 +105,11 @@ fn without_any_credentials_the_error_says_how_to_give_some() {
     if is_child() {
         return;
     }
-    let said = list_with("without_any_credentials_the_error_says_how_to_give_some", None, &[]);
-    assert!(said.contains("no AWS credentials were found") && said.contains("AWS_ACCESS_KEY_ID"), "{said}");
+    let said = list_with(without_any_credentials_the_error_says_how_to_give_some, None, &[]);
+    assert!(
+        said.contains("no AWS credentials were found") && said.contains("set AWS_ACCESS_KEY_ID"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -186,24 +117,9 @@ fn a_machines_role_is_got_by_imdsv2() {
     if is_child() {
         return;
     }
-    let server = aws(|request| match request.line.as_str() {
-        "PUT /latest/api/token" => {
-            let ttl = [("x-aws-ec2-metadata-token-ttl-seconds", "21600")].as_slice();
-            Some(Reply::Whole(200, ttl, "imds-token".to_owned()))
-        }
-        line if line.starts_with("GET /latest/meta-data/iam/") => {
-            // Without the token it is the first version, which may be off.
-            let token = request.headers.get("x-aws-ec2-metadata-token").map(String::as_str);
-            Some(match (token, line.contains("lb-role")) {
-                (Some("imds-token"), true) => json("ASIAIMDS", "imds-session"),
-                (Some("imds-token"), false) => Reply::Whole(200, &[], "lb-role".to_owned()),
-                _ => Reply::Whole(401, &[], String::new()),
-            })
-        }
-        _ => None,
-    });
+    let server = aws(metadata);
     let said = list_with(
-        "a_machines_role_is_got_by_imdsv2",
+        a_machines_role_is_got_by_imdsv2,
         None,
         &[
             ("AWS_EC2_METADATA_DISABLED", "false"),
@@ -211,7 +127,12 @@ fn a_machines_role_is_got_by_imdsv2() {
             ("AWS_ENDPOINT_URL", &server.url()),
         ],
     );
-    assert!(said.contains("listed 1"), "{said} {:?}", server.seen());
+    assert!(
+        said.contains("listed 1")
+            && said.contains("asked as role lb-role of this machine, by the instance metadata service"),
+        "{said} {:?}",
+        server.seen()
+    );
     assert_eq!(signers(&server), ["ASIAIMDS", "ASIAIMDS"]);
 }
 
@@ -222,7 +143,7 @@ fn a_tasks_role_is_got_from_its_container_service() {
     }
     let server = aws(|request| (request.line == "GET /task-role").then(|| json("ASIAECS", "ecs-session")));
     let said = list_with(
-        "a_tasks_role_is_got_from_its_container_service",
+        a_tasks_role_is_got_from_its_container_service,
         None,
         &[
             ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/task-role", server.url())),
@@ -230,7 +151,12 @@ fn a_tasks_role_is_got_from_its_container_service() {
             ("AWS_ENDPOINT_URL", &server.url()),
         ],
     );
-    assert!(said.contains("listed 1"), "{said} {:?}", server.seen());
+    assert!(
+        said.contains("listed 1")
+            && said.contains("asked as the role of the container (AWS_CONTAINER_CREDENTIALS_FULL_URI)"),
+        "{said} {:?}",
+        server.seen()
+    );
     assert_eq!(signers(&server), ["ASIAECS", "ASIAECS"]);
     assert_eq!(server.seen()[0].headers["authorization"], "task-token");
 }
@@ -241,19 +167,13 @@ fn a_web_identity_is_changed_for_a_role() {
         return;
     }
     let server = aws(|request| {
-        (request.action() == "AssumeRoleWithWebIdentity" && request.form["WebIdentityToken"] == "jwt").then(|| {
-            let body = "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
-                <AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIAWEB</AccessKeyId><SecretAccessKey>s\
-                </SecretAccessKey><SessionToken>web</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>\
-                </Credentials><AssumedRoleUser><AssumedRoleId>a</AssumedRoleId><Arn>arn:aws:sts::1:assumed-role/r/s\
-                </Arn></AssumedRoleUser></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>";
-            Reply::Whole(200, &[], body.to_owned())
-        })
+        (request.action() == "AssumeRoleWithWebIdentity" && request.form["WebIdentityToken"] == "jwt")
+            .then(|| assumed("AssumeRoleWithWebIdentity", "ASIAWEB"))
     });
     let folder = TempDir::new().unwrap();
     let token = file(&folder, "token", "jwt");
     let said = list_with(
-        "a_web_identity_is_changed_for_a_role",
+        a_web_identity_is_changed_for_a_role,
         None,
         &[
             ("AWS_ROLE_ARN", "arn:aws:iam::1:role/lb"),
@@ -261,8 +181,51 @@ fn a_web_identity_is_changed_for_a_role() {
             ("AWS_ENDPOINT_URL", &server.url()),
         ],
     );
-    assert!(said.contains("listed 1"), "{said} {:?}", server.seen());
+    assert!(
+        said.contains("listed 1") && said.contains("asked as role arn:aws:iam::1:role/lb, by web identity"),
+        "{said} {:?}",
+        server.seen()
+    );
     assert_eq!(signers(&server), ["ASIAWEB", "ASIAWEB"]);
+}
+
+#[test]
+fn a_role_may_be_assumed_by_what_the_environment_the_machine_or_the_container_has() {
+    if is_child() {
+        return;
+    }
+    for (source, key) in
+        [("Environment", "AKIAENV"), ("Ec2InstanceMetadata", "ASIAIMDS"), ("EcsContainer", "ASIAECS")]
+    {
+        let server = aws(move |request| match request.action() {
+            "AssumeRole" => {
+                let signed = &request.headers["authorization"];
+                assert!(signed.contains(&format!("Credential={key}/")), "{signed}");
+                Some(assumed("AssumeRole", "ASIAROLE"))
+            }
+            _ if request.line == "GET /task-role" => Some(json("ASIAECS", "ecs-session")),
+            _ => metadata(request),
+        });
+        let folder = TempDir::new().unwrap();
+        let config =
+            format!("[profile lb]\nrole_arn = arn:aws:iam::1:role/r\ncredential_source = {source}\n");
+        let said = list_with(
+            a_role_may_be_assumed_by_what_the_environment_the_machine_or_the_container_has,
+            Some("lb"),
+            &[
+                ("AWS_CONFIG_FILE", &file(&folder, "config", &config)),
+                ("AWS_ACCESS_KEY_ID", "AKIAENV"),
+                ("AWS_SECRET_ACCESS_KEY", "s"),
+                ("AWS_EC2_METADATA_DISABLED", "false"),
+                ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &server.url()),
+                ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/task-role", server.url())),
+                ("AWS_ENDPOINT_URL", &server.url()),
+            ],
+        );
+        assert!(said.contains("listed 1"), "{source}: {said} {:?}", server.seen());
+        assert!(said.contains("asked as role arn:aws:iam::1:role/r, by profile \"lb\""), "{source}: {said}");
+        assert_eq!(signers(&server), ["ASIAROLE", "ASIAROLE"], "{source}");
+    }
 }
 
 #[test]
@@ -288,7 +251,7 @@ fn a_login_by_sso_is_changed_for_a_role() {
     let config = "[profile lb]\nsso_session = corp\nsso_account_id = 1\nsso_role_name = lb\n[sso-session corp]\n\
                   sso_region = us-east-2\nsso_start_url = https://corp.example/start\n";
     let said = list_with(
-        "a_login_by_sso_is_changed_for_a_role",
+        a_login_by_sso_is_changed_for_a_role,
         Some("lb"),
         &[
             ("AWS_CONFIG_FILE", &file(&folder, "config", config)),
@@ -296,7 +259,11 @@ fn a_login_by_sso_is_changed_for_a_role() {
             ("AWS_ENDPOINT_URL", &server.url()),
         ],
     );
-    assert!(said.contains("listed 1"), "{said} {:?}", server.seen());
+    assert!(
+        said.contains("listed 1") && said.contains("asked as role lb of account 1, by SSO of profile \"lb\""),
+        "{said} {:?}",
+        server.seen()
+    );
     assert_eq!(signers(&server), ["ASIASSO", "ASIASSO"]);
 }
 
@@ -313,9 +280,8 @@ fn credentials_that_aws_says_have_expired_are_got_anew_within_the_listing() {
             request.headers.get("authorization").is_some_and(|signed| signed.contains("Credential=AKIA1/"));
         old.then(|| refusal(400, "RequestExpired", "Request has expired."))
     });
-    let test = "credentials_that_aws_says_have_expired_are_got_anew_within_the_listing";
     let said = list_with(
-        test,
+        credentials_that_aws_says_have_expired_are_got_anew_within_the_listing,
         None,
         &[("AWS_CONFIG_FILE", &config), ("PATH", "/usr/bin:/bin"), ("AWS_ENDPOINT_URL", &server.url())],
     );

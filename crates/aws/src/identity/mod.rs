@@ -1,0 +1,217 @@
+//! Who asks: credentials by AWS's own rules, kept until shortly before they end.
+//!
+//! Invariants: credentials that were refused are never used again unless they are all there is; what gives credentials
+//! may be away as long as those in hand are good; no lock is held while something is awaited.
+
+mod chain;
+mod key;
+mod process;
+mod profile;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use aws_config::provider_config::ProviderConfig;
+use aws_credential_types::Credentials;
+use aws_smithy_async::time::SharedTimeSource;
+use secrecy::ExposeSecret;
+
+pub(crate) use chain::Learned;
+use chain::{Chain, Found};
+
+use crate::error::Why;
+use crate::settings::{self, Observer, Settings};
+use crate::shared::Shared;
+use crate::smithy::ThroughReqwest;
+
+/// Renewed this long before their end.
+const EARLY: Duration = Duration::from_secs(300);
+/// Added to the limit, so that a way that keeps the limit itself says what took so long.
+const GRACE: Duration = Duration::from_secs(1);
+/// Looked up again after this long if they name no end.
+const KEPT: Duration = Duration::from_secs(900);
+
+/// Credentials, and where more come from.
+pub(crate) struct Identity {
+    source: Source,
+    timeout: Duration,
+    clock: SharedTimeSource,
+    observer: Arc<dyn Observer>,
+    /// Who was told of to the observer last.
+    told: Arc<Mutex<Option<String>>>,
+    kept: Mutex<Option<Kept>>,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// These, whatever the machine says.
+    Keys(Credentials),
+    /// The first way that is there. It is made anew after each failure, for the library keeps what it has read.
+    Chain { make: Box<Ways>, made: Mutex<Option<Arc<Chain>>> },
+}
+
+/// What the ways are made of.
+#[derive(Debug)]
+struct Ways {
+    settings: Arc<Settings>,
+    shared: Shared,
+    outside: ProviderConfig,
+    direct: ProviderConfig,
+    role: Learned,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    credentials: Credentials,
+    renew: SystemTime,
+}
+
+/// The clients that ask for credentials.
+#[derive(Clone, Debug)]
+pub(crate) struct CredentialClients {
+    /// For STS and SSO.
+    pub(crate) outside: ThroughReqwest,
+    /// For what is on the machine itself.
+    pub(crate) direct: ThroughReqwest,
+    /// The name of the machine's role, once its credentials were asked for.
+    pub(crate) role: Learned,
+}
+
+impl Identity {
+    pub(crate) fn new(
+        settings: &Arc<Settings>,
+        shared: &Shared,
+        clients: CredentialClients,
+        observer: Arc<dyn Observer>,
+        told: Arc<Mutex<Option<String>>>,
+    ) -> Self {
+        let config = |client: ThroughReqwest| {
+            ProviderConfig::without_region()
+                .with_region(Some(aws_config::Region::new(settings.region.as_str().to_owned())))
+                .with_http_client(client)
+                .with_sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
+        };
+        let source = match &settings.credentials {
+            settings::Credentials::Keys { id, secret, session } => {
+                let session = session.as_ref().map(|session| session.expose_secret().to_owned());
+                Source::Keys(Credentials::new(id, secret.expose_secret(), session, None, "settings"))
+            }
+            settings::Credentials::Chain | settings::Credentials::Profile(_) => {
+                let make = Ways {
+                    settings: Arc::clone(settings),
+                    shared: shared.clone(),
+                    outside: config(clients.outside),
+                    direct: config(clients.direct),
+                    role: clients.role,
+                };
+                Source::Chain { make: Box::new(make), made: Mutex::default() }
+            }
+        };
+        Self {
+            source,
+            timeout: settings.timeout,
+            clock: SharedTimeSource::default(),
+            observer,
+            told,
+            kept: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+
+    /// Who asks, once credentials were found.
+    pub(crate) fn principal(&self) -> Option<String> {
+        lock(&self.told).clone()
+    }
+
+    /// Credentials that are good for now.
+    pub(crate) async fn credentials(&self) -> Result<Credentials, Why> {
+        let now = self.now();
+        let kept = lock(&self.kept).clone();
+        if let Some(kept) = kept.as_ref().filter(|kept| now < kept.renew) {
+            return Ok(kept.credentials.clone());
+        }
+        match self.load(now).await {
+            Ok(credentials) => Ok(credentials),
+            Err(why) => {
+                self.source.forget();
+                let good = kept.filter(|kept| kept.credentials.expiry().is_none_or(|end| now < end));
+                good.map(|kept| kept.credentials).ok_or(why)
+            }
+        }
+    }
+
+    /// Others than those that AWS refused, if there are.
+    pub(crate) async fn others(&self, refused: &Credentials) -> Option<Credentials> {
+        self.source.forget();
+        *lock(&self.kept) = None;
+        let found = self.load(self.now()).await.ok()?;
+        let same = found.access_key_id() == refused.access_key_id()
+            && found.secret_access_key() == refused.secret_access_key()
+            && found.session_token() == refused.session_token();
+        (!same).then_some(found)
+    }
+
+    async fn load(&self, now: SystemTime) -> Result<Credentials, Why> {
+        let late = |_| Why::CredentialsFailed(format!("none within {} s", self.timeout.as_secs_f64()));
+        let found = tokio::time::timeout(self.timeout + GRACE, self.source.find()).await.map_err(late)??;
+        let Found { credentials, principal } = found;
+        let renew = credentials.expiry().map_or(now + KEPT, |end| end.checked_sub(EARLY).unwrap_or(now));
+        self.tell(&principal);
+        *lock(&self.kept) = Some(Kept { credentials: credentials.clone(), renew });
+        Ok(credentials)
+    }
+
+    /// Tells who asks, if somebody else did before.
+    fn tell(&self, principal: &str) {
+        let news = {
+            let mut told = lock(&self.told);
+            let news = told.as_deref() != Some(principal);
+            *told = Some(principal.to_owned());
+            news
+        };
+        if news {
+            self.observer.on_principal(principal);
+        }
+    }
+}
+
+impl Source {
+    async fn find(&self) -> Result<Found, Why> {
+        match self {
+            Self::Keys(keys) => {
+                let principal = format!("access key {}", keys.access_key_id());
+                key::checked(keys, &principal).map(|()| Found { credentials: keys.clone(), principal })
+            }
+            Self::Chain { make, made } => {
+                let chain = Arc::clone(lock(made).get_or_insert_with(|| Arc::new(make.chain())));
+                chain.find().await
+            }
+        }
+    }
+
+    /// The next try reads the files anew.
+    fn forget(&self) {
+        if let Self::Chain { made, .. } = self {
+            *lock(made) = None;
+        }
+    }
+}
+
+impl Ways {
+    fn chain(&self) -> Chain {
+        Chain::new(&self.settings, &self.shared, &self.outside, &self.direct, &self.role)
+    }
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity").field("principal", &self.principal()).finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
