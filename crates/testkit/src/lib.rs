@@ -10,6 +10,7 @@ mod arm;
 mod backend;
 mod component;
 mod dataplane;
+mod ec2;
 mod haproxy;
 mod http;
 mod moto;
@@ -31,6 +32,7 @@ pub use dataplane::{
     Cost, DataplaneApi, DataplaneBuilder, DataplaneCounters, DataplaneError, Fault, Latency, ReloadWay,
     RuntimeSocket, Version as DataplaneVersion,
 };
+pub use ec2::{Ec2Call, Ec2Error, Ec2Group, Ec2Machine, Ec2StandIn, Ec2World};
 pub use haproxy::{CliError, Haproxy, HaproxyBuilder, HaproxyError, ServerRow, cli_at, parse_servers_state};
 pub use http::{HttpError, HttpReply, http_get};
 pub use moto::{GroupTag, Moto, MotoError, MotoKey};

@@ -11,6 +11,7 @@ mod rig;
 mod told;
 
 mod admin;
+mod aws;
 mod beside;
 mod cloud_discovery;
 mod commands;
