@@ -7,6 +7,7 @@ pub mod address;
 pub mod agenda;
 pub mod applied;
 pub mod catalog;
+pub mod cause;
 pub mod dataplane;
 pub mod departure;
 pub mod expose;

@@ -20,6 +20,7 @@ pub(crate) use own::{
     Reloaded, ReloadsSpent, StartFailed,
 };
 pub(crate) use reporter::Reporter;
+pub(crate) use roster_core::cause::chain;
 pub(crate) use server::{NotReached, NotRemembered};
 pub(crate) use source::{
     AnswerLacksMetadata, AnswerTooOld, Answered, Rejected, RejectedMore, SourceLost, StateTrouble,
@@ -49,19 +50,4 @@ pub(crate) trait Event: Sized {
             to.tell(Fact { at: clock::now(), level, event, message, about });
         }
     }
-}
-
-/// An error and everything that led to it, in one line.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
 }

@@ -83,9 +83,3 @@ pub(crate) enum DemoError {
     #[error("the download through HAProxy failed: {0}")]
     Download(Fault),
 }
-
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}

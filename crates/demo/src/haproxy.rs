@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use roster_core::cause::chain;
 use roster_core::haproxy::{Command as Cli, ServerState, servers_state};
 use roster_core::render::FilePath;
 use roster_targets::runtime::batch::Batch;
@@ -13,7 +14,7 @@ use roster_targets::runtime::socket::SocketAddress;
 use tokio::net::TcpSocket;
 use tokio::sync::watch;
 
-use crate::error::{DemoError, chain};
+use crate::error::DemoError;
 use crate::files::{CFG, Ports, RUN};
 use crate::log::Told;
 use crate::process::Other;

@@ -25,10 +25,11 @@ use std::time::Duration;
 
 use clap::Parser;
 use roster_config::env::ProcessEnv;
+use roster_core::cause::chain;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use error::{DemoError, chain};
+use error::DemoError;
 use screen::{Abilities, Kind, Screen};
 use stage::{Ended, Stage};
 
