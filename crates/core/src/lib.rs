@@ -26,4 +26,5 @@ pub mod plan;
 pub mod render;
 pub mod select;
 pub mod slots;
+pub mod times;
 pub mod weight;

@@ -47,7 +47,7 @@ pub(crate) trait Event: Sized {
         let level = self.level();
         if to.is_heard(level) {
             let (event, message, about) = self.fact();
-            to.tell(Fact { at: clock::now(), level, event, message, about });
+            to.tell(Fact { at: clock::wall(), level, event, message, about });
         }
     }
 }

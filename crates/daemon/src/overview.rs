@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use roster_config::native::Config;
 use roster_core::catalog::{Catalog, SourceState};
 use roster_core::name::{SourceName, TargetName};
+use roster_core::times::Times;
 use serde::{Deserialize, Serialize};
 
 use crate::keeper::TargetStatus;
@@ -79,6 +80,27 @@ impl SourceStatus {
             error: trouble.map(|trouble| trouble.error.to_string()),
             lost_since: trouble.map(|trouble| trouble.since),
         }
+    }
+}
+
+impl Times for Overview {
+    fn each_time(&mut self, with: &mut dyn FnMut(&mut Timestamp)) {
+        // What is told of the configuration is of the machine's clock already.
+        let Self { roster: _, sources, targets } = self;
+        for source in sources.values_mut() {
+            source.each_time(with);
+        }
+        for target in targets.values_mut() {
+            target.each_time(with);
+        }
+    }
+}
+
+impl Times for SourceStatus {
+    fn each_time(&mut self, with: &mut dyn FnMut(&mut Timestamp)) {
+        let Self { answer, lost_since, up: _, from_disk: _, services: _, instances: _, rejects: _, error: _ } =
+            self;
+        answer.iter_mut().chain(lost_since).for_each(with);
     }
 }
 

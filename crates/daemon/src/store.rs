@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::own::Book;
+use crate::{clock, own::Book};
 pub(crate) use lock::{Held, is_held};
 
 /// The version of what is written here. A file of another one is not read.
@@ -160,7 +160,7 @@ impl Store {
             let Some(Ok(backend)) = name.strip_suffix(".state").map(BackendName::new) else { continue };
             match read::<AppliedBackend>(&path) {
                 Ok(Some(record)) => {
-                    let record = record.of(&backend);
+                    let record = clock::from_wall(record.of(&backend));
                     applied.backends.insert(backend, record);
                 }
                 Ok(None) => {}
@@ -193,7 +193,7 @@ impl Store {
         record: &AppliedBackend,
     ) -> Result<(), StoreError> {
         let Some(folder) = self.target(target) else { return Ok(()) };
-        write(&folder.join("backends"), &format!("{backend}.state"), record)
+        write(&folder.join("backends"), &format!("{backend}.state"), &*clock::as_written(record))
     }
 
     /// Drops the record of one backend.
@@ -231,13 +231,13 @@ impl Store {
     /// What a source last said, if that was kept.
     pub(crate) fn last_good(&self, source: &SourceName) -> Result<Option<Snapshot>, StoreError> {
         let Some(folder) = &self.folder else { return Ok(None) };
-        read(&folder.join("sources").join(format!("{source}.state")))
+        Ok(read(&folder.join("sources").join(format!("{source}.state")))?.map(clock::from_wall))
     }
 
     /// Keeps what a source says.
     pub(crate) fn keep_last_good(&self, source: &SourceName, snapshot: &Snapshot) -> Result<(), StoreError> {
         let Some(folder) = &self.folder else { return Ok(()) };
-        write(&folder.join("sources"), &format!("{source}.state"), snapshot)
+        write(&folder.join("sources"), &format!("{source}.state"), &*clock::as_written(snapshot))
     }
 }
 

@@ -18,7 +18,7 @@ struct Clock;
 
 impl FormatTime for Clock {
     fn format_time(&self, w: &mut Writer<'_>) -> std::fmt::Result {
-        write!(w, "{:.3}", clock::now())
+        write!(w, "{:.3}", clock::wall())
     }
 }
 

@@ -4,12 +4,13 @@
 //! may be away as long as those in hand are good; no lock is held while something is awaited.
 
 mod chain;
+mod kept;
 mod key;
 mod process;
 mod profile;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
@@ -18,18 +19,15 @@ use secrecy::ExposeSecret;
 
 pub(crate) use chain::Learned;
 use chain::{Chain, Found};
+use kept::Kept;
 
 use crate::error::Why;
 use crate::settings::{self, Observer, Settings};
 use crate::shared::Shared;
 use crate::smithy::ThroughReqwest;
 
-/// Renewed this long before their end.
-const EARLY: Duration = Duration::from_secs(300);
 /// Added to the limit, so that a way that keeps the limit itself says what took so long.
 const GRACE: Duration = Duration::from_secs(1);
-/// Looked up again after this long if they name no end.
-const KEPT: Duration = Duration::from_secs(900);
 
 /// Credentials, and where more come from.
 pub(crate) struct Identity {
@@ -58,12 +56,6 @@ struct Ways {
     outside: ProviderConfig,
     direct: ProviderConfig,
     role: Learned,
-}
-
-#[derive(Clone, Debug)]
-struct Kept {
-    credentials: Credentials,
-    renew: SystemTime,
 }
 
 /// The clients that ask for credentials.
@@ -128,17 +120,16 @@ impl Identity {
 
     /// Credentials that are good for now.
     pub(crate) async fn credentials(&self) -> Result<Credentials, Why> {
-        let now = self.now();
+        let now = Instant::now();
         let kept = lock(&self.kept).clone();
-        if let Some(kept) = kept.as_ref().filter(|kept| now < kept.renew) {
-            return Ok(kept.credentials.clone());
+        if let Some(fresh) = kept.as_ref().and_then(|kept| kept.fresh(now)) {
+            return Ok(fresh.clone());
         }
-        match self.load(now).await {
+        match self.load().await {
             Ok(credentials) => Ok(credentials),
             Err(why) => {
                 self.source.forget();
-                let good = kept.filter(|kept| kept.credentials.expiry().is_none_or(|end| now < end));
-                good.map(|kept| kept.credentials).ok_or(why)
+                kept.as_ref().and_then(|kept| kept.alive(now)).cloned().ok_or(why)
             }
         }
     }
@@ -147,20 +138,19 @@ impl Identity {
     pub(crate) async fn others(&self, refused: &Credentials) -> Option<Credentials> {
         self.source.forget();
         *lock(&self.kept) = None;
-        let found = self.load(self.now()).await.ok()?;
+        let found = self.load().await.ok()?;
         let same = found.access_key_id() == refused.access_key_id()
             && found.secret_access_key() == refused.secret_access_key()
             && found.session_token() == refused.session_token();
         (!same).then_some(found)
     }
 
-    async fn load(&self, now: SystemTime) -> Result<Credentials, Why> {
+    async fn load(&self) -> Result<Credentials, Why> {
         let late = |_| Why::CredentialsFailed(format!("none within {} s", self.timeout.as_secs_f64()));
         let found = tokio::time::timeout(self.timeout + GRACE, self.source.find()).await.map_err(late)??;
         let Found { credentials, principal } = found;
-        let renew = credentials.expiry().map_or(now + KEPT, |end| end.checked_sub(EARLY).unwrap_or(now));
         self.tell(&principal);
-        *lock(&self.kept) = Some(Kept { credentials: credentials.clone(), renew });
+        *lock(&self.kept) = Some(Kept::new(credentials.clone(), self.now(), Instant::now()));
         Ok(credentials)
     }
 

@@ -4,7 +4,6 @@ use std::ffi::OsStr;
 use std::io;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use roster_helper::HelperError;
 use serde::Deserialize;
 use tokio::process::Command;
@@ -48,7 +47,7 @@ pub(super) async fn token(
         // What it printed holds a token, so nothing of it is quoted.
         Ok(ended) => match printed(&ended.stdout) {
             Some(granted) => {
-                granted.token(asked, Timestamp::now()).map_err(|why| failed(format!("it printed {why}")))
+                granted.token(asked, roster_clock::wall()).map_err(|why| failed(format!("it printed {why}")))
             }
             None => Err(failed("it printed no JSON with an accessToken".to_owned())),
         },

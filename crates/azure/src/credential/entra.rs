@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use jiff::Timestamp;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -87,7 +86,7 @@ pub(super) fn granted(who: &'static str, reply: &Reply, asked: Instant) -> Resul
     let granted: Granted = serde_json::from_slice(&reply.body).map_err(|error| {
         wrong(format!("no JSON of a token (line {}, column {})", error.line(), error.column()))
     })?;
-    granted.token(asked, Timestamp::now()).map_err(|why| wrong(why.to_owned()))
+    granted.token(asked, roster_clock::wall()).map_err(|why| wrong(why.to_owned()))
 }
 
 pub(super) fn refused(who: &'static str, reply: &Reply) -> CredentialError {

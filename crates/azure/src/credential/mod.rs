@@ -210,7 +210,7 @@ mod tests {
         let asked = Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
         let granted = json!({"access_token": "t", "expires_in": 3600});
         let granted: Granted = serde_json::from_value(granted).unwrap();
-        let token = Some(granted.token(asked, jiff::Timestamp::now()).unwrap());
+        let token = Some(granted.token(asked, roster_clock::wall()).unwrap());
         credentials.with(|kept| *kept = Kept { way: Some(0), token, chosen: None });
         credentials
     }

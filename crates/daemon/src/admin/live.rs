@@ -8,6 +8,7 @@ use roster_core::name::{SourceName, TargetName};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::events::Reporter;
 use crate::keeper::{Order, TargetStatus};
 use crate::overview::{self, Overview, RefusedConfig, Running, SourceStatus};
@@ -46,12 +47,13 @@ impl Live {
         let targets = self.targets.iter();
         let targets = targets.map(|(name, kept)| (name.clone(), kept.status.borrow().clone())).collect();
         let catalog = self.catalog.borrow().clone();
-        Overview::new(&catalog, targets)
+        clock::to_wall(Overview::new(&catalog, targets))
     }
 
     /// How every source is doing.
     pub(super) fn sources(&self) -> BTreeMap<SourceName, SourceStatus> {
-        overview::sources(&self.catalog.borrow())
+        let sources = overview::sources(&self.catalog.borrow());
+        sources.into_iter().map(|(name, source)| (name, clock::to_wall(source))).collect()
     }
 }
 

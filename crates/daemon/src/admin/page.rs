@@ -35,7 +35,7 @@ impl<T: Display> Display for Escaped<T> {
 }
 
 pub(super) async fn page(State(window): State<Window>) -> Html<String> {
-    Html(html(&window.overview(), clock::now()))
+    Html(html(&window.overview(), clock::wall()))
 }
 
 fn html(overview: &Overview, now: Timestamp) -> String {

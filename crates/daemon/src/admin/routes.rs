@@ -104,7 +104,7 @@ async fn readyz(State(window): State<Window>, Query(Readyz { verbose }): Query<R
 }
 
 async fn metrics(State(window): State<Window>) -> Response {
-    match window.reporter.metrics().scrape(&window.overview(), clock::now()) {
+    match window.reporter.metrics().scrape(&window.overview(), clock::wall()) {
         Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }

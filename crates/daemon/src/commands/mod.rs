@@ -81,7 +81,7 @@ impl Given {
         Running {
             pid: std::process::id(),
             config: std::path::absolute(config).unwrap_or_else(|_| config.to_owned()),
-            read: clock::now(),
+            read: clock::wall(),
             rereads: matches!(self.config, Origin::File(_)),
             refused: None,
         }

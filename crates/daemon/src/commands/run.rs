@@ -141,7 +141,7 @@ async fn keep(given: &Given, config: Config, roster: Running, mut signals: Signa
                 }
                 Err(failure) => {
                     reporter.metrics().config_refused();
-                    admin.refused(RefusedConfig { at: clock::now(), why: failure.to_string() });
+                    admin.refused(RefusedConfig { at: clock::wall(), why: failure.to_string() });
                     error!("the configuration stays as it was: {failure}");
                 }
             },
@@ -166,7 +166,7 @@ impl Generation {
     fn start(ready: Ready, store: &Store, carry: &Carry, reporter: &Reporter, admin: &Admin) -> Self {
         let Ready { config, targets, roster } = ready;
         reporter.metrics().keep(config.sources.keys(), config.targets.keys());
-        reporter.metrics().config_taken(clock::now());
+        reporter.metrics().config_taken(clock::wall());
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let known = known(&config, store, carry, reporter);
         let catalog = hub::start(wiring::sources(&config, reporter), known, store, reporter, &tasks, &stop);

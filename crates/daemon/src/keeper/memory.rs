@@ -15,6 +15,7 @@ use roster_core::observed::ObservedBackend;
 use roster_targets::{Reading, Target};
 
 use super::Takeover;
+use crate::clock;
 use crate::events::{Event, NotRemembered, Reporter};
 
 /// What one target's process keeps.
@@ -53,6 +54,7 @@ impl Memory {
             let Some(item) = agenda.items.get(&path.backend) else { continue };
             // What cannot be read was written by another version, and says nothing.
             let Ok(server) = serde_json::from_slice::<AppliedServer>(&note) else { continue };
+            let server = clock::from_wall(server);
             let record = records.entry(path.backend.clone()).or_insert_with(|| AppliedBackend {
                 process: Some(reading.process),
                 ..AppliedBackend::new(item.exposure.clone())
@@ -80,7 +82,8 @@ impl Memory {
             return Ok(());
         }
         let note = |(path, server): &(ServerPath, Option<AppliedServer>)| {
-            let text = server.as_ref().and_then(|server| serde_json::to_vec(server).ok());
+            let text =
+                server.as_ref().and_then(|server| serde_json::to_vec(&*clock::as_written(server)).ok());
             (path.clone(), text.unwrap_or_default())
         };
         let notes: Vec<(ServerPath, Vec<u8>)> = changed.iter().map(note).collect();

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use roster_core::address::Endpoint;
 use roster_core::name::{BackendName, ServerName};
 use roster_core::plan::{ProbeOrder, ProbeResults};
+use roster_core::times::Times;
 use roster_targets::probe::{ProbeError, reach};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -28,6 +29,14 @@ pub(crate) struct Unreached {
     pub(crate) since: Timestamp,
     /// When the next one begins.
     pub(crate) next: Timestamp,
+}
+
+impl Times for Unreached {
+    fn each_time(&mut self, with: &mut dyn FnMut(&mut Timestamp)) {
+        let Self { since, next, error: _ } = self;
+        with(since);
+        with(next);
+    }
 }
 
 /// What came of an attempt.

@@ -8,6 +8,7 @@ use roster_core::applied::ProcessId;
 use roster_core::guard::Hold;
 use roster_core::name::{BackendName, InstanceId, ServerName, ServiceKey, TargetName};
 use roster_core::plan::{BackendPlan, Note, Operation, Standing};
+use roster_core::times::Times;
 use serde::{Deserialize, Serialize};
 
 use super::Passed;
@@ -64,6 +65,34 @@ pub(crate) struct BackendStatus {
     /// Why the instances of servers that come up by probe were not reached.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unreached: BTreeMap<ServerName, Unreached>,
+}
+
+impl Times for TargetStatus {
+    fn each_time(&mut self, with: &mut dyn FnMut(&mut Timestamp)) {
+        let Self { settled_at, own, backends, .. } = self;
+        settled_at.iter_mut().for_each(&mut *with);
+        if let Some(own) = own {
+            own.each_time(with);
+        }
+        for backend in backends.values_mut() {
+            backend.each_time(with);
+        }
+    }
+}
+
+impl Times for BackendStatus {
+    fn each_time(&mut self, with: &mut dyn FnMut(&mut Timestamp)) {
+        let Self { hold, servers, unreached, .. } = self;
+        if let Some(hold) = hold {
+            hold.each_time(with);
+        }
+        for standing in servers.values_mut() {
+            standing.each_time(with);
+        }
+        for unreached in unreached.values_mut() {
+            unreached.each_time(with);
+        }
+    }
 }
 
 /// Something that is left to do.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use roster_core::agenda::Agenda;
 use roster_core::name::BackendName;
 use roster_core::render::{ReloadReason, Rendered, render};
+use roster_core::times::Times;
 use serde::{Deserialize, Serialize};
 
 use super::Own;
@@ -43,6 +44,12 @@ pub(crate) struct OwnStatus {
     pub hopeless: BTreeSet<BackendName>,
     /// What is wrong, since something last went well.
     pub troubles: Vec<String>,
+}
+
+impl Times for OwnStatus {
+    fn each_time(&mut self, with: &mut dyn FnMut(&mut Timestamp)) {
+        self.due.iter_mut().for_each(with);
+    }
 }
 
 /// What would be done to a HAProxy that Roster owns, besides its servers.

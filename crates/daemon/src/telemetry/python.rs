@@ -63,7 +63,7 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let (meta, now) = (event.metadata(), clock::now());
+        let (meta, now) = (event.metadata(), clock::wall());
         let mut said = Said::default();
         event.record(&mut said);
         let message = said.fields.remove("message").unwrap_or_default();

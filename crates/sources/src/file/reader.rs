@@ -47,11 +47,11 @@ impl Reader {
         self.known = known;
     }
 
-    /// Reads the file as it is now.
-    pub(super) fn read(&mut self, now: Timestamp) -> Reading {
+    /// Reads the file as it is now. `wall` is what the machine's clock shows, of which the file's time stamp is too.
+    pub(super) fn read(&mut self, now: Timestamp, wall: Timestamp) -> Reading {
         // First the watches, so that no change after the reading goes unnoticed.
         self.listen();
-        match self.content(now) {
+        match self.content(wall) {
             Ok(Content { bytes, torn, age }) => {
                 if self.last.as_ref() == Some(&bytes) {
                     return Reading { new: None, torn, age };
@@ -86,7 +86,7 @@ impl Reader {
         }
     }
 
-    fn content(&self, now: Timestamp) -> Result<Content, FileError> {
+    fn content(&self, wall: Timestamp) -> Result<Content, FileError> {
         let failed = |why: io::Error| match why.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => FileError::Missing { path: self.path.clone() },
             _ => FileError::Unreadable { path: self.path.clone(), why: why.to_string() },
@@ -107,7 +107,7 @@ impl Reader {
         }
         let after = file.metadata().map_err(failed)?;
         let torn = before.len() != after.len() || before.modified().ok() != after.modified().ok();
-        Ok(Content { bytes, torn, age: age(&after, now) })
+        Ok(Content { bytes, torn, age: age(&after, wall) })
     }
 
     fn plain(&self, found: &Metadata) -> Result<(), FileError> {
@@ -135,9 +135,9 @@ impl Reader {
 }
 
 /// For how long nothing was written, as far as the file's time stamp can be believed.
-fn age(found: &Metadata, now: Timestamp) -> Duration {
+fn age(found: &Metadata, wall: Timestamp) -> Duration {
     let modified = found.modified().ok().and_then(|modified| Timestamp::try_from(modified).ok());
-    modified.and_then(|modified| Duration::try_from(now.duration_since(modified)).ok()).unwrap_or_default()
+    modified.and_then(|modified| Duration::try_from(wall.duration_since(modified)).ok()).unwrap_or_default()
 }
 
 /// The place after a text.
@@ -150,6 +150,7 @@ fn end(text: &str) -> Position {
 mod tests {
     use std::path::Path;
 
+    use roster_clock::{now, wall};
     use roster_config::native::FileFormat;
 
     use super::*;
@@ -164,16 +165,16 @@ mod tests {
         let path = folder.path().join("a.yaml");
         let mut reader = reader(&path);
         std::fs::write(&path, "services: {}").unwrap();
-        assert!(matches!(reader.read(Timestamp::now()).new, Some(Ok(_))));
+        assert!(matches!(reader.read(now(), wall()).new, Some(Ok(_))));
         std::fs::write(&path, "services: {}").unwrap();
-        assert!(reader.read(Timestamp::now()).new.is_none());
+        assert!(reader.read(now(), wall()).new.is_none());
         std::fs::write(&path, "services:").unwrap();
-        assert!(matches!(reader.read(Timestamp::now()).new, Some(Err(_))));
-        assert!(reader.read(Timestamp::now()).new.is_none());
+        assert!(matches!(reader.read(now(), wall()).new, Some(Err(_))));
+        assert!(reader.read(now(), wall()).new.is_none());
         std::fs::remove_file(&path).unwrap();
-        assert!(matches!(reader.read(Timestamp::now()).new, Some(Err(_))));
+        assert!(matches!(reader.read(now(), wall()).new, Some(Err(_))));
         std::fs::write(&path, "services:").unwrap();
-        assert!(reader.read(Timestamp::now()).new.is_some(), "the file was gone meanwhile");
+        assert!(reader.read(now(), wall()).new.is_some(), "the file was gone meanwhile");
     }
 
     #[test]
@@ -182,7 +183,7 @@ mod tests {
         let path = folder.path().join("a.yaml");
         std::fs::write(&path, "services: {}").unwrap();
         let hour = jiff::SignedDuration::from_hours(1);
-        assert!(reader(&path).read(Timestamp::now() + hour).age > Duration::from_secs(3500));
-        assert_eq!(reader(&path).read(Timestamp::now() - hour).age, Duration::ZERO);
+        assert!(reader(&path).read(now(), wall() + hour).age > Duration::from_secs(3500));
+        assert_eq!(reader(&path).read(now(), wall() - hour).age, Duration::ZERO);
     }
 }

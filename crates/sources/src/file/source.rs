@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use roster_config::native;
 use roster_core::instance::{Snapshot, SourceError, SourceEvent};
 use roster_core::name::SourceName;
@@ -140,9 +139,8 @@ impl<'s> Session<'s> {
 
     fn read(&mut self) {
         let Some(mut reader) = self.reader.take() else { return };
-        let now = Timestamp::now();
         self.work = Some(tokio::task::spawn_blocking(move || {
-            let reading = reader.read(now);
+            let reading = reader.read(roster_clock::now(), roster_clock::wall());
             (reader, reading)
         }));
     }

@@ -6,7 +6,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::Timestamp;
 use roster_core::instance::{Snapshot, SourceError, SourceEvent};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -65,9 +64,8 @@ impl<L: Lister> Poller<L> {
         Waker(Arc::clone(&self.bell))
     }
 
-    #[allow(clippy::disallowed_methods, reason = "an answer says when it was taken")]
     async fn list(lister: &mut L, known: &mut Option<Arc<Snapshot>>) -> Answer {
-        let snapshot = Arc::new(lister.list(known.clone(), Timestamp::now()).await?);
+        let snapshot = Arc::new(lister.list(known.clone(), roster_clock::now()).await?);
         *known = Some(Arc::clone(&snapshot));
         Ok(snapshot)
     }

@@ -48,7 +48,7 @@ impl Known {
         let id = match self.process {
             Some((known, uptime)) if known.pid == info.pid && info.uptime >= uptime => known,
             Some((known, _)) if known.pid == info.pid => {
-                ProcessId { pid: info.pid, started: Some(jiff::Timestamp::now()) }
+                ProcessId { pid: info.pid, started: Some(roster_clock::wall()) }
             }
             _ => ProcessId { pid: info.pid, started: None },
         };

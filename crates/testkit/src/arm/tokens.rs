@@ -109,7 +109,7 @@ fn managed(state: &mut State, asked: &Asked, way: &str) -> Reply {
         );
     }
     let life = world.token_life;
-    let now = jiff::Timestamp::now().as_second();
+    let now = roster_clock::wall().as_second();
     let token = state.tokens.next(way);
     let mut answer = json!({
         "access_token": token,
