@@ -47,6 +47,14 @@ pub enum InvalidName {
         /// What is allowed besides letters and digits.
         extra: &'static str,
     },
+    /// A dot at the beginning of a name that files and folders are named after: `.` and `..` are other folders.
+    #[error("{what} {given:?} begins with a dot; begin it with a letter, a digit, _ or -")]
+    Dot {
+        /// The kind of name, as a person says it.
+        what: &'static str,
+        /// The text as it was given.
+        given: String,
+    },
     /// More than [`MAX_NAME`] bytes, or [`MAX_INSTANCE_ID`].
     #[error("{what} {given:?} has {length} bytes; {most} are allowed")]
     TooLong {
@@ -61,39 +69,55 @@ pub enum InvalidName {
     },
 }
 
-fn check(
+/// What a kind of name may be.
+struct Kind {
+    /// The kind of name, as a person says it.
     what: &'static str,
+    /// What is allowed besides letters and digits, in words.
     extra: &'static str,
-    punctuation: &[char],
+    /// The same as characters.
+    punctuation: &'static [char],
+    /// The most bytes.
     most: usize,
-    given: &str,
-) -> Result<(), InvalidName> {
-    if given.is_empty() {
-        return Err(InvalidName::Empty { what, extra });
+    /// Whether files or folders are named after it, so that it must not mean another folder.
+    names_files: bool,
+}
+
+impl Kind {
+    fn check(&self, given: &str) -> Result<(), InvalidName> {
+        let Self { what, extra, punctuation, most, names_files } = *self;
+        if given.is_empty() {
+            return Err(InvalidName::Empty { what, extra });
+        }
+        let wrong = |c: char| !(c.is_ascii_alphanumeric() || punctuation.contains(&c));
+        if let Some((at, found)) = given.char_indices().find(|(_, c)| wrong(*c)) {
+            let given = given.chars().take(MAX_NAME).collect();
+            return Err(InvalidName::Character { what, given, found, at, extra });
+        }
+        if given.len() > most {
+            let length = given.len();
+            return Err(InvalidName::TooLong { what, given: given.chars().take(32).collect(), length, most });
+        }
+        if names_files && given.starts_with('.') {
+            return Err(InvalidName::Dot { what, given: given.to_owned() });
+        }
+        Ok(())
     }
-    let wrong = |c: char| !(c.is_ascii_alphanumeric() || punctuation.contains(&c));
-    if let Some((at, found)) = given.char_indices().find(|(_, c)| wrong(*c)) {
-        let given = given.chars().take(MAX_NAME).collect();
-        return Err(InvalidName::Character { what, given, found, at, extra });
-    }
-    if given.len() > most {
-        let length = given.len();
-        return Err(InvalidName::TooLong { what, given: given.chars().take(32).collect(), length, most });
-    }
-    Ok(())
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $extra:literal, $punctuation:expr, $most:expr) => {
+    ($(#[$doc:meta])* $name:ident, $kind:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
         #[serde(try_from = "CompactString", into = "CompactString")]
         pub struct $name(CompactString);
 
         impl $name {
+            const KIND: Kind = $kind;
+
             /// Takes the text if every character of it is allowed.
             pub fn new(given: &str) -> Result<Self, InvalidName> {
-                check($what, $extra, $punctuation, $most, given)?;
+                Self::KIND.check(given)?;
                 Ok(Self(given.into()))
             }
 
@@ -126,7 +150,7 @@ macro_rules! name {
         impl TryFrom<CompactString> for $name {
             type Error = InvalidName;
             fn try_from(given: CompactString) -> Result<Self, InvalidName> {
-                check($what, $extra, $punctuation, $most, &given)?;
+                Self::KIND.check(&given)?;
                 Ok(Self(given))
             }
         }
@@ -153,36 +177,43 @@ macro_rules! name {
 
 name! {
     /// A backend's name as HAProxy takes it: `[A-Za-z0-9_.:-]+`.
-    BackendName, "backend name", "_ . : -", &['_', '.', ':', '-'], MAX_NAME
+    BackendName,
+    Kind { what: "backend name", extra: "_ . : -", punctuation: &['_', '.', ':', '-'], most: MAX_NAME, names_files: false }
 }
 name! {
     /// A server's name as HAProxy takes it on one line of its CLI: `[A-Za-z0-9_.:-]+`.
-    ServerName, "server name", "_ . : -", &['_', '.', ':', '-'], MAX_NAME
+    ServerName,
+    Kind { what: "server name", extra: "_ . : -", punctuation: &['_', '.', ':', '-'], most: MAX_NAME, names_files: false }
 }
 name! {
     /// A service's name, from a registry or a file.
-    ServiceName, "service name", "_ . : - / @", &['_', '.', ':', '-', '/', '@'], MAX_NAME
+    ServiceName,
+    Kind { what: "service name", extra: "_ . : - / @", punctuation: &['_', '.', ':', '-', '/', '@'], most: MAX_NAME, names_files: false }
 }
 name! {
-    /// The name that the configuration gives to a source.
-    SourceName, "source name", "_ . -", &['_', '.', '-'], MAX_NAME
+    /// The name that the configuration gives to a source; files are named after it.
+    SourceName,
+    Kind { what: "source name", extra: "_ . -", punctuation: &['_', '.', '-'], most: MAX_NAME, names_files: true }
 }
 name! {
-    /// The name that the configuration gives to a target.
-    TargetName, "target name", "_ . -", &['_', '.', '-'], MAX_NAME
+    /// The name that the configuration gives to a target; folders are named after it.
+    TargetName,
+    Kind { what: "target name", extra: "_ . -", punctuation: &['_', '.', '-'], most: MAX_NAME, names_files: true }
 }
 name! {
     /// The value of a server's cookie. HAProxy checks nothing here, so the set is the one no client can mangle.
-    CookieValue, "cookie", "_ -", &['_', '-'], MAX_NAME
+    CookieValue,
+    Kind { what: "cookie", extra: "_ -", punctuation: &['_', '-'], most: MAX_NAME, names_files: false }
 }
 name! {
     /// What a registry calls one instance: an EC2 id, an allocation id, a pod name, an ARM resource path.
-    InstanceId, "instance id", "_ . : - / @ + = ~ [ ]", &['_', '.', ':', '-', '/', '@', '+', '=', '~', '[', ']'],
-    MAX_INSTANCE_ID
+    InstanceId,
+    Kind { what: "instance id", extra: "_ . : - / @ + = ~ [ ]", punctuation: &['_', '.', ':', '-', '/', '@', '+', '=', '~', '[', ']'], most: MAX_INSTANCE_ID, names_files: false }
 }
 name! {
     /// A zone, region or group as a registry spells it.
-    Label, "label", "_ . : - / @ +", &['_', '.', ':', '-', '/', '@', '+'], MAX_NAME
+    Label,
+    Kind { what: "label", extra: "_ . : - / @ +", punctuation: &['_', '.', ':', '-', '/', '@', '+'], most: MAX_NAME, names_files: false }
 }
 
 impl InstanceId {
@@ -243,6 +274,21 @@ mod tests {
     fn a_long_name_is_refused_and_the_error_stays_short() {
         let error = BackendName::new(&"b".repeat(10_000)).unwrap_err();
         assert!(error.to_string().len() < 200, "{error}");
+    }
+
+    #[test]
+    fn a_source_or_target_cannot_be_named_as_another_folder() {
+        for path in [".", "..", "...", "../x", "a/b", "/", ".hidden", "..\\x", "%2e%2e/", "a/.."] {
+            assert!(SourceName::new(path).is_err(), "{path:?} was taken");
+            assert!(TargetName::new(path).is_err(), "{path:?} was taken");
+            let json = serde_json::to_string(path).unwrap();
+            assert!(serde_json::from_str::<TargetName>(&json).is_err(), "{path:?} was read back");
+        }
+        for fine in ["a.b", "a..", "-", "_", "eu-1.prod"] {
+            assert!(SourceName::new(fine).is_ok() && TargetName::new(fine).is_ok(), "{fine:?} was refused");
+        }
+        let error = TargetName::new("..").unwrap_err().to_string();
+        assert_eq!(error, r#"target name ".." begins with a dot; begin it with a letter, a digit, _ or -"#);
     }
 
     #[test]

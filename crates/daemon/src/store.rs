@@ -5,6 +5,8 @@
 //! Roster, not the machine, whose HAProxy would be gone with it.
 
 mod lock;
+#[cfg(test)]
+mod unreadable;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};

@@ -9,7 +9,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 
 use super::live::Window;
 use super::{control, host, page, stream};
@@ -115,23 +116,24 @@ struct Status {
     look: Option<String>,
 }
 
-/// How everything was when it was last looked at; with `?look` that is now, as far as it is quick.
+/// How everything was when it was last looked at; with `?look` that is now, as far as it is quick. Nothing is changed.
 async fn status(State(window): State<Window>, Query(Status { look }): Query<Status>) -> Response {
+    let mut overview = window.overview();
     if let (Some(live), Some(_)) = (window.live(), look) {
-        let (reply, looked) = mpsc::channel(1);
-        for kept in live.targets.values() {
-            // A keeper that is busy is looking at its target anyway.
-            kept.orders.try_send(Order::Look(reply.clone())).ok();
+        let looks = live.targets.iter().filter_map(|(name, kept)| {
+            let (reply, answer) = oneshot::channel();
+            // A keeper that is full of orders leaves the status as it was.
+            kept.orders.try_send(Order::Look(reply)).ok()?;
+            Some((name, answer))
+        });
+        let (looks, end): (Vec<_>, _) = (looks.collect(), Instant::now() + LOOK);
+        for (name, answer) in looks {
+            if let Ok(Ok(status)) = timeout_at(end, answer).await {
+                overview.targets.insert(name.clone(), status);
+            }
         }
-        drop(reply);
-        tokio::time::timeout(LOOK, ended(looked)).await.ok();
     }
-    Json(window.overview()).into_response()
-}
-
-/// When everybody who could say something has let go.
-async fn ended(mut said: mpsc::Receiver<()>) {
-    while said.recv().await.is_some() {}
+    Json(overview).into_response()
 }
 
 /// What would be done now, by a fresh look at every target. Nothing is changed.

@@ -346,7 +346,7 @@ where
             passed.missing.retain(|backend| !self.forget_with_backend(backend));
         }
         self.status.send_modify(|status| {
-            status.take(&self.name, &self.agenda, passed, now, owned, &self.reporter);
+            status.take(&self.name, &self.agenda, &passed, now, owned, &self.reporter);
             status.is_synced_without(&left_alone, &self.agenda);
             for (place, unreached) in self.probes.unreached() {
                 status.unreached(place, unreached);

@@ -5,9 +5,9 @@ mod compact;
 pub(crate) use compact::how_alone;
 use roster_core::name::BackendName;
 use roster_targets::Target;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use super::{Keeper, Owner, Takeover};
+use super::{Keeper, Owner, Takeover, TargetStatus};
 use crate::clock;
 use crate::compaction::CompactedTarget;
 use crate::events::{Event, Ordered, StateTrouble, chain};
@@ -19,8 +19,8 @@ use crate::planned::PlannedTarget;
 pub(crate) enum Order {
     /// Release or adopt.
     Do(Want, oneshot::Sender<Result<Done, Refused>>),
-    /// Look at everything now, as is done every minute or two, so that the status is fresh.
-    Look(mpsc::Sender<()>),
+    /// Say how everything is doing, by a look made now that changes nothing.
+    Look(oneshot::Sender<TargetStatus>),
     /// Say what would be done now.
     Plan(oneshot::Sender<PlannedTarget>),
     /// Say what of a backend's slots, or of all, could go; or have it go.
@@ -48,9 +48,8 @@ where
             Order::Compact { only, apply, reply } if !reply.is_closed() => {
                 reply.send(self.compact(only.as_ref(), apply).await).ok();
             }
-            // That it lets go of its end says that it has looked.
-            Order::Look(asked) if !asked.is_closed() && !self.schedule.is_troubled() => {
-                self.pass(&self.agenda.items.keys().cloned().collect()).await;
+            Order::Look(reply) if !reply.is_closed() => {
+                reply.send(self.looked().await).ok();
             }
             Order::Do(..) | Order::Look(_) | Order::Plan(_) | Order::Compact { .. } => {}
         }
@@ -68,6 +67,23 @@ where
         self.is_outdated = true;
         Ordered { target: &self.name, done: &done }.emit(&self.reporter);
         Ok(done)
+    }
+
+    /// The status as it was left, with what HAProxy shows now. One that did not answer lately is not waited for.
+    async fn looked(&mut self) -> TargetStatus {
+        let mut status = self.status.borrow().clone();
+        if self.schedule.is_troubled() {
+            return status;
+        }
+        let backends = self.agenda.items.keys().cloned().collect();
+        match self.bench().look(&backends).await {
+            Ok(passed) => status.show(&self.agenda, &passed, clock::now()),
+            Err(error) => status.trouble = Some(chain(&error)),
+        }
+        for (place, unreached) in self.probes.unreached() {
+            status.unreached(place, unreached);
+        }
+        status
     }
 
     async fn planned(&mut self) -> PlannedTarget {

@@ -149,11 +149,6 @@ impl BackendStatus {
 impl TargetStatus {
     /// The status that a single look tells of.
     pub(crate) fn looked(agenda: &Agenda, passed: &Passed, now: Timestamp) -> Self {
-        let backends = passed.plans.iter().map(|(backend, plan)| (backend.clone(), BackendStatus::of(plan)));
-        let missing = passed.missing.iter().filter_map(|backend| {
-            let service = agenda.items.get(backend)?.exposure.service.clone();
-            Some((backend.clone(), BackendStatus::missing(service)))
-        });
         Self {
             process: passed.process,
             version: passed.version.map(|version| version.to_string()),
@@ -164,7 +159,18 @@ impl TargetStatus {
             trouble: None,
             left_out: agenda.unexposed.iter().map(ToString::to_string).collect(),
             own: None,
-            backends: backends.chain(missing).collect(),
+            backends: shown(agenda, passed),
+        }
+    }
+
+    /// Takes in what a look found that wrote nothing, and reports nothing of it.
+    pub(super) fn show(&mut self, agenda: &Agenda, passed: &Passed, now: Timestamp) {
+        self.process = passed.process;
+        self.version = passed.version.map(|version| version.to_string());
+        self.trouble = None;
+        self.backends.extend(shown(agenda, passed));
+        if passed.settled {
+            self.settled_at = Some(now);
         }
     }
 
@@ -173,32 +179,22 @@ impl TargetStatus {
         &mut self,
         target: &TargetName,
         agenda: &Agenda,
-        passed: Passed,
+        passed: &Passed,
         now: Timestamp,
         owned: bool,
         to: &Reporter,
     ) {
-        self.process = passed.process;
-        self.version = passed.version.map(|version| version.to_string());
-        self.trouble = None;
-        self.stuck = !passed.settled;
-        for (backend, plan) in passed.plans {
-            let status = BackendStatus::of(&plan);
-            tell(target, &backend, self.backends.get(&backend), &status, to);
-            self.backends.insert(backend, status);
-        }
-        for backend in passed.missing {
-            let Some(item) = agenda.items.get(&backend) else { continue };
-            let service = &item.exposure.service;
+        for (backend, status) in &shown(agenda, passed) {
+            let before = self.backends.get(backend);
+            if !status.missing {
+                tell(target, backend, before, status, to);
             // Where Roster owns HAProxy it makes the backend itself.
-            if !owned && self.backends.get(&backend).is_none_or(|before| !before.missing) {
-                BackendMissing { target, backend: &backend, service }.emit(to);
+            } else if !owned && before.is_none_or(|before| !before.missing) {
+                BackendMissing { target, backend, service: &status.service }.emit(to);
             }
-            self.backends.insert(backend, BackendStatus::missing(service.clone()));
         }
-        if passed.settled {
-            self.settled_at = Some(now);
-        }
+        self.show(agenda, passed, now);
+        self.stuck = !passed.settled;
         self.synced |= self.has_all(agenda, &BTreeSet::new()) && passed.settled;
     }
 
@@ -240,6 +236,16 @@ impl TargetStatus {
             self.settled_at = Some(now);
         }
     }
+}
+
+/// How each backend is doing by a look or a pass.
+fn shown(agenda: &Agenda, passed: &Passed) -> BTreeMap<BackendName, BackendStatus> {
+    let planned = passed.plans.iter().map(|(backend, plan)| (backend.clone(), BackendStatus::of(plan)));
+    let missing = passed.missing.iter().filter_map(|backend| {
+        let service = agenda.items.get(backend)?.exposure.service.clone();
+        Some((backend.clone(), BackendStatus::missing(service)))
+    });
+    planned.chain(missing).collect()
 }
 
 fn tell(

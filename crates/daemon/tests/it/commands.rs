@@ -221,3 +221,26 @@ fn a_backend_that_takes_no_servers_live_is_told_of_and_its_neighbour_is_kept() {
     assert_eq!(rig.ready("web"), [("srv1".into(), 8001), ("srv2".into(), 8002)]);
     assert_eq!(rig.ready("api").len(), 3);
 }
+
+#[test]
+fn no_word_or_file_can_name_a_target_after_another_folder() {
+    let rig = rig();
+    rig.web(&[8001]);
+    assert_eq!(rig.roster(&["once"]).code, Some(0));
+    let wrong = "begins with a dot";
+    for name in [".", "..", "..x"] {
+        let detached = rig.roster(&["detach", "--target", name]);
+        assert_eq!(detached.code, Some(64), "{detached:?}");
+        assert!(detached.err.contains(wrong), "{}", detached.err);
+    }
+    rig.configure("");
+    let text = std::fs::read_to_string(rig.config()).unwrap();
+    for (from, to) in [(" local:", " \"..\":"), (" fleet:", " \"..\":")] {
+        std::fs::write(rig.config(), text.replace(from, to)).unwrap();
+        let detached = rig.roster(&["detach"]);
+        assert_eq!(detached.code, Some(64), "{detached:?}");
+        assert!(detached.err.contains(wrong), "{}", detached.err);
+    }
+    let record = rig.state().join("applied/local/backends/web.state");
+    assert!(record.exists(), "the records are gone");
+}

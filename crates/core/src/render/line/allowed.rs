@@ -254,32 +254,3 @@ pub(super) fn why_not(word: &str) -> &'static str {
         _ => "it is not among the lines that Roster takes",
     }
 }
-
-/// Why a word may stand in no line.
-pub(super) fn forbidden(word: &str) -> Option<&'static str> {
-    match word {
-        "-f" | "-M" | "file" | "lf-file" | "errorfile" | "errorfiles" => Some("reads a file"),
-        _ => called(word),
-    }
-}
-
-/// Looks at each name of a sample expression: HAProxy reads such a name up to the `(`, with nothing between.
-fn called(word: &str) -> Option<&'static str> {
-    let part_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    let mut rest = word;
-    while let Some(start) = rest.find(part_of_name) {
-        let from = rest.get(start..)?;
-        let end = from.find(|c| !part_of_name(c)).unwrap_or(from.len());
-        let (name, after) = from.split_at_checked(end)?;
-        let call = after.starts_with('(');
-        match name {
-            "env" if call => return Some("shows HAProxy's environment"),
-            "jwt_verify" if call => return Some("reads a file"),
-            _ if call && (name == "map" || name.starts_with("map_")) => return Some("reads a file"),
-            _ if name.starts_with("lua.") => return Some("runs a program"),
-            _ if name.starts_with("proc.") => return Some("touches what belongs to the whole process"),
-            _ => rest = after,
-        }
-    }
-    None
-}

@@ -4,6 +4,7 @@
 //! judged. Whether the rest makes sense only HAProxy can tell, with `haproxy -c`.
 
 mod allowed;
+mod forbidden;
 mod inherited;
 pub(crate) mod words;
 
@@ -176,8 +177,10 @@ fn judge(place: Place, words: &[String]) -> Result<(), InvalidLine> {
             }
         }
     }
-    let forbidden = words.iter().find_map(|word| allowed::forbidden(word).map(|why| (word, why)));
-    forbidden.map_or(Ok(()), |(word, why)| Err(InvalidLine::Forbidden { word: shown(word), why }))
+    match forbidden::forbidden(words) {
+        Some((word, why)) => Err(InvalidLine::Forbidden { word: shown(word), why }),
+        None => Ok(()),
+    }
 }
 
 impl fmt::Display for Place {

@@ -2,6 +2,7 @@
 
 mod dynamic;
 mod file;
+mod lines;
 mod listen;
 mod live;
 mod process;
