@@ -4,6 +4,7 @@ pub mod client;
 mod error;
 mod known;
 mod observe;
+mod ready;
 mod sift;
 mod target;
 mod weights;

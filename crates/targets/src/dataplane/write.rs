@@ -15,6 +15,7 @@ use roster_core::weight::Weight;
 use super::client::{
     ApiVersion, Client, ClientError, ConfigVersion, Outcome, RawConfig, Reload, Server, Transaction, Write,
 };
+use super::ready;
 use super::sift::{Sifted, pick, sift};
 use super::target::Way;
 use crate::Refused;
@@ -41,7 +42,7 @@ pub(super) struct Pass<'a> {
     pub version: Version,
 }
 
-fn refused(operation: usize, why: String) -> Refused {
+pub(super) fn refused(operation: usize, why: String) -> Refused {
     Refused { operation, refusal: Refusal::NotTried(why) }
 }
 
@@ -60,6 +61,9 @@ pub(super) fn lines(operation: &Operation) -> Vec<String> {
 impl Pass<'_> {
     /// Carries the operations out, in as few writes as possible.
     pub(super) async fn write(&self, operations: &[Operation]) -> Result<Wrote, ClientError> {
+        if self.way == Way::Live && ready::is_all(operations) {
+            return ready::make(self.client, operations).await;
+        }
         let process = process(self.observed);
         let by_restart = self.way == Way::Transaction;
         let context = PassContext {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use roster_testkit::wait_until_or_fail;
+use roster_testkit::{HaproxyVersion, wait_until_or_fail};
 
 use super::site::{CONFIG, PAIRS, Site};
 use crate::rig::CAP;
@@ -95,5 +95,33 @@ fn a_hundred_backends_are_one_write_and_a_read_each() {
         let one = asked(&before, &site.api.counters().requests);
         assert!((1..=3).contains(&writes(&one)), "{one:?}");
         assert!((1..=12).contains(&reads(&one)), "{one:?}");
+    }
+}
+
+#[test]
+fn a_few_servers_are_ready_before_the_file_follows_by_one_write() {
+    for (api, haproxy) in PAIRS {
+        let site = Site::start(api, haproxy, false);
+        let ports = &site.ports()[..2];
+        site.services(&[("web", ports)]);
+        let before = site.api.counters().requests;
+        let once = site.rig.roster(&["once"]);
+        assert_eq!(once.code, Some(0), "{once:?}");
+        site.until_ready("web", ports);
+        site.until_file_follows("web");
+        assert_eq!(site.reloads(), 0);
+        if site.api.is_real() {
+            continue;
+        }
+        let asked = asked(&before, &site.api.counters().requests);
+        let count = |method: &str, path: &str| -> u64 {
+            let is_it = |kind: &str| kind.starts_with(method) && kind.contains(path);
+            asked.iter().filter(|(kind, _)| is_it(kind)).map(|(_, n)| n).sum()
+        };
+        // Up to 2.8 HAProxy has an address before it answers, and one write is all.
+        let wanted = if haproxy >= HaproxyVersion::V3_0 { 2 } else { 0 };
+        assert_eq!(count("PUT", "runtime"), wanted, "{asked:?}\n{once:?}");
+        // One for the addresses, one for the file; an address that takes its time is told twice.
+        assert!(count("POST", "configuration/raw") <= 1 + wanted, "{asked:?}\n{once:?}");
     }
 }

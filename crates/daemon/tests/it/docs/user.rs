@@ -58,8 +58,8 @@ impl User {
             ),
         );
         user.program("sudo", "exit 0");
-        match std::env::var_os("DATAPLANEAPI_BIN") {
-            Some(real) => user.copy(Path::new(&real), &user.path("bin/dataplaneapi"), false),
+        match Self::real_api() {
+            Some(real) => user.copy(&real, &user.path("bin/dataplaneapi"), false),
             None => user.program("dataplaneapi", "pwd >\"$HOME/api-started\"; exec sleep 600"),
         }
         user
@@ -74,7 +74,12 @@ impl User {
     }
 
     pub(super) fn has_real_api() -> bool {
-        std::env::var_os("DATAPLANEAPI_BIN").is_some()
+        Self::real_api().is_some()
+    }
+
+    /// The last one that is named, if any is.
+    fn real_api() -> Option<PathBuf> {
+        std::env::split_paths(&std::env::var_os("DATAPLANEAPI_BIN")?).last()
     }
 
     /// The port that stands for this one of the page.
