@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use roster_core::plan::Note;
+
 use crate::cli::CONFIG;
 
 /// What follows each command, so that it means the configuration and the folder of this one. It is what the process was
@@ -26,6 +28,14 @@ pub(crate) fn set_none() {
 /// What a command of Roster's does, to follow a message; nothing where none is told.
 pub(crate) fn so(words: impl Display, does: &str) -> String {
     if NONE.get().is_some() { String::new() } else { format!("; {} {does}", roster(words)) }
+}
+
+/// A note, and the command that ends what it tells.
+pub(crate) fn noted(note: &Note) -> String {
+    match note {
+        Note::Flapping { .. } => format!("{note}{}", so("release", "lets them in")),
+        _ => note.to_string(),
+    }
 }
 
 /// A command of Roster's between backquotes.

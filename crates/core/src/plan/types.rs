@@ -422,7 +422,7 @@ impl fmt::Display for Note {
             ),
             Note::Flapping { instances } => write!(
                 f,
-                "kept out because they come and go too often: {}; `roster release` lets them in",
+                "kept out because they come and go too often: {}",
                 first_three(instances.iter().map(InstanceId::as_str))
             ),
             Note::ServiceAbsent { service } => write!(

@@ -93,7 +93,7 @@ impl ApiFile {
             self.left_out.iter().filter(|(backend, layout)| self.layouts.get(*backend) == Some(layout));
         let mut hopeless: BTreeSet<BackendName> = refused.map(|(backend, _)| backend.clone()).collect();
         hopeless.extend(self.conflicts.keys().cloned());
-        if self.budget.told {
+        if self.budget.told || self.retry.is_lasting() {
             hopeless.extend(self.layouts.keys().cloned());
         }
         hopeless

@@ -148,7 +148,7 @@ fn write_backend(
             hint::roster(format_args!("release {backend}"))
         )?;
     }
-    status.notes.iter().try_for_each(|note| writeln!(text, "    {note}"))
+    status.notes.iter().try_for_each(|note| writeln!(text, "    {}", hint::noted(note)))
 }
 
 /// Why an instance has not come up, after where its server stands.

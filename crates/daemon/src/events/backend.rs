@@ -88,7 +88,7 @@ impl Event for Noted<'_> {
             backend: Some(self.backend.to_string()),
             ..About::default()
         };
-        ("noted", self.note.to_string(), about)
+        ("noted", hint::noted(self.note), about)
     }
 }
 

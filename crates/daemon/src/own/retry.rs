@@ -11,6 +11,9 @@ use crate::clock::after;
 /// The first pause, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
+/// So many failures running, over seven seconds and more, are no hitch.
+const LASTING: u32 = 4;
+
 /// What failed lately.
 #[derive(Debug, Default)]
 pub(crate) struct Retry {
@@ -40,6 +43,11 @@ impl Retry {
         pause
     }
 
+    /// Whether it failed again and again: another try in a moment will hardly do better.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.failures >= LASTING
+    }
+
     /// It went well.
     pub(crate) fn went_well(&mut self) {
         *self = Self::default();
@@ -58,8 +66,10 @@ mod tests {
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(retry.not_before, Timestamp::from_second(60).ok());
         assert!(retry.is_news("disk full") && !retry.is_news("disk full"));
+        assert!(retry.is_lasting());
         retry.went_well();
         assert_eq!(retry.failed(now).as_secs(), 1);
+        assert!(!retry.is_lasting());
         assert!(retry.is_news("disk full"));
     }
 }

@@ -205,19 +205,23 @@ impl DataplaneApi {
         Ok(())
     }
 
-    /// Refuses connections and breaks the open ones, until [`DataplaneApi::listen_again`].
-    pub fn refuse(&self) -> Result<(), DataplaneError> {
-        self.stand_in("refusing connections")?.server.refuse();
-        Ok(())
+    /// Refuses connections and breaks the open ones, until [`DataplaneApi::listen_again`]. The real program is ended.
+    pub fn refuse(&self) {
+        match &self.kind {
+            Kind::StandIn(stand_in) => stand_in.server.refuse(),
+            Kind::Real(program) => program.end(),
+        }
     }
 
     /// Ends a `refuse`; the port is the same.
     pub fn listen_again(&self) -> Result<(), DataplaneError> {
         let what = || "cannot listen again".to_owned();
-        self.stand_in("refusing connections")?
-            .server
-            .listen()
-            .map_err(|error| DataplaneError::io(what(), error))
+        match &self.kind {
+            Kind::StandIn(stand_in) => {
+                stand_in.server.listen().map_err(|error| DataplaneError::io(what(), error))
+            }
+            Kind::Real(program) => program.restart(),
+        }
     }
 
     /// Ends it and starts it again: open transactions survive, reload ids begin anew, the file is read again.

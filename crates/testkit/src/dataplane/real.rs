@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::builder::DataplaneBuilder;
@@ -24,7 +25,7 @@ pub(super) struct Program {
 /// A running one. Dropping it ends it.
 #[derive(Debug)]
 pub(super) struct RealProgram {
-    child: Child,
+    child: Mutex<Child>,
     program: Program,
     config: PathBuf,
     log: PathBuf,
@@ -77,18 +78,23 @@ impl RealProgram {
         let log = folder.join("dataplaneapi.log");
         let program = Program { path: program.path.clone() };
         let child = spawn(&program, &config, &log)?;
-        let mut real = Self { child, program, config, log, addr, version: builder.version };
+        let child = Mutex::new(child);
+        let real = Self { child, program, config, log, addr, version: builder.version };
         real.until_up()?;
         Ok(real)
     }
 
-    pub(super) fn restart(&mut self) -> Result<(), DataplaneError> {
+    pub(super) fn restart(&self) -> Result<(), DataplaneError> {
         self.end();
-        self.child = spawn(&self.program, &self.config, &self.log)?;
+        *self.child() = spawn(&self.program, &self.config, &self.log)?;
         self.until_up()
     }
 
-    fn until_up(&mut self) -> Result<(), DataplaneError> {
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn until_up(&self) -> Result<(), DataplaneError> {
         let path = format!("/{}/info", self.version.word());
         let addr = self.addr;
         wait_until(CAP, "an answer of the Data Plane API", || {
@@ -100,10 +106,11 @@ impl RealProgram {
         })
     }
 
-    fn end(&mut self) {
-        // Fails only when it has ended already.
-        self.child.kill().ok();
-        self.child.wait().ok();
+    /// Once it has ended this changes nothing.
+    pub(super) fn end(&self) {
+        let mut child = self.child();
+        child.kill().ok();
+        child.wait().ok();
     }
 }
 

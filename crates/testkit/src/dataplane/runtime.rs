@@ -186,6 +186,7 @@ fn live_server(line: &str) -> Option<LiveServer> {
     }
     let number = |(name, at): (&str, usize)| Some((name.to_owned(), json!(field(at)?.parse::<i64>().ok()?)));
     let more = [
+        ("weight", 7),
         ("uweight", 7),
         ("iweight", 8),
         ("check_status", 10),

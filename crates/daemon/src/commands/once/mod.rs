@@ -249,7 +249,7 @@ fn tell(target: &TargetName, status: &TargetStatus) -> bool {
             say(format!("{target} {backend}: held back: {hold}{release}"));
         }
         for note in &status.notes {
-            let text = format!("{target} {backend}: {note}");
+            let text = format!("{target} {backend}: {}", hint::noted(note));
             if note.is_lack() { say(text) } else { print::err(&text) }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roster_testkit::{DataplaneVersion, HaproxyVersion, Moto, OrFail};
+use roster_testkit::{DataplaneBuilder, DataplaneVersion, HaproxyVersion, Moto, OrFail};
 use serde_json::json;
 
 use super::gate::Gate;
@@ -37,7 +37,15 @@ impl Cloud {
 
     /// The same with more sections in HAProxy's file.
     pub(super) fn site_with(&self, pair: (DataplaneVersion, HaproxyVersion), sections: &str) -> Site {
-        let mut site = Site::start_with("aws.yaml", pair, sections);
+        self.set(Site::start_with("aws.yaml", pair, sections))
+    }
+
+    /// Never behind the real API: for faults that only the stand-in lets in.
+    pub(super) fn stand_in(&self, pair: (DataplaneVersion, HaproxyVersion)) -> Site {
+        self.set(Site::start_behind("aws.yaml", pair, "", DataplaneBuilder::stand_in_only))
+    }
+
+    fn set(&self, mut site: Site) -> Site {
         let set = [
             ("AWS_REGION", REGION),
             ("AWS_ENDPOINT_URL", &self.gate.url()),

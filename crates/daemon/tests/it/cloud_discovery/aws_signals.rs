@@ -100,7 +100,8 @@ fn what_was_begun_is_finished_before_the_end() {
     let ids = cloud.instances(1, &MYAPP);
     for pair in PAIRS {
         eprintln!("with version {} of the API", pair.0.word());
-        let mut site = cloud.site(pair);
+        // Each call is slowed, so that the end comes in the middle of them.
+        let mut site = cloud.stand_in(pair);
         // A backend with options is many calls, from the beginning of a transaction to its commit.
         let options = "  backend_options: { myapp: { server_timeout: 60000 } }\n  # availability_zone";
         site.edit("  # availability_zone", options);

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use roster_testkit::{
-    DataplaneApi, DataplaneVersion, Haproxy, HaproxyBin, HaproxyVersion, OrFail, Poll, ServerRow,
-    wait_until_or_fail,
+    DataplaneApi, DataplaneBuilder, DataplaneVersion, Haproxy, HaproxyBin, HaproxyVersion, OrFail, Poll,
+    ServerRow, wait_until_or_fail,
 };
 use serde_json::Value;
 
@@ -61,11 +61,21 @@ impl Site {
 
     /// The same with more sections in HAProxy's file.
     pub(super) fn start_with(name: &str, pair: (DataplaneVersion, HaproxyVersion), sections: &str) -> Self {
+        Self::start_behind(name, pair, sections, |api| api)
+    }
+
+    /// The same with an API that is set up otherwise.
+    pub(super) fn start_behind(
+        name: &str,
+        pair: (DataplaneVersion, HaproxyVersion),
+        sections: &str,
+        change: impl FnOnce(DataplaneBuilder) -> DataplaneBuilder,
+    ) -> Self {
         let (version, haproxy) = pair;
         let bin = HaproxyBin::find(haproxy).or_fail();
         let text = format!("{HAPROXY}{sections}");
         let haproxy = Haproxy::builder(&bin).whole_config(&text).master_worker().start().or_fail();
-        let api = DataplaneApi::builder(version).haproxy(&haproxy).start().or_fail();
+        let api = change(DataplaneApi::builder(version).haproxy(&haproxy)).start().or_fail();
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().display().to_string();
         let env = BTreeMap::from([

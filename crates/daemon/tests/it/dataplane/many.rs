@@ -32,7 +32,7 @@ fn a_thousand_servers_are_one_write_and_one_read() {
         for n in 1..=1000 {
             writeln!(config, "  server srv{n} 127.0.0.1:1 disabled").unwrap();
         }
-        let site = Site::with(api, haproxy, false, &config, |_, api| api);
+        let site = Site::with(api, haproxy, false, &config, |_, api| api.stand_in_only());
         let ports: Vec<u16> = (20_001..=21_000).collect();
         site.services(&[("big", &ports)]);
         let before = site.api.counters().requests;
@@ -60,7 +60,7 @@ fn a_hundred_backends_are_one_write_and_a_read_each() {
             write!(config, "\nbackend b{n}\n  balance roundrobin\n  server srv1 127.0.0.1:1 disabled\n")
                 .unwrap();
         }
-        let site = Site::with(api, haproxy, false, &config, |_, api| api);
+        let site = Site::with(api, haproxy, false, &config, |_, api| api.stand_in_only());
         let ports: Vec<u16> = (20_000..20_100).collect();
         let names: Vec<String> = (0..100).map(|n| format!("b{n}")).collect();
         let services: Vec<(&str, &[u16])> =

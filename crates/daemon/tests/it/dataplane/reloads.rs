@@ -5,7 +5,7 @@ use std::time::Instant;
 use roster_testkit::{Fault, OrFail, TrafficLoad, wait_until_or_fail};
 use rustix::process::Signal;
 
-use super::site::{Site, alone, on_each_stand_in};
+use super::site::{Site, alone, alone_stand_in, on_each, on_each_stand_in};
 use crate::rig::CAP;
 
 fn a_failing_reload_loses_nothing(mut site: Site) {
@@ -68,7 +68,7 @@ fn a_reload_that_is_not_wanted_any_more_is_not_told_for_ever(mut site: Site) {
 
 #[test]
 fn a_reload_that_failed_and_is_not_wanted_any_more_is_forgotten() {
-    alone(a_reload_that_is_not_wanted_any_more_is_not_told_for_ever);
+    alone_stand_in(a_reload_that_is_not_wanted_any_more_is_not_told_for_ever);
 }
 
 fn bad_and_good(bad: &str) -> String {
@@ -95,13 +95,13 @@ fn the_others_come(mut site: Site, bad: &str) {
     site.until_ready("web", &ports[..1]);
     daemon.until_log("backend bad is new is left out");
     assert!(!site.text().contains("backend bad"), "{}", site.text());
-    assert_eq!(site.api.counters().reloads_asked, 1, "{}", daemon.log());
+    assert_eq!(site.reloads(), 1, "{}", daemon.log());
     // It changes: it comes too, with one reload.
     site.expose = bad_and_good("balance: leastconn");
     site.configure();
     daemon.signal(Signal::HUP);
     site.until_ready("bad", &ports[1..2]);
-    assert_eq!(site.api.counters().reloads_asked, 2, "{}", daemon.log());
+    assert_eq!(site.reloads(), 2, "{}", daemon.log());
     assert!(site.transactions().is_empty(), "{:?}", site.transactions());
 }
 
@@ -158,14 +158,14 @@ fn past_the_most(mut site: Site) {
     assert!(status.out.contains("waits for a reload") && status.out.contains("shop"), "{status:?}");
     site.services(&[("web", &ports[..2]), ("api", &ports[2..3]), ("shop", &ports[3..4])]);
     site.until_ready("web", &ports[..2]);
-    assert_eq!((site.pid(), site.api.counters().reloads_asked), (pid, 1), "{}", daemon.log());
+    assert_eq!((site.pid(), site.reloads()), (pid, 1), "{}", daemon.log());
     site.until_ready("shop", &ports[3..4]);
     assert!(began.elapsed().as_secs() >= 7, "after {:?}", began.elapsed());
-    assert_eq!(site.api.counters().reloads_asked, 2, "{}", daemon.log());
+    assert_eq!(site.reloads(), 2, "{}", daemon.log());
     assert_eq!(daemon.log().matches("as many as `max_reloads` allows").count(), 1, "{}", daemon.log());
 }
 
 #[test]
 fn past_max_reloads_new_backends_wait_and_say_so_and_live_changes_go_on() {
-    on_each_stand_in(past_the_most);
+    on_each(past_the_most);
 }

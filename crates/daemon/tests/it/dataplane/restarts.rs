@@ -27,7 +27,7 @@ fn the_api_comes_and_goes(mut site: Site) {
     }
     let load = load.stop();
     assert!(load.failed() == 0 && load.ok > 0, "{load:?}");
-    assert_eq!(site.api.counters().reloads_asked, 0, "{}", daemon.log());
+    assert_eq!(site.reloads(), 0, "{}", daemon.log());
 }
 
 #[test]
@@ -81,14 +81,14 @@ fn only_the_file_has_it(mut site: Site) {
     let daemon = site.rig.run();
     site.until_ready("api", &ports[..1]);
     site.until_ready("web", &ports);
-    let reloads = site.api.counters().reloads_asked;
+    let reloads = site.reloads();
     assert!((1..=2).contains(&reloads), "{reloads} reloads\n{}", daemon.log());
     site.until_file_follows("web");
 }
 
 #[test]
 fn what_only_the_file_has_comes_by_a_reload() {
-    on_each_stand_in(only_the_file_has_it);
+    on_each(only_the_file_has_it);
 }
 
 fn haproxy_is_started_anew(mut site: Site) {
@@ -106,12 +106,12 @@ fn haproxy_is_started_anew(mut site: Site) {
     site.services(&[("web", &ports[1..3])]);
     site.until_ready("web", &ports[1..3]);
     site.until_file_follows("web");
-    assert_eq!(site.api.counters().reloads_asked, 0, "{}", daemon.log());
+    assert_eq!(site.reloads(), 0, "{}", daemon.log());
 }
 
 #[test]
 fn a_haproxy_that_is_started_anew_behind_the_api_is_noticed_and_looked_at() {
-    on_each_stand_in(haproxy_is_started_anew);
+    on_each(haproxy_is_started_anew);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn servers_of_a_template_are_filled_again_after_a_restart_of_haproxy() {
             site.until_ready("web", &ports[..2]);
             wait_until_or_fail(CAP, "the weights", || Poll::when(weights(&site), |now| *now == [30, 40]));
             assert!(site.text().contains(slots), "{}", site.text());
-            assert_eq!(site.api.counters().reloads_asked, 0, "{}", daemon.log());
+            assert_eq!(site.reloads(), 0, "{}", daemon.log());
         }
     }
 }

@@ -71,27 +71,29 @@ pub(super) fn wait_for<T>(what: impl Future<Output = T>) -> T {
     runtime.block_on(what)
 }
 
-/// Each pair by the API alone, never with the real program.
+/// Each pair by the API alone.
 pub(super) fn alone(test: impl Fn(Site)) {
-    for (api, haproxy) in PAIRS {
-        eprintln!("on {haproxy:?} behind {}", api.word());
-        test(Site::stand_in(api, haproxy, false));
-    }
+    each(&[false], Site::start, test);
+}
+
+/// The same, never with the real program: for faults that only the stand-in lets in.
+pub(super) fn alone_stand_in(test: impl Fn(Site)) {
+    each(&[false], Site::stand_in, test);
 }
 
 /// Each pair, by the API alone and with the socket too.
 pub(super) fn on_each(test: impl Fn(Site)) {
-    each(Site::start, test);
+    each(&[false, true], Site::start, test);
 }
 
-/// The same, never with the real program.
+/// The same, never with the real program: for faults that only the stand-in lets in.
 pub(super) fn on_each_stand_in(test: impl Fn(Site)) {
-    each(Site::stand_in, test);
+    each(&[false, true], Site::stand_in, test);
 }
 
-fn each(start: fn(DataplaneVersion, HaproxyVersion, bool) -> Site, test: impl Fn(Site)) {
+fn each(sockets: &[bool], start: fn(DataplaneVersion, HaproxyVersion, bool) -> Site, test: impl Fn(Site)) {
     for (api, haproxy) in PAIRS {
-        for socket in [false, true] {
+        for socket in sockets.iter().copied() {
             eprintln!("on {haproxy:?} behind {}, with its socket: {socket}", api.word());
             test(start(api, haproxy, socket));
         }
@@ -100,28 +102,16 @@ fn each(start: fn(DataplaneVersion, HaproxyVersion, bool) -> Site, test: impl Fn
 
 impl Site {
     pub(super) fn start(version: DataplaneVersion, haproxy: HaproxyVersion, socket: bool) -> Self {
-        Self::start_with(version, haproxy, socket, CONFIG, |_, api| api)
+        Self::with(version, haproxy, socket, CONFIG, |_, api| api)
     }
 
     /// Never with the real program: for what only the stand-in lets go wrong.
     pub(super) fn stand_in(version: DataplaneVersion, haproxy: HaproxyVersion, socket: bool) -> Self {
-        Self::with(version, haproxy, socket, CONFIG, |_, api| api)
+        Self::with(version, haproxy, socket, CONFIG, |_, api| api.stand_in_only())
     }
 
-    /// The stand-in with another file before it, or set up otherwise.
+    /// With another file before it, or set up otherwise.
     pub(super) fn with(
-        version: DataplaneVersion,
-        haproxy: HaproxyVersion,
-        socket: bool,
-        config: &str,
-        change: impl FnOnce(&Haproxy, DataplaneBuilder) -> DataplaneBuilder,
-    ) -> Self {
-        Self::start_with(version, haproxy, socket, config, |haproxy, api| {
-            change(haproxy, api).stand_in_only()
-        })
-    }
-
-    fn start_with(
         version: DataplaneVersion,
         haproxy: HaproxyVersion,
         socket: bool,

@@ -113,7 +113,7 @@ fn a_backend_with_lines_that_no_object_has_is_left_out_and_the_others_come() {
 #[test]
 fn what_the_api_refuses_to_make_is_left_out_and_the_others_come() {
     for (api, haproxy) in PAIRS {
-        let mut site = Site::stand_in(api, haproxy, false);
+        let mut site = Site::start(api, haproxy, false);
         KEYS.clone_into(&mut site.keys);
         site.with_backends();
         let proxy = Proxy::before(site.api.url());

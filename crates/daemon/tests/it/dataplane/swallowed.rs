@@ -6,7 +6,7 @@ use roster_testkit::{
 };
 
 use super::proxy::{How, Proxy};
-use super::site::{CONFIG, PAIRS, Site, alone, wait_for};
+use super::site::{CONFIG, PAIRS, Site, alone, alone_stand_in, wait_for};
 use crate::rig::CAP;
 
 /// What 2.9 sees of HAProxy 2.6 through its master: nothing, and no errors.
@@ -45,10 +45,10 @@ fn an_api_that_sees_no_server_writes_the_file_where_haproxys_own_socket_is_given
     let daemon = site.rig.run();
     site.until_ready("web", &ports[..2]);
     site.until_written(&format!("server srv2 127.0.0.1:{} weight 10", ports[1]));
-    assert_eq!(site.api.counters().reloads_asked, 0, "{}", daemon.log());
+    assert_eq!(site.reloads(), 0, "{}", daemon.log());
     site.services(&[("web", &ports[..2]), ("api", &ports[2..3])]);
     site.until_ready("api", &ports[2..3]);
-    assert_eq!(site.api.counters().reloads_asked, 1, "{}", daemon.log());
+    assert_eq!(site.reloads(), 1, "{}", daemon.log());
     site.until_ready("web", &ports[..2]);
 }
 
@@ -69,7 +69,7 @@ fn weights_that_nobody_shows_are_named_by_status() {
 #[test]
 fn a_weight_that_somebody_changed_in_the_process_is_seen_with_the_socket() {
     for (api, haproxy) in PAIRS {
-        let site = Site::stand_in(api, haproxy, true);
+        let site = Site::start(api, haproxy, true);
         let ports = site.ports();
         site.services(&[("web", &ports[..2])]);
         let daemon = site.rig.run();
@@ -93,7 +93,7 @@ fn a_weight_that_somebody_changed_in_the_process_is_seen_with_the_socket() {
 
 #[test]
 fn a_weight_behind_an_action_that_failed_is_repaired_though_the_file_has_it() {
-    alone(|site| {
+    alone_stand_in(|site| {
         let ports = site.ports();
         let weighted = |weight: u32| {
             let text = format!(
@@ -145,7 +145,7 @@ fn what_the_api_would_swallow_never_reaches_it_and_keeps_nobody_else_out() {
 #[test]
 fn a_transaction_repairs_a_process_that_is_not_as_its_file_says() {
     for (api, haproxy) in PAIRS {
-        let mut site = Site::stand_in(api, haproxy, false);
+        let mut site = Site::start(api, haproxy, false);
         ", apply: transaction".clone_into(&mut site.keys);
         site.configure();
         let ports = site.ports();
@@ -170,7 +170,7 @@ fn a_transaction_that_failed_is_deleted_and_made_anew() {
         {
             for how in [How::Unsent, How::Unanswered, How::Page] {
                 eprintln!("on {}: {method} …{part}…: {how:?}", api.word());
-                let mut site = Site::stand_in(api, haproxy, false);
+                let mut site = Site::start(api, haproxy, false);
                 ", apply: transaction".clone_into(&mut site.keys);
                 let proxy = Proxy::before(site.api.url());
                 site.configure_at(&proxy.url());
@@ -215,7 +215,7 @@ fn abandon(theirs: Vec<Transaction>) {
 #[test]
 fn an_api_full_of_somebody_elses_transactions_is_told_and_waited_for() {
     for (api, haproxy) in PAIRS {
-        let mut site = Site::stand_in(api, haproxy, false);
+        let mut site = Site::start(api, haproxy, false);
         ", apply: transaction".clone_into(&mut site.keys);
         site.configure();
         let (ports, other) = (site.ports(), site.client());
@@ -235,7 +235,7 @@ fn an_api_full_of_somebody_elses_transactions_is_told_and_waited_for() {
 #[test]
 fn a_backend_that_waits_for_room_among_the_transactions_is_not_left_out() {
     for (api, haproxy) in PAIRS {
-        let mut site = Site::stand_in(api, haproxy, false);
+        let mut site = Site::start(api, haproxy, false);
         site.expose =
             site.expose.replace("guard: off", "guard: off, backend: { options: { server_timeout: 4321 } }");
         site.configure();

@@ -4,7 +4,7 @@ use std::fs;
 
 use roster_testkit::{OrFail, wait_until_or_fail};
 
-use super::site::{CONFIG, PAIRS, Site, on_each_stand_in};
+use super::site::{CONFIG, PAIRS, Site, on_each};
 use crate::rig::CAP;
 
 fn forgotten(mut site: Site) {
@@ -47,7 +47,7 @@ fn forgotten(mut site: Site) {
 
 #[test]
 fn a_service_that_went_while_no_roster_ran_is_taken_out_of_its_backend() {
-    on_each_stand_in(forgotten);
+    on_each(forgotten);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The client on the stand-in, which stands in front of a real HAProxy: each version of the API with the HAProxy that it
-//! was recorded with.
+//! The client and an API in front of a real HAProxy: the stand-in, or the real program where `DATAPLANEAPI_BIN` names one.
+//! Each version of the API has the HAProxy that it was recorded with.
 
 mod transactions;
 
@@ -48,7 +48,7 @@ struct Rig {
 }
 
 impl Rig {
-    fn start(version: DataplaneVersion) -> Self {
+    fn start(version: DataplaneVersion, stand_in: bool) -> Self {
         let haproxy = match version {
             DataplaneVersion::V2 => HaproxyVersion::V2_6,
             DataplaneVersion::V3 => HaproxyVersion::V3_0,
@@ -63,10 +63,9 @@ impl Rig {
             .haproxy(&haproxy)
             .reload(ReloadWay::Signal(haproxy.master_socket()))
             .credentials(USER, PASSWORD)
-            .reload_delay(Duration::from_millis(100))
-            .stand_in_only()
-            .start()
-            .or_fail();
+            .reload_delay(Duration::from_millis(100));
+        let api = if stand_in { api.stand_in_only() } else { api };
+        let api = api.start().or_fail();
         let client = Client::new(settings(api.url(), VersionChoice::Auto)).or_fail();
         Self { client, api, haproxy, server }
     }
@@ -101,9 +100,18 @@ impl Rig {
 /// Runs the same test on each version of the API. The stand-in has a runtime of its own, so it starts and ends outside
 /// of the client's.
 fn on_each(test: &impl AsyncFn(&Rig)) {
+    each(false, test);
+}
+
+/// The same, never with the real program: for faults that only the stand-in lets in.
+fn on_each_stand_in(test: &impl AsyncFn(&Rig)) {
+    each(true, test);
+}
+
+fn each(stand_in: bool, test: &impl AsyncFn(&Rig)) {
     for version in DataplaneVersion::ALL {
         eprintln!("on {version:?}");
-        let rig = Rig::start(version);
+        let rig = Rig::start(version, stand_in);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_fail();
         runtime.block_on(test(&rig));
     }
@@ -252,7 +260,7 @@ fn a_running_server_comes_and_goes_without_the_file() {
 
 #[test]
 fn somebody_else_who_writes_makes_each_write_stale() {
-    on_each(&async |rig| {
+    on_each_stand_in(&async |rig| {
         let client = &rig.client;
         let version = rig.take_over().await;
         let raw = client.raw().await.or_fail();
@@ -272,7 +280,7 @@ fn somebody_else_who_writes_makes_each_write_stale() {
 
 #[test]
 fn a_failing_action_and_a_failing_reload_are_told_apart() {
-    on_each(&async |rig| {
+    on_each_stand_in(&async |rig| {
         let client = &rig.client;
         let raw = client.raw().await.or_fail();
         // The file that a failed reload goes back to is one that the API wrote.
@@ -310,7 +318,7 @@ fn a_failing_action_and_a_failing_reload_are_told_apart() {
 
 #[test]
 fn what_stands_between_is_told_from_what_the_api_says() {
-    on_each(&async |rig| {
+    on_each_stand_in(&async |rig| {
         let client = &rig.client;
         client.api().await.or_fail();
         rig.api.inject(Fault::HalfBody, 1).or_fail();
@@ -319,7 +327,7 @@ fn what_stands_between_is_told_from_what_the_api_says() {
         assert!(matches!(why(client.raw().await), Why::Html { status: 502 }));
         rig.api.inject(Fault::Unauthorized, 1).or_fail();
         assert!(matches!(why(client.raw().await), Why::Unauthorized));
-        outside(|| rig.api.refuse().or_fail());
+        outside(|| rig.api.refuse());
         assert!(matches!(why(client.raw().await), Why::Unreachable { .. } | Why::Lost { .. }));
         outside(|| rig.api.listen_again().or_fail());
         client.raw().await.or_fail();
@@ -328,7 +336,7 @@ fn what_stands_between_is_told_from_what_the_api_says() {
 
 #[test]
 fn a_slow_write_that_was_given_up_may_be_done() {
-    on_each(&async |rig| {
+    on_each_stand_in(&async |rig| {
         let raw = rig.client.raw().await.or_fail();
         let hasty =
             Settings { timeout: Duration::from_secs(2), ..settings(rig.api.url(), VersionChoice::Auto) };

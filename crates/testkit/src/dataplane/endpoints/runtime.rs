@@ -90,7 +90,24 @@ fn change(api: &Api, call: &Call) -> Answer {
     if differs("admin_state") {
         api.runtime.set_state(&at, word("admin_state")).map_err(failed)?;
     }
+    if api.setup.version == Version::V3_3 {
+        change_from_3_3(api, &at, &body, &live).map_err(failed)?;
+    }
     Ok(Reply::json(200, &find(api, backend, name, status)?))
+}
+
+/// What only 3.3 changes of a running server: its weight and where it is.
+fn change_from_3_3(api: &Api, at: &str, body: &Value, live: &Value) -> Result<(), String> {
+    let differs = |field: &str| body.get(field).is_some_and(|wanted| live.get(field) != Some(wanted));
+    if let Some(weight) = body.get("weight").filter(|_| differs("weight")) {
+        api.runtime.set_weight(at, &weight.to_string())?;
+    }
+    if differs("address") || differs("port") {
+        let either = |field: &str| body.get(field).or_else(|| live.get(field));
+        let address = either("address").and_then(Value::as_str).unwrap_or_default();
+        api.runtime.set_addr(at, address, either("port").and_then(Value::as_i64))?;
+    }
+    Ok(())
 }
 
 fn add(api: &Api, call: &Call) -> Answer {

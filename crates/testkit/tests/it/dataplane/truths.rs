@@ -164,6 +164,24 @@ fn a_server_drained_at_runtime_is_shown_so_and_the_file_does_not_change() {
 }
 
 #[test]
+fn a_weight_and_an_address_are_set_at_runtime_from_3_3_on_and_ignored_before() {
+    on_both(|rig| {
+        let port = rig.servers.get(3).map(|server| server.addr().port());
+        let body = json!({ "weight": 33, "port": port });
+        let answer = rig.runtime_request("PUT", "app", "s3").json(&body).send().expect(200).json();
+        let taken = rig.api.version() == DataplaneVersion::V3_3;
+        assert_eq!(answer.get("weight"), taken.then(|| json!(33)).as_ref(), "{answer}");
+        let wanted =
+            if taken { (33, port) } else { (30, rig.servers.get(2).map(|server| server.addr().port())) };
+        wait_until_or_fail(CAP, "the address that was taken", || {
+            let live = rig.haproxy.server("app", "s3").unwrap();
+            Poll::when((live.uweight, Some(live.port)), |live| *live == wanted)
+        });
+        assert_eq!(rig.version(), 1, "the file is as it was");
+    });
+}
+
+#[test]
 fn a_new_server_needs_a_reload_on_2_9_and_is_live_in_maintenance_on_3_2() {
     on_both(|rig| {
         let port = rig.servers.get(3).map(|server| server.addr().port());

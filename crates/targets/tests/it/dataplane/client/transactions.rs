@@ -1,4 +1,4 @@
-//! Transactions on the stand-in.
+//! Transactions.
 
 use roster_targets::dataplane::client::{
     Acl, Backend, ConfigVersion, HttpCheck, Reload, Server, SwitchingRule, TransactionStatus, View, Why,
