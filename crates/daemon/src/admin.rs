@@ -14,7 +14,7 @@ mod stream;
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -162,16 +162,17 @@ impl Admin {
 /// A socket that only its owner can use, from the first moment on. One that a dead process left is replaced: the
 /// folder's lock says that there is no living one.
 fn bind_for_owner(path: &Path) -> io::Result<UnixListener> {
-    let beside = path.with_extension(format!("sock.{}", std::process::id()));
-    std::fs::remove_file(&beside).or_else(not_there)?;
+    // A socket has the mode that the umask leaves until it is given another one. Meanwhile its folder keeps others out.
+    let private = path.with_file_name(format!(".{}", std::process::id()));
+    std::fs::remove_dir_all(&private).or_else(not_there)?;
+    std::fs::DirBuilder::new().mode(0o700).create(&private)?;
+    let beside = private.join("s");
     let bound = UnixListener::bind(&beside).and_then(|listener| {
         std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o600))?;
         std::fs::rename(&beside, path)?;
         Ok(listener)
     });
-    if bound.is_err() {
-        std::fs::remove_file(&beside).ok();
-    }
+    std::fs::remove_dir_all(&private).ok();
     bound
 }
 

@@ -2,16 +2,19 @@
 
 mod admin;
 mod api_file;
+mod claims;
 mod cli;
 mod clock;
 mod commands;
 mod compaction;
 mod events;
 mod exit;
+mod folder;
 mod hint;
 mod hub;
 mod keeper;
 mod legacy;
+mod lock;
 mod manual;
 mod metrics;
 mod names;

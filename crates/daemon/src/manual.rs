@@ -19,6 +19,11 @@ type Code = (u8, &'static str);
 
 const DONE: Code = (0, "It is done, or there is nothing to do.");
 const FAILED: Code = (1, "It failed, or not all of it could be done.");
+const FAILED_OR_TAKEN: Code = (
+    1,
+    "It failed, or not all of it could be done. Or another roster has the state folder or a HAProxy of the configuration; then \
+     nothing was applied.",
+);
 const CHANGES: Code = (2, "There are changes, and none was made.");
 const WRONG: Code = (64, "The command line or the configuration is wrong; nothing was applied.");
 
@@ -87,6 +92,7 @@ fn exit_status(command: &Command, page: &mut dyn Write) -> io::Result<()> {
 
 fn codes(command: &str) -> &'static [Code] {
     match command {
+        "run" | "once" => &[DONE, FAILED_OR_TAKEN, WRONG],
         "plan" | "compact" => &[DONE, FAILED, CHANGES, WRONG],
         "roster" => &[
             DONE,

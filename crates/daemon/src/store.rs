@@ -4,28 +4,26 @@
 //! is either whole or not believed. Nothing is forced to the disk before going on: the records have to survive
 //! Roster, not the machine, whose HAProxy would be gone with it.
 
-mod lock;
+mod file;
 #[cfg(test)]
 mod unreadable;
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use roster_core::applied::{Applied, AppliedBackend, ProcessId, UnreadRecords};
 use roster_core::instance::Snapshot;
 use roster_core::name::{BackendName, SourceName, TargetName};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::folder::{self, FolderError};
+use crate::lock::{self, Holder, Lock, LockError};
 use crate::{clock, own::Book};
-pub(crate) use lock::{Held, is_held};
+use file::{VERSION, beside, read, write};
 
-/// The version of what is written here. A file of another one is not read.
-const VERSION: u32 = 1;
+/// The lock's name in the folder.
+const LOCK: &str = "lock";
 
 /// Where records are kept; nowhere if there is no state folder.
 #[derive(Clone, Debug, Default)]
@@ -74,24 +72,23 @@ pub(crate) enum StoreError {
         found: u32,
     },
     /// Another Roster has the folder.
-    #[error("{folder} is used by another roster{}; stop that one, or give this one its own --state-dir", process(*.pid))]
+    #[error(
+        "{folder} is used by another roster{holder}; stop that one, or give this one its own --state-dir"
+    )]
     InUse {
         /// Which.
         folder: PathBuf,
-        /// The process of that Roster, where it can be told.
-        pid: Option<u32>,
+        /// That Roster.
+        holder: Box<Holder>,
     },
+    /// The folder cannot be taken.
+    #[error("the state folder {0}")]
+    Folder(FolderError),
 }
 
-#[derive(Serialize, Deserialize)]
-struct Header {
-    roster: u32,
-    crc32: u32,
-}
-
-/// A process in words, where it is known.
-pub(crate) fn process(pid: Option<u32>) -> String {
-    pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+/// Whether a Roster has this folder.
+pub(crate) fn is_held(folder: &Path) -> bool {
+    lock::is_taken(&folder.join(LOCK))
 }
 
 impl Store {
@@ -124,6 +121,19 @@ impl Store {
     /// The folder.
     pub(crate) fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
+    }
+
+    /// Takes the folder for this process alone, which goes by this configuration.
+    pub(crate) fn hold(&self, config: &Path) -> Result<Option<Lock>, StoreError> {
+        let Some(folder) = &self.folder else { return Ok(None) };
+        folder::check(folder).map_err(StoreError::Folder)?;
+        let taken = Lock::take(&folder.join(LOCK), config);
+        taken.map(Some).map_err(|error| match error {
+            LockError::Taken(holder) => {
+                StoreError::InUse { folder: folder.clone(), holder: Box::new(holder) }
+            }
+            LockError::Io { path, source } => StoreError::Io { path, source },
+        })
     }
 
     fn target(&self, target: &TargetName) -> Option<PathBuf> {
@@ -244,81 +254,7 @@ impl Store {
 }
 
 pub(crate) fn make_folder(folder: &Path) -> Result<(), StoreError> {
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|source| StoreError::Io { path: folder.to_owned(), source })
-}
-
-fn write(folder: &Path, name: &str, value: &impl Serialize) -> Result<(), StoreError> {
-    let path = folder.join(name);
-    let failed = |source: io::Error| StoreError::Io { path: path.clone(), source };
-    let body = serde_json::to_vec(value).map_err(|error| failed(error.into()))?;
-    let header = Header { roster: VERSION, crc32: crc32fast::hash(&body) };
-    let mut text = serde_json::to_vec(&header).map_err(|error| failed(error.into()))?;
-    text.push(b'\n');
-    text.extend_from_slice(&body);
-    let beside = beside(folder, name);
-    let put = |beside: &Path| -> io::Result<()> {
-        let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(beside)?;
-        file.write_all(&text)?;
-        swap(beside, &path)
-    };
-    let first = put(&beside);
-    let result = match first {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            make_folder(folder).and_then(|()| put(&beside).map_err(failed))
-        }
-        other => other.map_err(failed),
-    };
-    if result.is_err() {
-        fs::remove_file(&beside).ok();
-    }
-    result
-}
-
-/// Where a file is written before it takes its name. Only whoever holds the folder writes there.
-fn beside(folder: &Path, name: &str) -> PathBuf {
-    folder.join(format!(".{name}.other"))
-}
-
-/// Gives the new file the name, and the old one the name of the new: the next write goes there, so that no file is made
-/// or removed. A file system that removes thousands of them becomes slow at making new ones (ext4 passes over each that
-/// was removed lately).
-fn swap(new: &Path, old: &Path) -> io::Result<()> {
-    match renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE) {
-        Ok(()) => Ok(()),
-        // There is none yet, or the file system cannot.
-        Err(_) => fs::rename(new, old),
-    }
-}
-
-fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StoreError> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(StoreError::Io { path: path.to_owned(), source }),
-    };
-    let result = parse(path, &bytes);
-    if result.is_err() {
-        // Kept for whoever wants to know what happened; the next write takes the name.
-        fs::rename(path, path.with_extension("damaged")).ok();
-    }
-    result.map(Some)
-}
-
-fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, StoreError> {
-    let damaged = |why: String| StoreError::Damaged { path: path.to_owned(), why };
-    let end =
-        bytes.iter().position(|byte| *byte == b'\n').ok_or_else(|| damaged("it is cut short".into()))?;
-    let (header, body) = bytes.split_at_checked(end).ok_or_else(|| damaged("it is cut short".into()))?;
-    let body = body.get(1..).unwrap_or_default();
-    let header: Header = serde_json::from_slice(header).map_err(|error| damaged(error.to_string()))?;
-    if header.roster != VERSION {
-        return Err(StoreError::OtherVersion { path: path.to_owned(), found: header.roster });
-    }
-    if header.crc32 != crc32fast::hash(body) {
-        return Err(damaged("its checksum is wrong".into()));
-    }
-    serde_json::from_slice(body).map_err(|error| damaged(error.to_string()))
+    folder::make(folder).map_err(StoreError::Folder)
 }
 
 #[cfg(test)]

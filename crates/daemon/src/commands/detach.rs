@@ -7,7 +7,7 @@ use super::print;
 use crate::cli::DetachArgs;
 use crate::exit::{Exit, Failure};
 use crate::orders::meant;
-use crate::store::{StoreError, process};
+use crate::store::StoreError;
 use crate::wiring;
 
 /// Drops what is kept of a target. Exit code 1 if nothing was.
@@ -17,11 +17,11 @@ pub(crate) fn detach(args: &DetachArgs) -> Result<Exit, Failure> {
     if !store.is_kept() {
         return Err(anyhow!(NO_RECORDS).into());
     }
-    let _held = match store.hold() {
-        Err(StoreError::InUse { folder, pid }) => {
-            let (folder, process) = (folder.display(), process(pid));
+    let _held = match store.hold(&args.common.config) {
+        Err(StoreError::InUse { folder, holder }) => {
+            let folder = folder.display();
             return Err(
-                anyhow!("a roster{process} has {folder} and would go on keeping; stop it first").into()
+                anyhow!("a roster{holder} has {folder} and would go on keeping; stop it first").into()
             );
         }
         other => other.map_err(anyhow::Error::from)?,

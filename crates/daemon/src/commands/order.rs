@@ -10,7 +10,7 @@ use crate::cli::Common;
 use crate::events::{Reporter, chain};
 use crate::exit::{Exit, Failure};
 use crate::orders::{Done, Refused, Want, meant, together};
-use crate::store::{Store, StoreError, process};
+use crate::store::{Store, StoreError};
 use crate::wiring;
 
 /// Has it done. Exit code 1 if there is nothing to do, or nothing is called so.
@@ -78,11 +78,11 @@ pub(super) const NO_RECORDS: &str = "no roster runs by this configuration, and n
 
 /// Does it to the records, while no other roster has them.
 fn alone(common: &Common, store: &Store, target: Option<&TargetName>, want: &Want) -> Result<Said, Failure> {
-    let _held = match store.hold() {
-        Err(StoreError::InUse { folder, pid }) => {
-            let (folder, process) = (folder.display(), process(pid));
+    let _held = match store.hold(&common.config) {
+        Err(StoreError::InUse { folder, holder }) => {
+            let folder = folder.display();
             return Err(anyhow!(
-                "a roster{process} has {folder} but takes no orders: it is starting or ending, or could not make its \
+                "a roster{holder} has {folder} but takes no orders: it is starting or ending, or could not make its \
                  control.sock there (its log says so); try again"
             )
             .into());

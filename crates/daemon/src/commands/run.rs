@@ -20,12 +20,13 @@ use tracing::{error, info, warn};
 
 use super::{Given, recorded, rules};
 use crate::admin::{Admin, Bound, Kept, Live};
+use crate::claims::Claims;
 use crate::events::{Reporter, chain};
 use crate::exit::{Exit, Failure};
 use crate::keeper::{Ears, Keeper};
 use crate::overview::{RefusedConfig, Running};
 use crate::own::Book;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::wiring::Reached;
 use crate::{clock, hub, wiring};
 
@@ -109,7 +110,7 @@ pub(crate) async fn run(given: &Given) -> Result<Exit, Failure> {
 }
 
 async fn keep(given: &Given, config: Config, roster: Running, mut signals: Signals) -> Result<Exit, Failure> {
-    let kept = given.keep().map_err(|error| Failure::Usage(chain(&error)))?;
+    let kept = given.keep().map_err(refused)?;
     let store = &kept.store;
     if let Some(folder) = store.folder() {
         info!(folder = %folder.display(), "records are kept");
@@ -124,6 +125,7 @@ async fn keep(given: &Given, config: Config, roster: Running, mut signals: Signa
              systemd set StateDirectory="
         );
     }
+    let mut claims = Claims::of(given.config.path()).take(&config).await?;
     let targets = wiring::targets(&config).await?;
     let reporter = Reporter::default();
     let mut admin = Admin::start(store, config.admin, &reporter).await.map_err(anyhow::Error::from)?;
@@ -132,9 +134,10 @@ async fn keep(given: &Given, config: Config, roster: Running, mut signals: Signa
     loop {
         match signals.next().await {
             Told::Stop => break,
-            Told::Reload => match read_again(given, &admin).await {
-                Ok((ready, bound)) => {
+            Told::Reload => match read_again(given, &claims, &admin).await {
+                Ok((ready, taken, bound)) => {
                     let carry = generation.stop(false).await;
+                    claims = taken;
                     admin.listen(bound);
                     generation = Generation::start(ready, store, &carry, &reporter, &admin);
                     info!("the configuration was read again");
@@ -153,13 +156,26 @@ async fn keep(given: &Given, config: Config, roster: Running, mut signals: Signa
     Ok(Exit::Done)
 }
 
+/// Why the records cannot be had.
+fn refused(error: StoreError) -> Failure {
+    match error {
+        taken @ StoreError::InUse { .. } => Failure::Other(taken.into()),
+        other => Failure::Usage(chain(&other)),
+    }
+}
+
 /// Everything that can fail about a new configuration, before the old one is given up.
-async fn read_again(given: &Given, admin: &Admin) -> Result<(Ready, Bound), Failure> {
+async fn read_again(
+    given: &Given,
+    claims: &Claims,
+    admin: &Admin,
+) -> Result<(Ready, Claims, Bound), Failure> {
     let roster = given.running();
     let config = given.config.load()?;
+    let taken = claims.take(&config).await?;
     let targets = wiring::targets(&config).await?;
     let bound = admin.bind(config.admin).await.map_err(anyhow::Error::from)?;
-    Ok((Ready { config, targets, roster }, bound))
+    Ok((Ready { config, targets, roster }, taken, bound))
 }
 
 impl Generation {

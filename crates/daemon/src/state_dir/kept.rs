@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Places, StateDir, claim, unpoint};
 use crate::events::chain;
-use crate::store::{Held, Store, StoreError};
+use crate::lock::Lock;
+use crate::store::{Store, StoreError};
 
 /// The folder that this process has for itself. Dropping it lets go.
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub(crate) struct Kept {
     pub(crate) why_none: Option<String>,
     /// Where word of it was left.
     pointed: Option<PathBuf>,
-    _held: Option<Held>,
+    _held: Option<Lock>,
 }
 
 impl Kept {
@@ -34,7 +35,7 @@ impl Kept {
             },
             StateDir::None => (Store::by_haproxy(), Some("there is no home folder to have it in".to_owned())),
         };
-        let held = store.hold()?;
+        let held = store.hold(config)?;
         let mut pointed = None;
         if let Some(folder) = store.folder() {
             // It only serves commands that are given no folder; that it cannot be written is told by the first record.

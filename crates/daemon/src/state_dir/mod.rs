@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use roster_config::env::ProcessEnv;
 
+use crate::folder;
 use crate::store::{self, Store};
 
 pub(crate) use kept::Kept;
@@ -101,7 +102,8 @@ impl Places {
         let to = std::path::absolute(to).ok()?;
         store::make_folder(&own).ok()?;
         claim(&own, config).ok()?;
-        fs::write(own.join(ELSEWHERE), to.as_os_str().as_bytes()).ok()?;
+        folder::check(&own).ok()?;
+        folder::write(&own.join(ELSEWHERE), to.as_os_str().as_bytes()).ok()?;
         Some(own)
     }
 }
@@ -132,7 +134,7 @@ pub(crate) fn claim(folder: &Path, config: &Path) -> io::Result<()> {
         return Ok(());
     }
     let named = std::path::absolute(config)?;
-    fs::write(folder.join(CONFIGURATION), named.as_os_str().as_bytes())
+    folder::write(&folder.join(CONFIGURATION), named.as_os_str().as_bytes())
 }
 
 /// The configuration that a folder's records are of, by the path that it was first named by.
@@ -273,7 +275,7 @@ mod tests {
         let home = Home::new();
         let config = home.file("roster.yaml");
         let elsewhere = home.folder.path().join("elsewhere");
-        let held = Store::open(&elsewhere).unwrap().hold().unwrap();
+        let held = Store::open(&elsewhere).unwrap().hold(&config).unwrap();
         let own = home.places.point(&elsewhere, &config).unwrap();
         assert_eq!(home.places.find(None, &config), StateDir::Own(elsewhere.clone()));
         drop(held);
@@ -287,7 +289,7 @@ mod tests {
         let home = Home::new();
         let (config, other) = (home.file("roster.yaml"), home.file("other.yaml"));
         let system = home.places.of_the_system.clone();
-        let held = Store::open(&system).unwrap().hold().unwrap();
+        let held = Store::open(&system).unwrap().hold(&config).unwrap();
         claim(&system, &config).unwrap();
         assert_eq!(home.places.find(None, &config), StateDir::Own(system.clone()));
         assert_ne!(home.places.find(None, &other), StateDir::Own(system.clone()));

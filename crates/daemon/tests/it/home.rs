@@ -85,7 +85,7 @@ fn each_configuration_has_one_folder_and_only_one_roster() {
     let daemon = rig.run_with(&[]);
     daemon.until_log("running");
     let second = rig.bare(&["run"]);
-    assert_eq!(second.code, Some(64), "{second:?}");
+    assert_eq!(second.code, Some(1), "{second:?}");
     assert_eq!(folders(&rig).len(), 1);
     let other = rig.folder().join("other.yaml");
     fs::write(&other, fs::read_to_string(rig.config()).unwrap()).unwrap();

@@ -3,8 +3,10 @@
 mod external;
 pub(crate) mod lives;
 mod old;
+mod owners;
 pub(crate) mod reloads;
 mod shared;
 pub(crate) mod site;
 pub(crate) mod start;
+
 mod trouble;

@@ -25,7 +25,7 @@ use std::time::Duration;
 use roster_core::render::{FileKind, Rendered};
 
 use super::Inherited;
-use beside::{Beside, Existing, resolve, sweep, sync_folders};
+use beside::{Beside, Existing, hidden, resolve, sweep, sync_folders};
 use former::{Formers, notice};
 use record::Sum;
 
@@ -50,6 +50,14 @@ pub struct ConfigFiles {
     pub inherited: Vec<Inherited>,
     /// How long `haproxy -c` may take. It reads all certificates, and resolves the names in the operator's own text.
     pub limit: Duration,
+}
+
+/// The lock of whoever writes this haproxy.cfg, `.haproxy.cfg.lock` in the folder that it really is in.
+///
+/// # Errors
+/// The links that lead to the file cannot be followed.
+pub fn lock_beside(config: &Path) -> Result<PathBuf, FileError> {
+    hidden(&resolve(config)?, "lock")
 }
 
 /// What became of a write.

@@ -17,12 +17,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Given, Origin, print, recorded, rules};
+use crate::claims::Claims;
 use crate::events::{Reporter, chain};
 use crate::exit::{Exit, Failure};
 use crate::hint;
 use crate::hub;
 use crate::keeper::{BackendStatus, Ears, Keeper, TargetStatus};
-use crate::store::{Store, StoreError, process};
+use crate::store::{Store, StoreError};
 use crate::wiring::{self, Reached};
 use progress::Progress;
 
@@ -52,6 +53,7 @@ pub(crate) async fn once(given: &Given, limit: Duration) -> Result<Exit, Failure
     let mut stop = Stop::new().map_err(anyhow::Error::from)?;
     let config = given.config.load()?;
     let kept = given.keep().map_err(refused)?;
+    let _claims = Claims::of(given.config.path()).take(&config).await?;
     let to = Reporter::default();
     let (catalog, lost) = wiring::ask_all(&config, &kept.store, &to).await;
     let mut exit = if lost.is_empty() { Exit::Done } else { Exit::Failed };
@@ -78,9 +80,8 @@ pub(crate) async fn once(given: &Given, limit: Duration) -> Result<Exit, Failure
 /// Why the records cannot be had.
 fn refused(error: StoreError) -> Failure {
     match error {
-        StoreError::InUse { folder, pid } => Failure::Other(anyhow!(
-            "a roster{} runs by this configuration ({}) and makes the changes itself{}",
-            process(pid),
+        StoreError::InUse { folder, holder } => Failure::Other(anyhow!(
+            "a roster{holder} runs by this configuration ({}) and makes the changes itself{}",
             folder.display(),
             hint::so("plan", "shows what is left to do")
         )),

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use super::FileError;
-use super::beside::{resolve, write_whole};
+use super::beside::write_whole;
 
 /// The only version of the format that there is, in the first line of it (management manual, `show servers state`).
 const FORMAT: &str = "1";
 
-/// Writes the answer to `show servers state` where `server-state-file` points, with mode 600, whole or not at all.
+/// Writes the answer to `show servers state` where `server-state-file` points, with mode 600, whole or not at all. A link
+/// there is replaced.
 ///
 /// # Errors
 /// It is no such answer, or cannot be written. A former dump stays as it is then: to reload with one that is older than
@@ -18,5 +19,5 @@ pub fn dump_state(text: &str, path: &Path) -> Result<(), FileError> {
     if first.trim() != FORMAT {
         return Err(FileError::NotState { said: first.chars().take(80).collect() });
     }
-    write_whole(&resolve(path)?, text.as_bytes(), None)
+    write_whole(path, text.as_bytes(), None)
 }

@@ -4,19 +4,22 @@
 //! it is cut only when all of it was read and it is longer than the bound (a line written between these two is lost).
 
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
+use rustix::fs::OFlags;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tracing::debug;
 
 use super::line::Line;
 
+/// For `open`(2): a link is not followed, and a pipe not waited for.
+const NO_LINK: i32 = (OFlags::NOFOLLOW.bits() | OFlags::NONBLOCK.bits()).cast_signed();
 const CHUNK: usize = 64 * 1024;
 /// A longer line is cut into pieces of this length.
 const LONGEST_LINE: usize = 16 * 1024;
@@ -45,9 +48,12 @@ pub(super) struct Output {
 pub(super) struct Mark(u64);
 
 impl Output {
-    /// Begins at the end of the file, which is made if it is not there.
+    /// Begins at the end of the file, which is made if there is none. A link in its place is refused.
     pub(super) fn open(path: &Path, bound: u64) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).read(true).mode(0o640).open(path)?;
+        let mut options = OpenOptions::new();
+        options.create(true).append(true).read(true).mode(0o600).custom_flags(NO_LINK);
+        let file = options.open(path)?;
+        file.set_permissions(Permissions::from_mode(0o600))?;
         let read = file.metadata()?.len();
         let (tell, changes) = mpsc::channel(1);
         let watcher = watch(path, tell);
