@@ -50,6 +50,8 @@ pub(super) struct KnownProfile {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReloadReason {
+    /// Nobody knows which file it has read.
+    Unknown,
     /// `global` says something else.
     Global,
     /// The first `defaults` says something else.
@@ -145,6 +147,7 @@ impl ReloadReason {
     pub fn word(&self) -> &'static str {
         use SectionKey::{Backend, Frontend, Listen};
         match self {
+            Self::Unknown => "unknown",
             Self::Global => "global_changed",
             Self::Defaults => "defaults_changed",
             Self::UserSections => "user_sections_changed",
@@ -169,6 +172,7 @@ impl ReloadReason {
 impl fmt::Display for ReloadReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Unknown => f.write_str("it is not known which file HAProxy has read"),
             Self::Global => f.write_str("the global section changed"),
             Self::Defaults => f.write_str("the defaults changed"),
             Self::UserSections => f.write_str("the operator's own sections changed"),

@@ -122,7 +122,7 @@ impl Owner {
     /// Takes in which process shows itself.
     pub(super) fn seen(&mut self, process: ProcessId, now: Timestamp) {
         match self {
-            Self::Managed(own) => own.seen(process),
+            Self::Managed(own) => own.seen(process, now),
             Self::Api(file) => file.seen(process, now),
         }
     }

@@ -14,6 +14,9 @@ pub(crate) struct Book {
     /// The process, so that the next Roster adopts it.
     #[serde(default)]
     pub master: Option<Adoptable>,
+    /// Its worker that was last known to have Roster's file.
+    #[serde(default)]
+    pub worker: Option<u32>,
     /// What of its file the process has taken in.
     #[serde(default)]
     pub structure: Option<Structure>,

@@ -1,5 +1,6 @@
 //! One structural change: written, checked, taken in, or put back.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -19,6 +20,9 @@ use crate::events::{Event, ReloadRefused, Reloaded, ReloadsSpent, chain};
 /// How many services that HAProxy refuses are left out, one after the other, before the change is given up for now.
 const TRIES: usize = 8;
 
+/// A state file that says nothing of any server. HAProxy 2.6 warns of one that is not there.
+pub(super) const NO_STATE: &str = "1\n";
+
 /// What came of looking after a HAProxy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Changed {
@@ -35,6 +39,9 @@ pub(crate) enum Changed {
 impl Own {
     /// Does what is due.
     pub(crate) async fn see_to(&mut self, agenda: &Agenda, now: Timestamp) -> Changed {
+        if self.stranger_due.take().is_some() {
+            self.look_at_stranger(now).await;
+        }
         let changed = if self.due.is_some_and(|due| due.at <= now) {
             self.due = None;
             self.change(agenda, now).await
@@ -134,7 +141,8 @@ impl Own {
         };
         self.budget.made(now);
         match outcome {
-            Ok(Reload::Reloaded { old_workers, .. }) => {
+            Ok(Reload::Reloaded { worker, old_workers }) => {
+                self.book.worker = worker;
                 let took = started.elapsed();
                 let target = &self.name;
                 // One reload, however many reasons came together; the first one names it.
@@ -145,18 +153,21 @@ impl Own {
                     .emit(&self.reporter);
                 self.taken_in(rendered);
                 self.settle().await;
+                self.forget_state().await;
                 Changed::Reloaded
             }
             Ok(Reload::Refused { text }) => {
                 (self.book.structure, self.book.inherited) = before;
                 self.keep_book();
                 self.put_back().await;
+                self.forget_state().await;
                 self.failed(now);
                 self.refused(&text);
                 Changed::Nothing
             }
             Err(error) => {
                 // Nobody knows which file it took in: the next change is made against none.
+                self.book.worker = None;
                 self.failed(now);
                 self.refused(&chain(&error));
                 Changed::Nothing
@@ -236,6 +247,38 @@ impl Own {
             }
         };
         self.write_state(for_successor(&text)).await;
+    }
+
+    /// The servers' state was for one process. A later one that others start would get back what has changed since:
+    /// servers in maintenance that serve, and the other way round.
+    pub(super) async fn forget_state(&self) {
+        if PathBuf::from(self.reach.state_file.as_str()).exists() {
+            self.write_state(NO_STATE.to_owned()).await;
+        }
+    }
+
+    /// Finds out what a process has read that others made serve.
+    async fn look_at_stranger(&mut self, now: Timestamp) {
+        if self.book.structure.is_some() && self.is_file_as_left().await {
+            tracing::info!(target = %self.name, "others reloaded HAProxy, with the file that Roster wrote");
+            if let Some(written) = &self.written {
+                // Without backends that were no longer wanted, which went with this reload.
+                self.book.structure = Some(written.clone());
+            }
+            self.book.unpublished.clear();
+            self.left_to_reload.clear();
+            self.not_live.clear();
+            self.book.worker = self.stranger;
+            self.keep_book();
+            // Maps and certificates may have changed since the file was written.
+            self.live_due = Some(now);
+            return;
+        }
+        self.trouble(
+            "others reloaded HAProxy, with a file that Roster did not write; it is reloaded once more",
+        );
+        self.book.structure = None;
+        self.doubtful = true;
     }
 }
 

@@ -9,6 +9,7 @@ use roster_core::render::{ReloadReason, Rendered};
 use roster_targets::managed::file::{ConfigFiles, FileError, Foreign, Record, Written, dump_state};
 
 use super::Own;
+use super::change::NO_STATE;
 use crate::clock;
 use crate::events::{Event, FileForeign, chain};
 
@@ -19,13 +20,14 @@ impl Own {
     /// Writes a structural change. What HAProxy complains of are lines of the file; none where it is something else.
     pub(super) async fn write_checked(&mut self, rendered: &Rendered) -> Result<(), Vec<usize>> {
         let (rendered, files) = (rendered.clone(), self.files());
-        // HAProxy 2.6 warns of a state file that is not there.
+        let structure = rendered.structure.clone();
         if !PathBuf::from(self.reach.state_file.as_str()).exists() {
-            self.write_state("1\n".to_owned()).await;
+            self.write_state(NO_STATE.to_owned()).await;
         }
         match self.blocking(move |record| files.write_checked(&rendered, record)).await {
             Ok(written) => {
                 self.told(&written);
+                self.written = Some(structure);
                 Ok(())
             }
             Err(FileError::Refused { text, lines, kept, .. }) => {
@@ -51,8 +53,12 @@ impl Own {
             return;
         }
         let files = self.files();
+        let structure = rendered.structure.clone();
         match self.blocking(move |record| files.write_quietly(&rendered, record)).await {
-            Ok(written) => self.told(&written),
+            Ok(written) => {
+                self.told(&written);
+                self.written = Some(structure);
+            }
             Err(error) => {
                 self.trouble(&chain(&error));
                 self.file_due = Some(clock::after(now, FILE_AGAIN));
@@ -70,6 +76,7 @@ impl Own {
 
     /// HAProxy has refused the file though its check had not.
     pub(super) async fn put_back(&mut self) {
+        self.written = None;
         let files = self.files();
         match self.blocking(move |record| files.put_back(record)).await {
             Ok(back) => self.tell_foreign(&back.foreign),
@@ -83,6 +90,12 @@ impl Own {
         if let Ok(Err(error)) = done {
             self.trouble(&format!("the servers' state is not kept over a reload: {}", chain(&error)));
         }
+    }
+
+    /// Whether all files are as Roster left them, and HAProxy is not about to take them in.
+    pub(super) async fn is_file_as_left(&self) -> bool {
+        let Some(record) = self.book.file.clone() else { return false };
+        tokio::task::spawn_blocking(move || record.is_as_left()).await.unwrap_or(false)
     }
 
     fn files(&self) -> ConfigFiles {

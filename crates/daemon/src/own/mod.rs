@@ -25,8 +25,6 @@ mod steward;
 mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +37,7 @@ use roster_core::exposure::Layout;
 use roster_core::haproxy::Version;
 use roster_core::layout::Lines;
 use roster_core::name::{BackendName, TargetName};
-use roster_core::render::{Profile, Section};
+use roster_core::render::{Profile, Section, Structure};
 use roster_targets::managed::file::Record;
 use roster_targets::managed::listen::Held;
 use roster_targets::managed::process::{Patience, ProcessError, Program};
@@ -102,8 +100,12 @@ pub(crate) struct Own {
     doubtful: bool,
     retry: Retry,
     seen_times: u64,
-    /// A process that somebody else made serve.
+    /// What the file on the disk would have a process take in, where this Roster wrote it.
+    written: Option<Structure>,
+    /// A process that others made serve.
     stranger: Option<u32>,
+    /// When it is to be found out what that process has read.
+    stranger_due: Option<Timestamp>,
 }
 
 /// Changes that wait for one another.
@@ -163,17 +165,18 @@ impl Own {
             doubtful: true,
             retry: Retry::default(),
             seen_times: 0,
+            written: None,
             stranger: None,
+            stranger_due: None,
         }
     }
 
     /// Adopts the HAProxy that runs, or starts one from the file that Roster wrote last.
     pub(crate) async fn begin(&mut self) {
-        let folder = &self.reach.run_dir;
-        if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(folder) {
-            self.trouble(&format!("{}: {error}; make it, or name another `run_dir`", folder.display()));
-        }
         self.look_at_certificates(clock::now()).await;
+        if !self.book.file.as_ref().is_some_and(Record::is_unsettled) {
+            self.forget_state().await;
+        }
         self.recover().await;
         let Some(program) = self.program() else { return };
         let ours = self.book.structure.is_some() && self.reach.config.exists();
@@ -203,7 +206,7 @@ impl Own {
             self.steward.changed().await;
             let running = self.steward.running();
             if running.master.is_some() && running.master != self.book.master {
-                self.book.master = running.master;
+                (self.book.master, self.book.worker) = (running.master, None);
                 self.keep_book();
             }
             if running.times != self.seen_times || running.master.is_none() {
@@ -269,21 +272,28 @@ impl Own {
 
     /// When there is something to do.
     pub(crate) fn wake(&self) -> Option<Timestamp> {
-        let files = [self.file_due, self.live_due, self.publish_due, self.certificates.due()];
+        let files =
+            [self.file_due, self.live_due, self.publish_due, self.stranger_due, self.certificates.due()];
         files.into_iter().flatten().chain(self.due.map(|due| due.at)).min()
     }
 
-    /// Takes in which process shows itself. One that nobody of Roster's started has read who knows what.
-    pub(crate) fn seen(&mut self, process: ProcessId) {
+    /// Takes in which process shows itself.
+    pub(crate) fn seen(&mut self, process: ProcessId, now: Timestamp) {
         let running = self.steward.running();
-        let is_other = running.worker.is_some_and(|worker| worker != process.pid);
-        if running.master.is_none() || !is_other || self.stranger == Some(process.pid) {
+        if running.master.is_none() || self.stranger == Some(process.pid) {
             return;
         }
-        self.stranger = Some(process.pid);
-        self.trouble("somebody else reloaded HAProxy; it is reloaded once more, with what Roster writes");
-        self.book.structure = None;
-        self.doubtful = true;
+        match self.book.worker.or(running.worker) {
+            Some(worker) if worker != process.pid => {
+                self.stranger = Some(process.pid);
+                self.stranger_due = Some(now);
+            }
+            _ if self.book.worker.is_none() => {
+                self.book.worker = Some(process.pid);
+                self.keep_book();
+            }
+            _ => {}
+        }
     }
 
     /// Takes in what the servers of these backends are now.

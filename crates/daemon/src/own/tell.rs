@@ -78,10 +78,10 @@ impl Own {
 
     /// Why HAProxy would have to reload to take these in.
     pub(super) fn reasons_for(&self, rendered: &Rendered) -> Vec<ReloadReason> {
-        let runs = self.book.structure.clone().unwrap_or_default();
+        let Some(runs) = &self.book.structure else { return vec![ReloadReason::Unknown] };
         let mut reasons = runs.reload_reasons(&rendered.structure);
         reasons.extend(self.left_to_reload.iter().map(|left| ReloadReason::NotLive(left.clone())));
-        if self.book.structure.is_some() && reasons.iter().all(ReloadReason::can_wait) {
+        if reasons.iter().all(ReloadReason::can_wait) {
             reasons.clear();
         }
         reasons

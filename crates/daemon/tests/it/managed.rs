@@ -9,4 +9,5 @@ mod shared;
 pub(crate) mod site;
 pub(crate) mod start;
 
+mod strangers;
 mod trouble;

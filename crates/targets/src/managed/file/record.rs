@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use roster_core::render::Rendered;
 use serde::{Deserialize, Serialize};
 
+use super::beside::{Existing, resolve};
+
 /// How Roster left HAProxy's files. To be kept whenever it changed, and to be given to the next call.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Record {
@@ -48,6 +50,16 @@ impl Record {
     /// the reload. Reload then, also if nothing has to be written, and tell the outcome.
     pub fn is_unsettled(&self) -> bool {
         !self.before.is_empty() || !self.gone.is_empty()
+    }
+
+    /// Whether each file is on the disk as Roster left it, and none waits for the outcome of a change. It blocks.
+    pub fn is_as_left(&self) -> bool {
+        let is_left = |path: &PathBuf, sum: &Sum| {
+            let existing = resolve(path).and_then(|target| Existing::read(&target));
+            existing.is_ok_and(|existing| existing.is_some_and(|existing| Sum::of(&existing.bytes) == *sum))
+        };
+        let config = self.config.as_ref().is_some_and(|(path, sum)| is_left(path, sum));
+        config && !self.is_unsettled() && self.files.iter().all(|(path, sum)| is_left(path, sum))
     }
 
     pub(super) fn sum(&self, path: &Path) -> Option<Sum> {
