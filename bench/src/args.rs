@@ -57,6 +57,8 @@ pub(crate) enum Part {
     Dataplane,
     /// Machines of a cloud, beside the program that Roster stands in for
     Cloud,
+    /// A large fleet of AWS
+    Listing,
 }
 
 /// How much is measured.
@@ -77,6 +79,10 @@ pub(crate) struct Scale {
     pub(crate) api_servers: usize,
     /// How many of those are changed at once.
     pub(crate) api_changes: [usize; 3],
+    /// Instances of a large fleet of AWS that are listed.
+    pub(crate) listed: usize,
+    /// The same where memory is looked at.
+    pub(crate) remembered: usize,
 }
 
 impl Scale {
@@ -92,6 +98,8 @@ impl Scale {
         planning: [100, 1_000],
         api_servers: 1_000,
         api_changes: [10, 100, 1_000],
+        listed: 10_000,
+        remembered: 60_000,
     };
 
     const QUICK: Self = Self {
@@ -106,6 +114,8 @@ impl Scale {
         planning: [2, 5],
         api_servers: 20,
         api_changes: [2, 5, 20],
+        listed: 200,
+        remembered: 1_000,
     };
 
     /// All servers.

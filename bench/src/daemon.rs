@@ -49,9 +49,15 @@ impl Daemon {
         if let Some(state) = state {
             command.arg("--state-dir").arg(state);
         }
+        Self::spawn(command)
+    }
+
+    /// Starts what this command says.
+    pub(crate) fn spawn(mut command: Command) -> anyhow::Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let begun = Instant::now();
-        let mut child = command.spawn().with_context(|| format!("cannot start {}", roster.display()))?;
+        let mut child =
+            command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()))?;
         let log = child.stderr.take().context("roster's log")?;
         let (tell, lines) = mpsc::channel();
         std::thread::spawn(move || read(log, &tell));

@@ -86,6 +86,10 @@ fn measure(bench: &Bench, args: &Args) -> anyhow::Result<Report> {
         report.add(found.rows);
         report.note(found.note);
     }
+    if args.wants(Part::Listing) {
+        progress("a large fleet of AWS");
+        report.add(parts::listing::measure(bench)?);
+    }
     Ok(report)
 }
 

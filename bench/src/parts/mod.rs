@@ -6,6 +6,7 @@ pub(crate) mod cloud;
 pub(crate) mod cold;
 pub(crate) mod dataplane;
 pub(crate) mod house;
+pub(crate) mod listing;
 pub(crate) mod load;
 pub(crate) mod machines;
 pub(crate) mod planning;

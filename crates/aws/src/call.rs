@@ -23,7 +23,7 @@ use crate::wire::{self, Page, WireError};
 /// What a chunk of ids is refused with when EC2 has forgotten some of them (EC2's "Error codes").
 const GONE: &str = "InvalidInstanceID.NotFound";
 
-/// Both services of one region, and who asks them.
+/// Both services of one region, and the identity that they are asked as.
 pub(crate) struct Caller {
     region: Region,
     ec2: Url,
@@ -65,11 +65,11 @@ impl fmt::Debug for Caller {
 }
 
 impl Caller {
-    /// Reads the environment's and the shared files' word. `told` is who asked last.
+    /// Reads the environment's and the shared files' word. `reported` is the principal that was last reported.
     pub(crate) async fn new(
         settings: &Arc<Settings>,
         observer: Arc<dyn Observer>,
-        told: Arc<Mutex<Option<String>>>,
+        reported: Arc<Mutex<Option<String>>>,
     ) -> Result<Self, SettingsError> {
         let environment = &settings.environment;
         let mut files = shared::paths(environment).to_vec();
@@ -95,7 +95,7 @@ impl Caller {
             &shared,
             CredentialClients { outside, direct, role },
             Arc::clone(&observer),
-            told,
+            reported,
         );
         // A file that was changed while it was read is read again at the next listing.
         let files = if before.is_old() { before } else { Stamp::of(files) };

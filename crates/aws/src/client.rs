@@ -7,13 +7,12 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use roster_core::fleet::Machine;
 use roster_core::instance::{Reject, Snapshot};
 
 use crate::call::{Caller, Failed};
 use crate::error::{Error, SettingsError, Why};
 use crate::known::Known;
-use crate::merge::Found;
+use crate::merge::{Found, Machines};
 use crate::question::{Batch, Filters, IDS_AT_ONCE, Question};
 use crate::settings::{Bounds, Observer, Query, Settings};
 use crate::wire::{self, Page, WireError};
@@ -24,7 +23,7 @@ pub struct Client {
     observer: Arc<dyn Observer>,
     /// Only ever held to be copied or replaced.
     caller: Mutex<Arc<Caller>>,
-    /// Who was told of to the observer last.
+    /// The principal that was last reported to the observer.
     principal: Arc<Mutex<Option<String>>>,
     told_of_groups: AtomicBool,
 }
@@ -33,12 +32,12 @@ pub struct Client {
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
     /// The machines, by id.
-    pub machines: Vec<Machine>,
+    pub machines: Machines,
     /// The ids of machines that run, but of which AWS says too little: what was known of them stays.
     pub unknown: Vec<String>,
     /// Machines that cannot be used.
     pub rejects: Vec<Reject>,
-    /// What is amiss and does not make the list wrong. Each is told once, until it is well again.
+    /// What is amiss and does not make the list wrong. Each is reported once, until it is well again.
     pub warnings: Vec<Warning>,
 }
 

@@ -1,4 +1,4 @@
-//! What the environment says, read once at the border by whoever makes the client.
+//! What the environment says, read once at the border by the caller that makes the client.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -22,6 +22,7 @@ mod wire;
 pub use client::{Client, Listing, Warning};
 pub use environment::Environment;
 pub use error::{Error, Retry, SettingsError, Why};
+pub use merge::Machines;
 pub use region::{InvalidRegion, Region};
 pub use settings::{
     Address, Bounds, Call, CallEnd, Credentials, Family, Observer, Patience, Query, Settings, Unobserved,

@@ -17,7 +17,7 @@ use crate::region::Region;
 pub struct Settings {
     /// The region.
     pub region: Region,
-    /// Who asks.
+    /// The identity that AWS is asked as.
     pub credentials: Credentials,
     /// Where both services answer instead of AWS, as an emulator or a proxy does. Goes before what the environment and the
     /// profile say.
@@ -143,16 +143,16 @@ pub enum CallEnd {
     Failed(&'static str),
 }
 
-/// Is told of each call, and of who asks.
+/// Gets each call, and the principal of the credentials.
 pub trait Observer: Send + Sync {
     /// A call ended. It must not block.
     fn on_call(&self, call: Call);
 
-    /// Credentials were found, and they are somebody else's than those before. It must not block.
+    /// Credentials were found, of another principal than those before. It must not block.
     fn on_principal(&self, _principal: &str) {}
 }
 
-/// Tells nobody.
+/// Reports nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unobserved;
 

@@ -39,7 +39,7 @@ struct Connector {
     limit: Duration,
 }
 
-// An error of reqwest names its address, and IMDS's and SSO's have nothing secret; still nothing more is told than needed.
+// An error of reqwest names its address, and IMDS's and SSO's have nothing secret; still nothing more is shown than needed.
 impl fmt::Debug for ThroughReqwest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ThroughReqwest")

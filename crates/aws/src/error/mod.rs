@@ -1,7 +1,7 @@
 //! What can go wrong, and what to do about it.
 //!
 //! Invariant: no text holds a key, a token or a signature. AWS repeats what was signed when a signature does not match,
-//! so nothing that it says of credentials is told but its code.
+//! so of what it says of credentials only the code is shown.
 
 mod refusal;
 mod text;
@@ -24,7 +24,7 @@ pub struct Error {
     pub api: &'static str,
     /// The region that was asked.
     pub region: Region,
-    /// Who asked, once credentials were found.
+    /// The principal, once credentials were found.
     pub principal: Option<String>,
     /// What went wrong.
     pub why: Box<Why>,
@@ -130,7 +130,7 @@ pub enum Why {
         /// AWS's code.
         code: String,
     },
-    /// Too many calls, by whoever makes them in the account.
+    /// Too many calls, by all programs of the account.
     #[error(
         "AWS limits the account's calls ({code}); they are made again later; ask less often if it goes on, or find out who \
          else asks this much"
@@ -166,7 +166,7 @@ pub enum Why {
     /// No answer in time.
     #[error("no answer within {}; check the way to {host}, or set a longer timeout", seconds(*.limit))]
     Timeout {
-        /// Who was asked.
+        /// The host that was asked.
         host: String,
         /// The longest time to wait.
         limit: Duration,
@@ -180,7 +180,7 @@ pub enum Why {
     /// No connection.
     #[error("{host} cannot be reached ({why}); check the network, and a VPC endpoint if there is one")]
     Unreachable {
-        /// Who was asked.
+        /// The host that was asked.
         host: String,
         /// What the system or TLS says.
         why: String,
@@ -190,7 +190,7 @@ pub enum Why {
         "{host} cannot be reached through {proxy} ({why}); check the proxy, or name the host in NO_PROXY"
     )]
     Proxy {
-        /// Who was asked.
+        /// The host that was asked.
         host: String,
         /// The proxy, and the variable that names it.
         proxy: String,
@@ -203,7 +203,7 @@ pub enum Why {
          certificates by AWS_CA_BUNDLE, or by ca_bundle of the profile"
     )]
     Certificate {
-        /// Who was asked.
+        /// The host that was asked.
         host: String,
         /// What TLS says.
         why: String,
@@ -230,7 +230,7 @@ pub enum Why {
     NotAws {
         /// What it is instead.
         what: String,
-        /// Who was asked.
+        /// The host that was asked.
         host: String,
     },
     /// AWS's, but not as documented.
@@ -251,7 +251,7 @@ pub enum Retry {
         /// The time that AWS named.
         after: Option<Duration>,
     },
-    /// Only once somebody has changed something.
+    /// Only once something was changed.
     WhenChanged,
 }
 

@@ -24,7 +24,7 @@ pub(super) fn how_far(off: Option<SignedDuration>) -> String {
     format!("{much} {side} AWS's")
 }
 
-/// Who asked, where that may be what is wrong.
+/// The principal, where that may be what is wrong.
 pub(super) fn whose(why: &Why, principal: Option<&str>) -> String {
     principal
         .filter(|_| why.is_of_principal())

@@ -1,7 +1,7 @@
 //! The ways to credentials, one after the other.
 //!
 //! The order is that of AWS's own programs: the environment, the shared files, a web identity, the container, the machine. The
-//! first way that is there decides: if it fails, none of the later ones is asked instead, so that nobody else asks by chance.
+//! first way that is there decides: if it fails, none of the later ones is asked instead, so that no other identity is used by chance.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -33,7 +33,7 @@ const EXPORT: &str = "aws configure export-credentials --format process --profil
 #[derive(Debug)]
 pub(super) struct Chain(Vec<Way>);
 
-/// Credentials, and whose they are in words.
+/// Credentials, and their principal in words.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) credentials: Credentials,
@@ -121,7 +121,7 @@ impl Chain {
             };
             match provider.provide_credentials().await {
                 Ok(credentials) => {
-                    let principal = way.principal.told(&credentials);
+                    let principal = way.principal.shown(&credentials);
                     return super::key::checked(&credentials, &principal)
                         .map(|()| Found { credentials, principal });
                 }
@@ -162,9 +162,9 @@ impl Way {
 }
 
 impl Principal {
-    fn told(&self, credentials: &Credentials) -> String {
+    fn shown(&self, credentials: &Credentials) -> String {
         match self {
-            // A session's key is another one each time, though nobody else asks.
+            // A session's key is another one each time, though the principal is the same.
             Self::Key(place) if credentials.session_token().is_some() => format!("a session {place}"),
             Self::Key(place) => format!("access key {} {place}", credentials.access_key_id()),
             Self::Named(name) => name.clone(),

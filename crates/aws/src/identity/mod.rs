@@ -1,4 +1,4 @@
-//! Who asks: credentials by AWS's own rules, kept until shortly before they end.
+//! Credentials by AWS's own rules, kept until shortly before they end, and the principal that they are of.
 //!
 //! Invariants: credentials that were refused are never used again unless they are all there is; what gives credentials
 //! may be away as long as those in hand are good; no lock is held while something is awaited.
@@ -35,8 +35,8 @@ pub(crate) struct Identity {
     timeout: Duration,
     clock: SharedTimeSource,
     observer: Arc<dyn Observer>,
-    /// Who was told of to the observer last.
-    told: Arc<Mutex<Option<String>>>,
+    /// The principal that was last reported to the observer.
+    reported: Arc<Mutex<Option<String>>>,
     kept: Mutex<Option<Kept>>,
 }
 
@@ -75,7 +75,7 @@ impl Identity {
         shared: &Shared,
         clients: CredentialClients,
         observer: Arc<dyn Observer>,
-        told: Arc<Mutex<Option<String>>>,
+        reported: Arc<Mutex<Option<String>>>,
     ) -> Self {
         let config = |client: ThroughReqwest| {
             ProviderConfig::without_region()
@@ -104,7 +104,7 @@ impl Identity {
             timeout: settings.timeout,
             clock: SharedTimeSource::default(),
             observer,
-            told,
+            reported,
             kept: Mutex::default(),
         }
     }
@@ -113,9 +113,9 @@ impl Identity {
         self.clock.now()
     }
 
-    /// Who asks, once credentials were found.
+    /// The principal, once credentials were found.
     pub(crate) fn principal(&self) -> Option<String> {
-        lock(&self.told).clone()
+        lock(&self.reported).clone()
     }
 
     /// Credentials that are good for now.
@@ -149,17 +149,17 @@ impl Identity {
         let late = |_| Why::CredentialsFailed(format!("none within {} s", self.timeout.as_secs_f64()));
         let found = tokio::time::timeout(self.timeout + GRACE, self.source.find()).await.map_err(late)??;
         let Found { credentials, principal } = found;
-        self.tell(&principal);
+        self.report(&principal);
         *lock(&self.kept) = Some(Kept::new(credentials.clone(), self.now(), Instant::now()));
         Ok(credentials)
     }
 
-    /// Tells who asks, if somebody else did before.
-    fn tell(&self, principal: &str) {
+    /// Reports the principal, if it is another one than before.
+    fn report(&self, principal: &str) {
         let news = {
-            let mut told = lock(&self.told);
-            let news = told.as_deref() != Some(principal);
-            *told = Some(principal.to_owned());
+            let mut reported = lock(&self.reported);
+            let news = reported.as_deref() != Some(principal);
+            *reported = Some(principal.to_owned());
             news
         };
         if news {

@@ -1,6 +1,6 @@
 //! The program that a profile's `credential_process` names.
 //!
-//! Invariant: nothing that it prints on its output is ever told, for that holds secrets.
+//! Invariant: nothing that it prints on its output is in a log or an error: it holds secrets.
 
 use std::time::{Duration, SystemTime};
 

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use roster_core::fleet::{Machine, unreadable};
+use compact_str::CompactString;
+use roster_core::fleet::unreadable;
 use roster_core::instance::{Health, Lifecycle, Reject};
 
 use super::Groups;
 use crate::known::Known;
-use crate::region::Region;
 use crate::settings::Query;
 use crate::wire::{Ec2Instance, GROUP_TAG, Group, Member};
 
@@ -32,15 +32,16 @@ enum Word<'a> {
 
 /// What becomes of an instance.
 pub(super) enum Outcome {
-    Machine(Box<Machine>),
-    Unknown(String),
+    Machine,
+    /// What was known of it stays.
+    Unknown,
     Reject(Reject),
-    Nobodys,
+    /// It is gone, or in no service.
+    NoService,
 }
 
 /// What judges an instance.
 pub(super) struct Judge<'a> {
-    pub(super) region: &'a Region,
     pub(super) query: &'a Query,
     pub(super) known: &'a Known<'a>,
     pub(super) groups: Option<&'a Groups>,
@@ -54,38 +55,53 @@ impl Judge<'_> {
         self.known.has(id) && member.is_some_and(|(_, member)| standing(&member.state) == Standing::InService)
     }
 
-    pub(super) fn judge(&self, mut instance: Ec2Instance) -> Outcome {
-        if self.groups.is_none() && self.stays_as_it_was(&instance) {
-            return Outcome::Unknown(instance.id);
+    /// What becomes of an instance; one that is a machine learns what its group says of it.
+    pub(super) fn judge(&self, instance: &mut Ec2Instance) -> Outcome {
+        if !instance.runs {
+            return Outcome::NoService;
         }
-        let (name, member) =
-            (instance.tags.get(GROUP_TAG).cloned(), self.members.get(instance.id.as_str()).copied());
-        let word = match (member, &name) {
+        if self.groups.is_none() && self.stays_as_it_was(instance) {
+            return Outcome::Unknown;
+        }
+        let own = instance.tags.has(&self.query.rules.name);
+        let named: Option<CompactString> = instance.tags.get(GROUP_TAG).map(Into::into);
+        let member = self.members.get(instance.id.as_str()).copied();
+        let word = match (member, named.as_deref()) {
             (Some((group, member)), _) => Word::Member(group, member),
             (None, Some(name)) if self.groups.is_some_and(|groups| groups.has(name)) => Word::NotListed(name),
             (None, _) => Word::None,
         };
-        let own = instance.tags.contains_key(&self.query.rules.name);
-        if let Some((group, _)) =
-            member.filter(|(group, _)| self.groups.is_some_and(|all| all.tagged.contains_key(&group.name)))
-        {
-            for (key, value) in &group.tags {
-                instance.tags.entry(key.clone()).or_insert_with(|| value.clone());
-            }
+        let is_tagged = |group: &Group| self.groups.is_some_and(|all| all.tagged.contains_key(&group.name));
+        if let Some((group, _)) = member.filter(|(group, _)| is_tagged(group)) {
+            instance.tags.add_missing(&group.tags);
         }
-        if !instance.tags.contains_key(&self.query.rules.name) {
-            return Outcome::Nobodys;
+        if !instance.tags.has(&self.query.rules.name) {
+            return Outcome::NoService;
         }
-        match self.lifecycle(&instance.id, word, own) {
-            Ok(lifecycle) => self.machine(instance, word, lifecycle),
-            Err(reason) => Outcome::Reject(Reject::aside(instance.id, reason)),
+        let id = instance.id.as_str();
+        match self.lifecycle(id, word, own) {
+            Ok(lifecycle) => instance.lifecycle = lifecycle,
+            Err(reason) => return Outcome::Reject(Reject::aside(id, reason)),
         }
+        if let Word::Member(group, member) = word {
+            instance.health = health(member);
+            instance.group = Some(group.name.as_str().into());
+        } else {
+            instance.group = named;
+        }
+        if instance.address.is_some() {
+            return Outcome::Machine;
+        }
+        let address = self.query.address;
+        let reason =
+            format!("it has no private address{address}; give it one, or take the service's tag from it");
+        Outcome::Reject(unreadable(id, id, reason))
     }
 
     /// While groups may not be read, what one said of an instance before stays.
     fn stays_as_it_was(&self, instance: &Ec2Instance) -> bool {
-        let own = instance.tags.contains_key(&self.query.rules.name);
-        let in_group = instance.tags.contains_key(GROUP_TAG);
+        let own = instance.tags.has(&self.query.rules.name);
+        let in_group = instance.tags.has(GROUP_TAG);
         let id = instance.id.as_str();
         if !own {
             // It was asked by its id, since it was in a group.
@@ -113,36 +129,6 @@ impl Judge<'_> {
         };
         // One that was in service goes back to the pool: what it has begun it may end.
         if self.known.has(id) { Ok(Lifecycle::Leaving) } else { Err(reason) }
-    }
-
-    fn machine(&self, instance: Ec2Instance, word: Word<'_>, lifecycle: Lifecycle) -> Outcome {
-        let Ec2Instance { id, owner, address, zone, launched, tags, .. } = instance;
-        let Some(address) = address else {
-            let reason = format!(
-                "it has no private address{}; give it one, or take the service's tag from it",
-                self.query.address
-            );
-            return Outcome::Reject(unreadable(&id, id.as_str(), reason));
-        };
-        let (group, health) = match word {
-            Word::Member(group, member) => (Some(group.name.clone()), health(member)),
-            Word::NotListed(_) | Word::None => (tags.get(GROUP_TAG).cloned(), Health::Unknown),
-        };
-        let name = tags.get("Name").filter(|name| !name.is_empty()).unwrap_or(&id).clone();
-        let region = self.region.as_str().to_owned();
-        Outcome::Machine(Box::new(Machine {
-            id,
-            name,
-            address,
-            zone,
-            region,
-            group,
-            account: owner,
-            created: launched,
-            health,
-            lifecycle,
-            tags,
-        }))
     }
 }
 

@@ -2,23 +2,27 @@ use roster_core::instance::{Health, Instance, Lifecycle, Snapshot};
 
 use super::judge::{Standing, standing};
 use super::*;
+use crate::wire::{Tags, Texts};
 
 const TAG: &str = "HAProxy:Service:Name";
 
 fn instance(id: &str, tags: &[(&str, &str)]) -> Ec2Instance {
     Ec2Instance {
-        id: id.to_owned(),
-        owner: Some("123456789012".to_owned()),
+        id: id.into(),
+        owner: Some("123456789012".into()),
         runs: true,
         address: Some("10.0.0.1".parse().unwrap()),
-        zone: Some("us-east-1-bos-1a".to_owned()),
+        zone: Some("us-east-1-bos-1a".into()),
         launched: None,
         tags: text(tags),
+        group: None,
+        health: Health::Unknown,
+        lifecycle: Lifecycle::InService,
     }
 }
 
-fn text(tags: &[(&str, &str)]) -> BTreeMap<String, String> {
-    tags.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
+fn text(tags: &[(&str, &str)]) -> Tags {
+    Tags::new(tags.iter().copied(), &mut Texts::default())
 }
 
 fn group(name: &str, tags: &[(&str, &str)], members: &[(&str, &str, &str)]) -> Group {
@@ -37,7 +41,9 @@ fn machines(found: Found) -> (Vec<Machine>, Vec<Reject>) {
 }
 
 fn judged(found: Found, known: Option<&Snapshot>) -> (Vec<Machine>, Vec<String>, Vec<Reject>) {
-    found.machines(&Region::new("us-east-1").unwrap(), &Query::default(), &Known::of(known))
+    let region = Region::new("us-east-1").unwrap();
+    let (machines, unknown, rejects) = found.machines(&region, &Query::default(), &Known::of(known));
+    (machines.into_iter().collect(), unknown, rejects)
 }
 
 /// What was known: an instance for each id and group, with this health.
@@ -188,7 +194,7 @@ fn a_group_without_the_services_tag_says_only_how_its_members_are() {
     assert_eq!(found.unknown_groups(), Batch::of(["plain".to_owned()]));
     found.add_others(vec![group("plain", &[("port", "80")], &[("i-1", "Terminating:Wait", "Unhealthy")])]);
     let (machines, _) = machines(found);
-    assert_eq!(machines[0].tags, text(&[(TAG, "web"), (GROUP_TAG, "plain")]));
+    assert_eq!(machines[0].tags, text(&[(TAG, "web"), (GROUP_TAG, "plain")]).into_map());
     assert_eq!((machines[0].lifecycle, machines[0].health), (Lifecycle::Leaving, Health::Failing));
 }
 

@@ -1,17 +1,15 @@
 //! `DescribeAutoScalingGroups`, version 2011-01-01.
 
-use std::collections::BTreeMap;
-
 use roxmltree::Node;
 
-use super::{Page, WireError, child, document, list, required, tags, text_of};
+use super::{Page, Tags, Texts, WireError, child, document, list, required, tags, text_of};
 use crate::settings::Query;
 
 /// An Auto Scaling group.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Group {
     pub(crate) name: String,
-    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) tags: Tags,
     pub(crate) members: Vec<Member>,
 }
 
@@ -32,14 +30,16 @@ pub(crate) fn groups(text: &str, query: &Query) -> Result<Page<Group>, WireError
     let missing = |wanted, within| WireError::Missing { wanted, within };
     let result = child(document.root_element(), RESULT).ok_or(missing(RESULT, ROOT))?;
     child(result, "AutoScalingGroups").ok_or(missing("AutoScalingGroups", RESULT))?;
-    let items = list(result, "AutoScalingGroups").map(|node| group(node, query)).collect::<Result<_, _>>()?;
+    let mut texts = Texts::default();
+    let items = list(result, "AutoScalingGroups").map(|node| group(node, query, &mut texts));
+    let items = items.collect::<Result<_, _>>()?;
     Ok(Page { items, next: text_of(result, "NextToken").map(str::to_owned) })
 }
 
-fn group(node: Node<'_, '_>, query: &Query) -> Result<Group, WireError> {
+fn group(node: Node<'_, '_>, query: &Query, texts: &mut Texts) -> Result<Group, WireError> {
     Ok(Group {
         name: required(node, "AutoScalingGroupName", "AutoScalingGroups/member")?.to_owned(),
-        tags: tags(list(node, "Tags"), "Key", "Value", query),
+        tags: tags(list(node, "Tags"), ["Key", "Value"], query, texts),
         members: list(node, "Instances").map(member).collect::<Result<_, _>>()?,
     })
 }

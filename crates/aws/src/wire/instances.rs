@@ -1,26 +1,35 @@
 //! `DescribeInstances`, version 2016-11-15.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use std::sync::Arc;
+
+use compact_str::CompactString;
 use jiff::Timestamp;
+use roster_core::instance::{Health, Lifecycle};
 use roxmltree::Node;
 
-use super::{Page, WireError, child, document, list, required, tags, text_of};
+use super::{Page, Tags, Texts, WireError, child, document, list, required, tags, text_of};
 use crate::settings::{Address, Family, Query, ZoneName};
 
-/// An instance as EC2 tells it.
+/// An instance as EC2 lists it, and what its group says of it. There may be tens of thousands.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Ec2Instance {
-    pub(crate) id: String,
-    pub(crate) owner: Option<String>,
+    pub(crate) id: CompactString,
+    pub(crate) owner: Option<Arc<str>>,
     /// Whether it runs; what is about to start or to end does not.
     pub(crate) runs: bool,
     /// The private address that is wanted.
     pub(crate) address: Option<IpAddr>,
-    pub(crate) zone: Option<String>,
+    pub(crate) zone: Option<CompactString>,
     pub(crate) launched: Option<Timestamp>,
-    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) tags: Tags,
+    /// Its group, once that is known.
+    pub(crate) group: Option<CompactString>,
+    /// By its group.
+    pub(crate) health: Health,
+    /// By its group.
+    pub(crate) lifecycle: Lifecycle,
 }
 
 pub(crate) fn instances(text: &str, query: &Query) -> Result<Page<Ec2Instance>, WireError> {
@@ -28,29 +37,37 @@ pub(crate) fn instances(text: &str, query: &Query) -> Result<Page<Ec2Instance>, 
     let document = document(text, ROOT)?;
     let root = document.root_element();
     child(root, "reservationSet").ok_or(WireError::Missing { wanted: "reservationSet", within: ROOT })?;
-    let mut items = Vec::new();
+    let (mut items, mut texts) = (Vec::new(), Texts::default());
     for reservation in list(root, "reservationSet") {
-        let owner = text_of(reservation, "ownerId");
+        let owner = text_of(reservation, "ownerId").map(|owner| texts.shared(owner));
         for item in list(reservation, "instancesSet") {
-            items.push(instance(item, owner, query)?);
+            items.push(instance(item, owner.clone(), query, &mut texts)?);
         }
     }
     Ok(Page { items, next: text_of(root, "nextToken").map(str::to_owned) })
 }
 
-fn instance(item: Node<'_, '_>, owner: Option<&str>, query: &Query) -> Result<Ec2Instance, WireError> {
+fn instance(
+    item: Node<'_, '_>,
+    owner: Option<Arc<str>>,
+    query: &Query,
+    texts: &mut Texts,
+) -> Result<Ec2Instance, WireError> {
     const WITHIN: &str = "instancesSet/item";
     let state = child(item, "instanceState")
         .and_then(|state| text_of(state, "name"))
         .ok_or(WireError::Missing { wanted: "instanceState/name", within: WITHIN })?;
     Ok(Ec2Instance {
-        id: required(item, "instanceId", WITHIN)?.to_owned(),
-        owner: owner.map(str::to_owned),
+        id: required(item, "instanceId", WITHIN)?.into(),
+        owner,
         runs: state == "running",
         address: address(item, query.address),
-        zone: zone(item, query.zone).map(str::to_owned),
+        zone: zone(item, query.zone).map(Into::into),
         launched: text_of(item, "launchTime").and_then(|text| text.parse().ok()),
-        tags: tags(list(item, "tagSet"), "key", "value", query),
+        tags: tags(list(item, "tagSet"), ["key", "value"], query, texts),
+        group: None,
+        health: Health::Unknown,
+        lifecycle: Lifecycle::InService,
     })
 }
 

@@ -5,10 +5,9 @@
 
 mod groups;
 mod instances;
+mod tags;
 #[cfg(test)]
 mod tests;
-
-use std::collections::BTreeMap;
 
 use roxmltree::{Document, Node};
 use thiserror::Error;
@@ -17,6 +16,7 @@ use crate::settings::Query;
 
 pub(crate) use groups::{Group, Member, groups};
 pub(crate) use instances::{Ec2Instance, instances};
+pub(crate) use tags::{Tags, Texts};
 
 /// The tag that Auto Scaling gives to each of its instances.
 pub(crate) const GROUP_TAG: &str = "aws:autoscaling:groupName";
@@ -93,18 +93,18 @@ fn required<'a>(
     text_of(node, wanted).ok_or(WireError::Missing { wanted, within })
 }
 
-/// The tags that somebody looks at. A value may be empty, and white space in it counts.
+/// The tags that a rule looks at. A value may be empty, and white space in it counts.
 fn tags<'a>(
     tags: impl Iterator<Item = Node<'a, 'a>>,
-    key: &str,
-    value: &str,
+    [key, value]: [&str; 2],
     query: &Query,
-) -> BTreeMap<String, String> {
-    let text = |node, name| child(node, name).and_then(|child| child.text()).unwrap_or_default().to_owned();
+    texts: &mut Texts,
+) -> Tags {
+    let text = |node, name| child(node, name).and_then(|child| child.text());
     let wanted = |key: &str| matches!(key, "Name" | GROUP_TAG) || query.rules.reads(key);
-    tags.filter_map(|tag| {
-        let key = child(tag, key)?.text().filter(|key| wanted(key))?;
-        Some((key.to_owned(), text(tag, value)))
-    })
-    .collect()
+    let read = tags.filter_map(|tag| {
+        let key = text(tag, key).filter(|key| wanted(key))?;
+        Some((key, text(tag, value).unwrap_or_default()))
+    });
+    Tags::new(read, texts)
 }

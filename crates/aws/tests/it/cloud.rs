@@ -8,7 +8,7 @@ use roster_core::fleet::TagRules;
 use roster_core::instance::{Health, Lifecycle};
 use roster_testkit::{GroupTag, Moto, OrFail};
 
-use crate::common::{REGION, TAG, by_tag, client, counts, keys, query, settings};
+use crate::common::{REGION, TAG, by_tag, client, counts, keys, machines, query, settings};
 
 const WEB: [(&str, &str); 2] = [(TAG, "web"), ("HAProxy:Service:Port", "8080")];
 const UNPROPAGATED: [GroupTag<'static>; 2] = [
@@ -22,7 +22,7 @@ fn moto() -> Moto {
 }
 
 fn ids(listing: &Listing) -> BTreeSet<String> {
-    listing.machines.iter().map(|machine| machine.id.clone()).collect()
+    machines(listing).into_iter().map(|machine| machine.id).collect()
 }
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn every_page(count: usize, page: u16, pages: usize) {
         calls.take(),
         counts(&[("DescribeInstances 200", pages), ("DescribeAutoScalingGroups 200", 1)])
     );
-    let machine = listing.machines.first().unwrap();
+    let machine = machines(&listing).remove(0);
     assert_eq!((machine.region.as_str(), machine.tags[TAG].as_str()), (REGION, "web"));
     assert_eq!(machine.account.as_deref(), Some("123456789012"));
     assert!(machine.created.is_some());
@@ -75,7 +75,7 @@ async fn members_of_a_tagged_group_are_found_by_id_though_their_instances_have_n
     // One question by tag, and 210 members in chunks of 200.
     let expected = [("DescribeInstances 200", 1 + 2), ("DescribeAutoScalingGroups 200", 1)];
     assert_eq!(calls.take(), counts(&expected));
-    for machine in &listing.machines {
+    for machine in machines(&listing) {
         assert_eq!((machine.group.as_deref(), machine.tags[TAG].as_str()), (Some("many"), "web"));
         assert_eq!(machine.health, Health::Passing);
     }
@@ -93,8 +93,9 @@ async fn an_instance_that_is_found_by_its_tag_and_its_group_is_one_machine() {
     assert_eq!(ids(&listing), members.iter().cloned().collect());
     // None is asked for by id.
     assert_eq!(calls.take(), counts(&[("DescribeInstances 200", 1), ("DescribeAutoScalingGroups 200", 1)]));
+    let machines = machines(&listing);
     let states: BTreeMap<_, _> =
-        listing.machines.iter().map(|machine| (&machine.id, (machine.health, machine.lifecycle))).collect();
+        machines.iter().map(|machine| (&machine.id, (machine.health, machine.lifecycle))).collect();
     assert_eq!(states[&members[0]], (Health::Failing, Lifecycle::InService));
     assert_eq!(states[&members[1]].1, Lifecycle::Leaving);
     assert_eq!(states[&members[2]], (Health::Passing, Lifecycle::InService));
@@ -109,13 +110,11 @@ async fn a_group_without_the_services_tag_is_asked_by_name_how_its_members_are()
     // By a tag that only the instance has: the group's own tag of this name is another.
     let own = by_tag("aws:autoscaling:groupName");
     moto.unhealthy(&members[0]).or_fail();
-    assert_eq!(client.list(&by_team, None).await.unwrap().machines[0].health, Health::Failing);
+    assert_eq!(machines(&client.list(&by_team, None).await.unwrap())[0].health, Health::Failing);
     assert_eq!(calls.take()["DescribeAutoScalingGroups 200"], 1);
     let listing = client.list(&own, None).await.unwrap();
-    assert_eq!(
-        (listing.machines[0].health, listing.machines[0].group.as_deref()),
-        (Health::Failing, Some("plain"))
-    );
+    let [one] = machines(&listing).try_into().unwrap();
+    assert_eq!((one.health, one.group.as_deref()), (Health::Failing, Some("plain")));
     assert_eq!(calls.take()["DescribeAutoScalingGroups 200"], 2);
 }
 

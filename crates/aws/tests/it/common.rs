@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use roster_aws::{
-    Call, CallEnd, Client, Credentials, Environment, Observer, Patience, Query, Region, Settings,
+    Call, CallEnd, Client, Credentials, Environment, Listing, Observer, Patience, Query, Region, Settings,
 };
-use roster_core::fleet::TagRules;
+use roster_core::fleet::{Machine, TagRules};
 
 pub(crate) const TAG: &str = "HAProxy:Service:Name";
 pub(crate) const REGION: &str = "us-east-2";
@@ -81,6 +81,11 @@ pub(crate) fn query() -> Query {
 /// By another tag for the service's name.
 pub(crate) fn by_tag(name: &str) -> Query {
     Query { rules: TagRules { name: name.to_owned(), ..TagRules::default() }, ..Query::default() }
+}
+
+/// The machines of a listing.
+pub(crate) fn machines(listing: &Listing) -> Vec<Machine> {
+    listing.machines.clone().into_iter().collect()
 }
 
 /// The environment of this process.

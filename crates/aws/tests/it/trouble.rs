@@ -8,7 +8,7 @@ use roster_aws::{Bounds, CallEnd, Retry, Settings, Warning, Why};
 use roster_core::instance::{Instance, Snapshot};
 use roster_testkit::dead_port;
 
-use crate::common::{client, counts, query, settings};
+use crate::common::{client, counts, machines, query, settings};
 use crate::scripted::{Reply, Request, Scripted, bare_instance, groups, groups_then, instances, refusal};
 
 const GROUPS: &str = "DescribeAutoScalingGroups";
@@ -47,7 +47,7 @@ async fn passing_trouble_is_asked_again_within_a_listing() {
         let (client, calls) = client(settings(&server.url())).await;
         let listing =
             client.list(&query(), None).await.unwrap_or_else(|error| panic!("{trouble:?}: {error}"));
-        assert_eq!(listing.machines.len(), 1);
+        assert_eq!(machines(&listing).len(), 1);
         assert_eq!(calls.ends().len(), 3, "{trouble:?}");
     }
 }
@@ -126,7 +126,8 @@ async fn members_of_groups_that_may_not_be_read_any_more_stay_while_ec2_has_them
     let known = Snapshot { services, ..Snapshot::default() };
     let (client, _) = client(settings(&server.url())).await;
     let denied = client.list(&query(), Some(&known)).await.unwrap();
-    assert_eq!((denied.machines[0].id.as_str(), denied.machines.len()), ("i-1", 1));
+    let [one] = machines(&denied).try_into().unwrap();
+    assert_eq!(one.id, "i-1");
     assert_eq!((denied.unknown, denied.warnings.len()), (vec!["i-7".to_owned()], 1));
     ended.store(true, Ordering::SeqCst);
     assert_eq!(client.list(&query(), Some(&known)).await.unwrap().unknown, [""; 0]);
@@ -187,7 +188,7 @@ async fn a_fleet_of_ten_thousand_takes_a_call_for_each_thousand() {
     let begun = Instant::now();
     let listing = client.list(&query(), None).await.unwrap();
     println!("10,000 instances: {:?}", begun.elapsed());
-    assert_eq!(listing.machines.len(), 10_000);
+    assert_eq!(machines(&listing).len(), 10_000);
     assert_eq!(calls.take(), counts(&[("DescribeInstances 200", 10), ("DescribeAutoScalingGroups 200", 1)]));
 }
 
@@ -203,7 +204,7 @@ async fn groups_that_may_not_be_read_leave_the_instances_and_one_warning() {
     let mut warned = Vec::new();
     for _ in 0..5 {
         let listing = client.list(&query(), None).await.unwrap();
-        assert_eq!(listing.machines.len(), 1);
+        assert_eq!(machines(&listing).len(), 1);
         warned.push(listing.warnings.len());
     }
     assert_eq!(warned, [1, 0, 0, 1, 0]);
@@ -236,7 +237,7 @@ async fn ids_that_are_gone_are_left_out_and_the_others_asked_again() {
     });
     let (client, calls) = client(settings(&server.url())).await;
     let listing = client.list(&query(), None).await.unwrap();
-    let ids: Vec<_> = listing.machines.iter().map(|machine| machine.id.as_str()).collect();
+    let ids: Vec<_> = machines(&listing).into_iter().map(|machine| machine.id).collect();
     assert_eq!(ids, ["i-0", "i-1"]);
     let expected =
         [("DescribeInstances 200", 2), ("DescribeInstances 400", 2), ("DescribeAutoScalingGroups 200", 1)];
@@ -253,7 +254,7 @@ async fn a_group_whose_instances_are_all_gone_never_asks_for_everything() {
         () => instances(&[], ""),
     });
     let (client, _) = client(settings(&server.url())).await;
-    assert_eq!(client.list(&query(), None).await.unwrap().machines.len(), 0);
+    assert_eq!(machines(&client.list(&query(), None).await.unwrap()).len(), 0);
     for request in server.seen().iter().filter(|request| request.action() == "DescribeInstances") {
         let bounded =
             request.form.contains_key("InstanceId.1") || request.form.contains_key("Filter.2.Value.1");
@@ -341,7 +342,7 @@ async fn a_listing_that_is_dropped_leaves_the_client_as_good_as_before() {
             () = until_asked(&server, calls) => {}
         }
     }
-    assert_eq!(client.list(&query, None).await.unwrap().machines.len(), 1);
+    assert_eq!(machines(&client.list(&query, None).await.unwrap()).len(), 1);
 }
 
 #[tokio::test]

@@ -15,19 +15,25 @@ use crate::name::{InstanceId, Label, ServiceName};
 ///
 /// `known` is what was said before. Its services stay for a while, without an instance if none is left, and so do its
 /// instances whose machines are in [`Reported::unknown`] or in a part of [`Reported::untold`].
-pub fn snapshot(
-    reported: Reported,
+pub fn snapshot<M: IntoIterator<Item = Machine>>(
+    reported: Reported<M>,
     rules: &TagRules,
     known: Option<&Snapshot>,
     taken: Timestamp,
 ) -> Snapshot {
     let Reported { machines, unknown, untold, ended, rejects } = reported;
-    let gaps = Gaps::new(&unknown, &untold, machines.iter().map(|machine| &machine.id).chain(&ended));
+    let mut gaps = Gaps::new(&unknown, &untold);
+    for id in &ended {
+        gaps.fill(id);
+    }
     let metadata_kept = rules.kept.clone();
     let made = Snapshot { rejects, metadata_kept, taken, ..Snapshot::default() };
     let mut grouping = Grouping { rules, known, ids: BTreeSet::new(), made };
-    for machine in machines.into_iter().filter(|machine| rules.concerns(machine)) {
-        grouping.add(machine);
+    for machine in machines {
+        gaps.fill(&machine.id);
+        if rules.concerns(&machine) {
+            grouping.add(machine);
+        }
     }
     if let Some(known) = known {
         grouping.keep(known, &gaps);
@@ -218,18 +224,23 @@ impl Grouping<'_> {
 }
 
 impl<'r> Gaps<'r> {
-    fn new<'i>(unknown: &'i [String], untold: &'r [Untold], told: impl Iterator<Item = &'i String>) -> Self {
-        let id = |id: &String| tags::id(id).ok();
+    fn new(unknown: &[String], untold: &'r [Untold]) -> Self {
         let groups = untold.iter().filter_map(|part| match part {
             Untold::Group(name) => Some(name.as_str()),
             Untold::Rest => None,
         });
         Self {
-            unknown: unknown.iter().filter_map(id).collect(),
+            unknown: unknown.iter().filter_map(|id| tags::id(id).ok()).collect(),
             groups: groups.collect(),
             rest: untold.contains(&Untold::Rest),
-            // Only a part that was not told wants to know them.
-            told: if untold.is_empty() { BTreeSet::new() } else { told.filter_map(id).collect() },
+            told: BTreeSet::new(),
+        }
+    }
+
+    /// Takes in that something was said of a machine, which matters where a part was not told.
+    fn fill(&mut self, id: &str) {
+        if self.rest || !self.groups.is_empty() {
+            self.told.extend(tags::id(id).ok());
         }
     }
 

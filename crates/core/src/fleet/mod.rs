@@ -58,9 +58,9 @@ pub fn unreadable(id: &str, place: impl Into<String>, reason: impl Into<String>)
 
 /// What a cloud said, once it was asked for everything.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Reported {
-    /// The machines that run.
-    pub machines: Vec<Machine>,
+pub struct Reported<M = Vec<Machine>> {
+    /// The machines that run. They are taken one after the other, so that a large fleet need not be there twice.
+    pub machines: M,
     /// The ids of machines that are there, but of which it could not be learned whether they run: what was last known of
     /// them stays.
     pub unknown: Vec<String>,

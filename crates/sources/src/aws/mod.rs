@@ -84,7 +84,9 @@ impl Aws {
 }
 
 impl Machines for Aws {
-    async fn list(&mut self, known: Option<&Snapshot>) -> Result<Listed, Failure> {
+    type Found = roster_aws::Machines;
+
+    async fn list(&mut self, known: Option<&Snapshot>) -> Result<Listed<Self::Found>, Failure> {
         let wrong = |error: SettingsError| Failure::new(error.to_string());
         let client = if let Some(client) = &self.client {
             Box::pin(client.refresh()).await.map_err(wrong)?;

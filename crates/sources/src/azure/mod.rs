@@ -11,7 +11,7 @@ use roster_azure::{
 use roster_config::env::ProcessEnv;
 use roster_config::native::{self, AzureCloud, AzureCredential};
 use roster_config::value::OneOrMany;
-use roster_core::fleet::Reported;
+use roster_core::fleet::{Machine, Reported};
 use roster_core::instance::Snapshot;
 use roster_core::name::SourceName;
 
@@ -114,6 +114,8 @@ impl Azure {
 }
 
 impl Machines for Azure {
+    type Found = Vec<Machine>;
+
     async fn list(&mut self, _known: Option<&Snapshot>) -> Result<Listed, Failure> {
         let client = if let Some(client) = &self.client {
             client

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use roster_core::fleet::{self, Reported, TagRules};
+use roster_core::fleet::{self, Machine, Reported, TagRules};
 use roster_core::instance::Snapshot;
 use roster_core::name::SourceName;
 
@@ -18,15 +18,21 @@ use crate::poll::{Failure, Lister};
 
 /// Asks a cloud for machines.
 pub trait Machines: Send {
+    /// The machines that it gives.
+    type Found: IntoIterator<Item = Machine> + Send + 'static;
+
     /// All that run, and what is known of the others; or none of it. `known` is what was known before, also before a restart.
-    fn list(&mut self, known: Option<&Snapshot>) -> impl Future<Output = Result<Listed, Failure>> + Send;
+    fn list(
+        &mut self,
+        known: Option<&Snapshot>,
+    ) -> impl Future<Output = Result<Listed<Self::Found>, Failure>> + Send;
 }
 
 /// What a cloud said.
 #[derive(Clone, Debug, Default)]
-pub struct Listed {
+pub struct Listed<M = Vec<Machine>> {
     /// The machines.
-    pub reported: Reported,
+    pub reported: Reported<M>,
     /// What an operator should know, though it is in nobody's way.
     pub warnings: Vec<String>,
 }
@@ -75,7 +81,7 @@ impl<M: Machines> Lister for Fleet<M> {
     async fn list(&mut self, known: Option<Arc<Snapshot>>, now: Timestamp) -> Result<Snapshot, Failure> {
         let Listed { reported, warnings } = self.machines.list(known.as_deref()).await?;
         self.warn(warnings);
-        let (found, rules) = (reported.machines.len(), Arc::clone(&self.rules));
+        let rules = Arc::clone(&self.rules);
         let grouped =
             tokio::task::spawn_blocking(move || fleet::snapshot(reported, &rules, known.as_deref(), now));
         let snapshot = grouped.await.map_err(|error| {
@@ -86,7 +92,7 @@ impl<M: Machines> Lister for Fleet<M> {
         tracing::debug!(
             source = %self.name,
             account = self.account,
-            machines = found,
+            instances = snapshot.services.values().map(Vec::len).sum::<usize>(),
             services = snapshot.services.len(),
             "the cloud has answered"
         );

@@ -1,6 +1,5 @@
 use std::collections::VecDeque;
 
-use roster_core::fleet::Machine;
 use roster_core::instance::{Health, Lifecycle, SourceEvent};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +12,8 @@ use crate::source::Source;
 struct Scripted(VecDeque<Result<Listed, Failure>>);
 
 impl Machines for Scripted {
+    type Found = Vec<Machine>;
+
     async fn list(&mut self, _known: Option<&Snapshot>) -> Result<Listed, Failure> {
         match self.0.pop_front() {
             Some(said) => said,

@@ -10,7 +10,7 @@ use std::process::Command;
 use roster_aws::{Client, Credentials, Region, Settings};
 use tempfile::TempDir;
 
-use crate::common::{Calls, environment, query};
+use crate::common::{Calls, environment, machines, query};
 use crate::scripted::{Reply, Request, Scripted, groups, instances};
 
 /// Set in the process that lists.
@@ -73,7 +73,7 @@ fn is_child() -> bool {
 
 async fn list(client: &Client) {
     match client.list(&query(), None).await {
-        Ok(listing) => println!("listed {}", listing.machines.len()),
+        Ok(listing) => println!("listed {}", machines(&listing).len()),
         Err(error) => println!("failed: {error}"),
     }
 }

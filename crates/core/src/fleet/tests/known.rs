@@ -79,7 +79,7 @@ fn a_machine_that_cannot_be_used_is_known_by_its_id() {
     assert_eq!((unread(0), unread(1)), ("i-1", "i-2"));
     let wrong_share = of(vec![member("i-1", &[(SHARE, "x")])]);
     assert_eq!(wrong_share.rejects[0].unread, None, "the machine is there");
-    let reported = Reported { unknown: vec!["i-7".to_owned()], ..Reported::default() };
+    let reported: Reported = Reported { unknown: vec!["i-7".to_owned()], ..Reported::default() };
     let unknown = snapshot(reported, &TagRules::default(), None, Timestamp::UNIX_EPOCH);
     assert_eq!(unknown.rejects[0].unread.as_ref().unwrap().instance.as_ref().unwrap().as_str(), "i-7");
 }
@@ -87,7 +87,7 @@ fn a_machine_that_cannot_be_used_is_known_by_its_id() {
 #[test]
 fn a_machine_of_which_nothing_was_learned_stays_as_it_was() {
     let known = of(vec![member("i-1", &[(OWN_PORT, "81")]), member("i-2", &[]), member("i-3", &[])]);
-    let reported = Reported {
+    let reported: Reported = Reported {
         machines: vec![member("i-3", &[(PORT, "9")])],
         unknown: vec!["i-1".to_owned(), "i-3".to_owned(), "i-9".to_owned()],
         ..Reported::default()
@@ -110,7 +110,7 @@ fn the_machines_of_a_part_that_was_not_told_stay_unless_something_was_said_of_th
         of_group("i-5", Some("blue")),
     ]);
     let kept = |untold: &[Untold]| {
-        let reported = Reported {
+        let reported: Reported = Reported {
             machines: vec![Machine { group: Some("blue".to_owned()), ..member("i-5", &[(PORT, "x")]) }],
             untold: untold.to_vec(),
             ended: vec!["i-4".to_owned()],
@@ -128,7 +128,7 @@ fn the_machines_of_a_part_that_was_not_told_stay_unless_something_was_said_of_th
 #[test]
 fn where_nothing_was_known_any_server_may_be_of_a_part_that_was_not_told() {
     let told = |untold: &[Untold], known: Option<&Snapshot>| {
-        let reported = Reported { untold: untold.to_vec(), ..Reported::default() };
+        let reported: Reported = Reported { untold: untold.to_vec(), ..Reported::default() };
         snapshot(reported, &TagRules::default(), known, Timestamp::UNIX_EPOCH)
     };
     let blind =
