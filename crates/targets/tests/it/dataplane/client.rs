@@ -210,6 +210,8 @@ fn a_write_with_a_reload_is_waited_for() {
         let written = client.write_reload(text, raw.version, false).await.or_fail();
         let Reload::Scheduled(id) = &written.reload else { panic!("{written:?}") };
         client.wait_reload(id, CAP).await.or_fail();
+        // A signal that comes while HAProxy 2.6 still begins anew is lost.
+        rig.until("the new worker serves", async || rig.weight_of("s2").await == Some(21)).await;
         let text = written.config.text.replace("weight 21", "weight 22");
         let written = client.write_reload(text, written.config.version, true).await.or_fail();
         assert_eq!(written.reload, Reload::Done);
@@ -251,7 +253,12 @@ fn a_running_server_comes_and_goes_without_the_file() {
         let client = &rig.client;
         client.add_runtime_server("app", &rig.new_server("r1")).await.or_fail();
         let added = client.runtime_server("app", "r1").await.or_fail();
-        assert_eq!(added.admin_state, AdminState::Maint);
+        // 2.9 sends `enabled`, and nothing of what it has to say after that.
+        let wanted = match rig.api.version() {
+            DataplaneVersion::V2 => AdminState::Ready,
+            DataplaneVersion::V3 | DataplaneVersion::V3_3 => AdminState::Maint,
+        };
+        assert_eq!(added.admin_state, wanted);
         client.delete_runtime_server("app", "r1").await.or_fail();
         assert!(matches!(why(client.runtime_server("app", "r1").await), Why::NotRunning { .. }));
         assert_eq!(client.version().await.or_fail(), ConfigVersion(1));

@@ -207,7 +207,9 @@ impl ServerLine {
             PARAMS.iter().filter(|(name, _, _)| object.contains_key(*name)).collect();
         if api == Version::V2 {
             words.sort_by_key(|(_, word, _)| *word);
-            object.retain(|name, _| words.first().is_some_and(|(first, _, _)| first == name));
+            // `enabled` stands in the list for whatever is in no maintenance, and ends it.
+            let first = words.first().filter(|(_, word, _)| *word < "enabled").map(|(name, _, _)| *name);
+            object.retain(|name, _| first == Some(name.as_str()));
         }
         let params = write_params(&object, Version::V2);
         let params = if params.is_empty() && api == Version::V2 { " enabled" } else { &params };
