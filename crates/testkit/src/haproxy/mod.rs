@@ -122,7 +122,9 @@ impl Haproxy {
 
     /// How often its master reloaded, by its own count.
     pub fn reloads(&self) -> Result<u64, HaproxyError> {
-        let answer = self.master_cli("show proc")?;
+        // A master that executes itself anew breaks connections off for a moment.
+        let answer = wait_until(CAP, "the master's CLI", || self.master_cli("show proc").ok())
+            .or_else(|_| self.master_cli("show proc"))?;
         let mut rows = answer.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
         let count = rows.find_map(|row| match row.as_slice() {
             [_, "master", count, ..] => count.parse().ok(),
