@@ -131,9 +131,11 @@ impl User {
     /// The text with free ports, and with a status page of its own for Roster.
     fn fitted(&self, text: &str) -> String {
         blocks::ports(text).for_each(|port| _ = self.port(port));
-        let admin = format!("admin: {{ listen: \"127.0.0.1:{}\" }}\nsources:\n", self.port(9876));
+        let admin = format!("\nadmin: {{ listen: \"127.0.0.1:{}\" }}\nsources:\n", self.port(9876));
         let known = self.ports.borrow();
-        blocks::renumbered(text, |port| known.get(&port).copied()).replace("sources:\n", &admin)
+        let text = blocks::renumbered(text, |port| known.get(&port).copied());
+        // The key, and no other that ends like it.
+        format!("\n{text}").replace("\nsources:\n", &admin).split_off(1)
     }
 
     fn output(&self) -> String {
