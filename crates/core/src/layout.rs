@@ -15,6 +15,7 @@ use crate::haproxy::Version;
 use crate::name::{BackendName, CookieValue, ServerName, TargetName};
 use crate::observed::{BackendLimits, ObservedBackend, ObservedServer, State};
 use crate::plan::{BackendPlan, Change, Operation, ProbeResults};
+use crate::refusals::Refusals;
 use crate::render::{Backend, Frontend, FrontendName, Pool, Profile, Section, ServerLine};
 use crate::weight::Weight;
 
@@ -32,7 +33,7 @@ pub fn lines(
     let line = |(name, server): (&ServerName, &ObservedServer)| {
         let mut keywords = exposure.policy.server.clone();
         keywords.id = Some(server.id);
-        keywords.backup = server.backup;
+        keywords.backup = server.line.backup;
         if exposure.policy.cookie {
             keywords.cookie = CookieValue::new(name.as_str()).ok();
         }
@@ -104,9 +105,10 @@ fn plan(
     now: Timestamp,
 ) -> BackendPlan {
     let limits = BackendLimits { version, algorithm: None, dynamic: true, grows: true, line_weight: None };
-    let seen = ObservedBackend { limits, servers };
+    let seen = ObservedBackend { limits, servers, ..ObservedBackend::default() };
     let probes = ProbeResults::new();
-    item.plan(&Moment { seen: &seen, applied, same_process: false, probes: &probes, now })
+    let refusals = Refusals::default();
+    item.plan(&Moment { seen: &seen, applied, same_process: false, probes: &probes, refusals: &refusals, now })
 }
 
 /// The servers that are added, without anybody in them.

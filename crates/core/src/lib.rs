@@ -23,6 +23,7 @@ pub mod name;
 pub mod observed;
 pub mod pattern;
 pub mod plan;
+pub mod refusals;
 pub mod render;
 pub mod select;
 pub mod slots;

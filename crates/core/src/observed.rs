@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use crate::address::{Endpoint, Port};
 pub use crate::haproxy::AdminCommand as State;
@@ -50,10 +51,14 @@ pub struct BackendLimits {
 pub struct ObservedServer {
     /// Its number in the backend.
     pub id: ServerId,
+    /// Whether the number was written in the configuration, or given when the server was added.
+    pub id_is_forced: bool,
     /// Its address; none where HAProxy prints `-`.
     pub ip: Option<IpAddr>,
     /// Its port; 0 where it has none.
     pub port: u16,
+    /// The host name that its address comes from.
+    pub host: Option<Box<str>>,
     /// What its checks make of it.
     pub op: OpState,
     /// What it was told to be.
@@ -64,8 +69,12 @@ pub struct ObservedServer {
     pub initial_weight: Weight,
     /// Its health check.
     pub check: ObservedCheck,
-    /// Whether it is a backup server.
-    pub backup: bool,
+    /// Its agent check, which may change its state and its weight; none where it has none or it is switched off.
+    pub agent: Option<ObservedAgent>,
+    /// Whether connections to it are made over TLS.
+    pub tls: bool,
+    /// What its line says besides.
+    pub line: ObservedLine,
     /// How many connections are in use on it, where that was read.
     pub connections: Option<u32>,
 }
@@ -79,6 +88,39 @@ pub struct ObservedCheck {
     pub enabled: bool,
     /// How many passes it counts: 0 after a failure, or after `set server … health down`.
     pub health: u32,
+    /// The address that is asked, where that is not the server's own.
+    pub address: Option<IpAddr>,
+    /// The port that is asked, where that is not the server's own.
+    pub port: Option<Port>,
+}
+
+/// A server's agent check.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ObservedAgent {
+    /// The address that is asked, where that is not the server's own.
+    pub address: Option<IpAddr>,
+    /// The port that is asked.
+    pub port: Option<Port>,
+}
+
+/// What a server's line says that only `show stat` shows.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ObservedLine {
+    /// Whether it is a backup server.
+    pub backup: bool,
+    /// Its `maxconn`.
+    pub maxconn: Option<NonZeroU32>,
+    /// Whether its cookie is its name.
+    pub cookie_is_name: bool,
+}
+
+/// Why a server's address cannot be set, so that it is no slot.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FixedAddress<'a> {
+    /// Its address comes from this host name: HAProxy resolves it, and sets it again.
+    Host(&'a str),
+    /// It is not at an IP address, but at a Unix socket or the like. HAProxy gives it none.
+    NotIp,
 }
 
 impl Default for BackendLimits {
@@ -99,7 +141,23 @@ impl ObservedServer {
         Some(Endpoint { ip: self.ip?, port: Port::new(self.port)? })
     }
 
-    /// What it was told to be.
+    /// Why its address cannot be set, if it cannot. A placeholder may be called `localhost`: that name is no resolver's, as
+    /// long as HAProxy does not wait for one.
+    pub fn fixed_address(&self) -> Option<FixedAddress<'_>> {
+        let resolved = self.host.as_deref().filter(|host| !is_local(host) || self.admin.is_resolution_maint());
+        match (resolved, self.ip) {
+            (Some(host), _) => Some(FixedAddress::Host(host)),
+            (None, None) => Some(FixedAddress::NotIp),
+            (None, Some(_)) => None,
+        }
+    }
+
+    /// What it was told to be, whatever it inherits from a server that it tracks.
+    pub fn told(&self) -> State {
+        self.admin.told()
+    }
+
+    /// What it is: what it was told to be, or inherits.
     pub fn state(&self) -> State {
         if self.admin.is_maint() {
             State::Maint
@@ -118,5 +176,41 @@ impl ObservedServer {
     /// Whether it takes new traffic.
     pub fn serves(&self) -> bool {
         self.state() == State::Ready && self.is_up()
+    }
+}
+
+/// Whether a host name is that of the machine itself (RFC 6761, 6.3).
+fn is_local(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    host == "localhost" || host.ends_with(".localhost") || host.starts_with("localhost.localdomain")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::sim::spare;
+
+    #[test]
+    fn a_server_with_a_host_name_or_without_an_ip_address_is_no_slot() {
+        let named = |host: &str| ObservedServer { host: Some(host.into()), ..spare(1) };
+        let resolved = named("app.example.org");
+        assert_eq!(resolved.fixed_address(), Some(FixedAddress::Host("app.example.org")));
+        let unresolved = ObservedServer { ip: None, ..resolved.clone() };
+        assert_eq!(unresolved.fixed_address(), Some(FixedAddress::Host("app.example.org")));
+        let socket = ObservedServer { ip: None, ..spare(1) };
+        assert_eq!(socket.fixed_address(), Some(FixedAddress::NotIp));
+        assert_eq!(spare(1).fixed_address(), None);
+    }
+
+    #[test]
+    fn a_placeholder_called_localhost_is_a_slot_unless_a_resolver_has_it() {
+        for host in ["localhost", "LOCALHOST.", "slots.localhost", "localhost.localdomain"] {
+            let mut server = ObservedServer { host: Some(host.into()), ..spare(1) };
+            assert_eq!(server.fixed_address(), None, "{host}");
+            server.admin = AdminState::from_bits(0x20);
+            assert_eq!(server.fixed_address(), Some(FixedAddress::Host(host)), "{host}");
+        }
+        let other = ObservedServer { host: Some("localhost.example.org".into()), ..spare(1) };
+        assert!(other.fixed_address().is_some());
     }
 }

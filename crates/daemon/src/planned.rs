@@ -10,6 +10,7 @@ use roster_core::haproxy::Version;
 use roster_core::haproxy::known::OLDEST;
 use roster_core::name::{BackendName, ServerName, ServiceKey, SourceName, TargetName};
 use roster_core::plan::{Note, Operation, Standing, Status};
+use roster_core::refusals::Refused;
 use serde::{Deserialize, Serialize};
 
 use crate::commands::status::age;
@@ -48,6 +49,9 @@ pub(crate) struct PlannedTarget {
     backends_added: Vec<BackendName>,
     backends_missing: Vec<BackendName>,
     held: Vec<Held>,
+    /// What HAProxy refused lately, and what is tried again later; of the Roster that runs.
+    #[serde(default)]
+    refused: Vec<PlannedRefusal>,
     /// Servers that do not show what their source says, though there is nothing to be done to them now.
     waiting: Vec<Waiting>,
     notes: Vec<String>,
@@ -75,6 +79,14 @@ struct Held {
     service: ServiceKey,
     guard: String,
     what: String,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct PlannedRefusal {
+    backend: BackendName,
+    server: ServerName,
+    #[serde(flatten)]
+    refused: Refused,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -224,6 +236,7 @@ impl PlannedTarget {
             backends_added: own.added.clone(),
             backends_missing: passed.missing.iter().cloned().collect(),
             held: held.collect(),
+            refused: refused(passed),
             waiting: waiting(passed),
             notes: notes(agenda, passed, own),
             lacking: is_lacking(agenda, passed) || !own.left_out.is_empty(),
@@ -241,6 +254,7 @@ impl PlannedTarget {
             backends_added: Vec::new(),
             backends_missing: Vec::new(),
             held: Vec::new(),
+            refused: Vec::new(),
             waiting: Vec::new(),
             notes: Vec::new(),
             lacking: false,
@@ -249,7 +263,10 @@ impl PlannedTarget {
     }
 
     fn is_complete(&self) -> bool {
-        let waits = !self.held.is_empty() || !self.waiting.is_empty() || !self.backends_missing.is_empty();
+        let waits = !self.held.is_empty()
+            || !self.refused.is_empty()
+            || !self.waiting.is_empty()
+            || !self.backends_missing.is_empty();
         !waits && !self.lacking && self.error.is_none()
     }
 
@@ -280,6 +297,9 @@ impl PlannedTarget {
             )?;
         }
         self.notes.iter().try_for_each(|note| writeln!(text, "{name}: {note}"))?;
+        for PlannedRefusal { backend, server, refused } in &self.refused {
+            writeln!(text, "{name} {backend}/{server}: {refused}")?;
+        }
         for Waiting { backend, server, standing } in &self.waiting {
             let endpoint = standing.endpoint.map(|at| format!(" {at}")).unwrap_or_default();
             writeln!(text, "{name} {backend}/{server}{endpoint}: {}", standing.status)?;
@@ -304,10 +324,27 @@ impl PlannedTarget {
     }
 }
 
+fn refused(passed: &Passed) -> Vec<PlannedRefusal> {
+    let refused = passed.plans.iter().flat_map(|(backend, plan)| {
+        plan.refused.iter().map(|(server, refused)| PlannedRefusal {
+            backend: backend.clone(),
+            server: server.clone(),
+            refused: refused.clone(),
+        })
+    });
+    refused.collect()
+}
+
 /// Servers to which nothing is done now, and which do not take traffic as their source says.
 fn waiting(passed: &Passed) -> Vec<Waiting> {
     let waits = |status: &Status| match status {
-        Status::Rising(_) | Status::Draining { .. } | Status::Operator(_) | Status::Down => true,
+        Status::Rising(_)
+        | Status::Leaving
+        | Status::Draining { .. }
+        | Status::Operator(_)
+        | Status::Down
+        | Status::Inherited
+        | Status::Agent => true,
         // What is held or has no server is told besides; the others show what is wanted.
         Status::Active
         | Status::Unhealthy
@@ -317,7 +354,8 @@ fn waiting(passed: &Passed) -> Vec<Waiting> {
         | Status::Foreign => false,
     };
     let servers = passed.plans.iter().flat_map(|(backend, plan)| {
-        let idle = |server: &ServerName| !plan.operations.iter().any(|operation| operation.server == *server);
+        let is_planned = |server: &ServerName| plan.operations.iter().any(|operation| operation.server == *server);
+        let idle = |server: &ServerName| !is_planned(server) && !plan.refused.contains_key(server);
         let waiting =
             plan.standings.iter().filter(move |(server, standing)| waits(&standing.status) && idle(server));
         waiting.map(|(server, standing)| Waiting {

@@ -22,6 +22,7 @@ use crate::instance::{Instance, Snapshot, Unread};
 use crate::name::{BackendName, InstanceId, ServiceKey, TargetName};
 use crate::observed::ObservedBackend;
 use crate::plan::{BackendPlan, Compaction, Inputs, Note, ProbeResults, compact, plan_backend};
+use crate::refusals::Refusals;
 
 /// Everything that is to be done on one target.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +76,8 @@ pub struct Moment<'a> {
     pub same_process: bool,
     /// Which servers Roster has reached.
     pub probes: &'a ProbeResults,
+    /// What HAProxy refused lately.
+    pub refusals: &'a Refusals,
     /// The time.
     pub now: Timestamp,
 }
@@ -255,6 +258,7 @@ impl Item {
             applied: moment.applied,
             same_process: moment.same_process,
             probes: moment.probes,
+            refusals: moment.refusals,
             now: moment.now,
         })
     }

@@ -32,7 +32,7 @@ pub use pass::{Left, PassContext, PassWrite, Post, Posts, Why, Write, as_it_runs
 pub use reason::ReloadReason;
 pub use strategy::{Conflict, Strategy, Verdict};
 pub use view::{
-    Algorithm, BackendView, FileView, FrontendView, SectionKind, SectionView, ServerView, TemplateView,
+    Algorithm, BackendView, FileView, FrontendView, SectionKind, SectionView, ServerView, TemplateView, host,
 };
 
 #[cfg(test)]

@@ -90,6 +90,10 @@ fn what_keeps_a_server() {
     let guards = [Guard::Share, Guard::Minimum, Guard::Unread];
     let mut said: Vec<String> = guards.into_iter().map(|guard| hold(guard).to_string()).collect();
     said.extend(kept);
+    let until = Timestamp::UNIX_EPOCH;
+    let awaits = |servers| Note::ReplacementsAwaited { servers, until }.to_string();
+    said.push(awaits(vec![parsed("srv1"), parsed("srv2")]));
+    said.push(awaits(Vec::new()));
     has_rows("What keeps a server", said);
 }
 
@@ -131,7 +135,10 @@ fn where_a_server_stands() {
     let said = said!(Status,
         Status::Active => Status::Active,
         Status::Down => Status::Down,
+        Status::Inherited => Status::Inherited,
+        Status::Agent => Status::Agent,
         Status::Rising(_) => Status::Rising(BringUp::Probe),
+        Status::Leaving => Status::Leaving,
         Status::Draining { .. } => Status::Draining { connections: None, until: at },
         Status::Unhealthy => Status::Unhealthy,
         Status::Operator(_) => Status::Operator(by_operator),
@@ -176,6 +183,8 @@ fn is_about_instances(note: &Note) -> bool {
         | Note::Static { .. }
         | Note::NoCheck { .. }
         | Note::NoCookie { .. }
+        | Note::FixedAddress { .. }
+        | Note::ReplacementsAwaited { .. }
         | Note::NoSlots { .. } => false,
     }
 }

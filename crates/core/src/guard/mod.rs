@@ -38,6 +38,9 @@ pub struct GuardRecord {
     /// explain no loss that comes later.
     #[serde(default, skip_serializing_if = "is_none")]
     pub unread: usize,
+    /// Since when servers whose instances left stay, for others do not serve in their place yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Timestamp>,
     /// Whether an operator has let what is held go through.
     #[serde(default)]
     pub released: bool,
@@ -81,6 +84,8 @@ pub struct Released {
     pub hold: Option<Hold>,
     /// How many instances were kept out because they come and go.
     pub flapping: usize,
+    /// Whether servers stayed until others serve in their place.
+    pub waiting: bool,
 }
 
 /// An instance that an exposure wants, and how.
@@ -294,9 +299,10 @@ impl GuardRecord {
         if !flapping.is_empty() {
             self.left.clear();
         }
-        self.released |= hold.is_some();
-        let released = Released { flapping: flapping.len(), hold };
-        (released.hold.is_some() || released.flapping > 0).then_some(released)
+        let waiting = self.waiting.take().is_some();
+        self.released |= hold.is_some() || waiting;
+        let released = Released { flapping: flapping.len(), hold, waiting };
+        (released.hold.is_some() || released.flapping > 0 || waiting).then_some(released)
     }
 }
 
@@ -350,14 +356,12 @@ impl fmt::Display for Hold {
 
 impl fmt::Display for Released {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(hold) = &self.hold {
-            write!(f, "{hold}")?;
-        }
-        match (&self.hold, self.flapping) {
-            (_, 0) => Ok(()),
-            (Some(_), n) => write!(f, "; {n} instances that come and go may come in"),
-            (None, n) => write!(f, "{n} instances that come and go may come in"),
-        }
+        let hold = self.hold.as_ref().map(ToString::to_string);
+        let waiting = self.waiting.then(|| "servers stayed until others serve in their place".to_owned());
+        let flapping = (self.flapping > 0)
+            .then(|| format!("{} instances that come and go may come in", self.flapping));
+        let all: Vec<String> = [hold, waiting, flapping].into_iter().flatten().collect();
+        f.write_str(&all.join("; "))
     }
 }
 

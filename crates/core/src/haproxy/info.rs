@@ -24,12 +24,6 @@ pub struct ProcessInfo {
     pub uptime: Duration,
     /// When it started, in whole seconds by the clock of its machine.
     pub started: Option<Timestamp>,
-    /// How many threads it has.
-    pub threads: Option<u32>,
-    /// The `node` of its configuration, by default the host's name.
-    pub node: Option<String>,
-    /// The `description` of its configuration.
-    pub description: Option<String>,
 }
 
 /// Reads the answer to `show info`.
@@ -47,9 +41,6 @@ pub fn parse(text: &str) -> Result<ProcessInfo, ParseError> {
         started: keys.optional("Start_time_sec", |value| {
             value.parse().ok().and_then(|second| Timestamp::from_second(second).ok())
         })?,
-        threads: keys.optional("Nbthread", |value| value.parse().ok())?,
-        node: keys.find("node").map(|(_, value)| value.to_owned()),
-        description: keys.find("description").map(|(_, value)| value.to_owned()),
     })
 }
 
@@ -90,11 +81,8 @@ mod tests {
         let info = parse(include_str!("fixtures/info-2.6.txt")).unwrap();
         assert_eq!(info.version, Version::new(2, 6, 12));
         assert!(!info.stopping);
-        assert_eq!(info.threads, Some(2));
         assert!(info.pid > 1);
         assert!(info.started.is_some(), "2.6 prints Start_time_sec");
-        assert_eq!(info.node.as_deref(), Some("vm"));
-        assert_eq!(info.description, None);
     }
 
     #[test]

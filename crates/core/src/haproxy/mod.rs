@@ -27,6 +27,5 @@ pub use info::ProcessInfo;
 pub use keywords::ServerKeywords;
 pub use reply::{Accepted, Refusal, Reply};
 pub use servers_conn::ServerConnections;
-pub use servers_state::{AdminState, CheckResult, OpState, ServerState};
-pub use stat::{StatKind, StatRow};
+pub use servers_state::{AdminState, CheckState, OpState, ServerState};
 pub use version::Version;

@@ -76,7 +76,7 @@ pub enum Refusal {
     #[error("the server has no `check` on its line; add it there, checks cannot be configured live")]
     NoCheck,
     /// The socket's level is too low.
-    #[error("the socket does not allow it; give the `stats socket` line `level admin`")]
+    #[error("\"Permission denied\": give the `stats socket` line `level admin`")]
     PermissionDenied,
     /// The proxy is disabled, or the process that answers was replaced by a reload.
     #[error("the proxy is disabled, or this process was replaced by a reload")]
@@ -87,6 +87,9 @@ pub enum Refusal {
     /// It set something else than it was told.
     #[error("HAProxy set something else than it was told ({0})")]
     Mismatch(String),
+    /// It answered that it did it, and goes on to show what was before.
+    #[error("HAProxy took it, and shows no effect")]
+    NoEffect,
     /// It was kept back, because what it builds on was not done.
     #[error("not tried, because {0}")]
     NotTried(String),
@@ -185,6 +188,14 @@ fn shown(text: &str) -> String {
 }
 
 impl Refusal {
+    /// Whether the socket or the process refuses, so that another server would be refused the same.
+    pub fn is_by_socket(&self) -> bool {
+        matches!(
+            self,
+            Self::PermissionDenied | Self::UnknownCommand | Self::ProxyDisabled | Self::NoSuchBackend
+        )
+    }
+
     /// What a text that is not success means.
     fn of(text: &str) -> Self {
         Self::find(text).unwrap_or_else(|| Self::Other(shown(text)))

@@ -1,8 +1,7 @@
-//! `show servers conn`: connections in use and idle, by server (management manual 9.3).
+//! `show servers conn`: connections in use, by server (management manual 9.3).
 
 use super::error::ParseError;
 use super::table::{Column, Header, Row, read_table};
-use crate::weight::ServerId;
 
 const COMMAND: &str = "show servers conn";
 
@@ -13,19 +12,13 @@ pub struct ServerConnections {
     pub backend: String,
     /// The server's name.
     pub server: String,
-    /// The server's number, if it has one.
-    pub server_id: Option<ServerId>,
     /// Connections that carry something now.
     pub used: u64,
-    /// Connections kept for the next request.
-    pub idle: u64,
 }
 
 struct Columns {
     names: Column,
-    ids: Column,
     used: Column,
-    idle: Column,
 }
 
 /// Reads the answer to `show servers conn [<backend>]`.
@@ -35,27 +28,16 @@ pub fn parse(text: &str) -> Result<Vec<ServerConnections>, ParseError> {
 
 impl Columns {
     fn find(header: &Header<'_>) -> Result<Self, ParseError> {
-        Ok(Self {
-            names: header.column("bkname/svname")?,
-            ids: header.column("bkid/svid")?,
-            used: header.column("used_cur")?,
-            idle: header.column("idle_cur")?,
-        })
+        Ok(Self { names: header.column("bkname/svname")?, used: header.column("used_cur")? })
     }
 
     fn read(&self, row: &Row<'_, '_>) -> Result<ServerConnections, ParseError> {
-        let pair = |column| {
-            let text = row.text(column)?;
-            text.split_once('/').ok_or_else(|| row.wrong(column, text))
-        };
-        let (backend, server) = pair(self.names)?;
-        let (_, id) = pair(self.ids)?;
+        let names = row.text(self.names)?;
+        let (backend, server) = names.split_once('/').ok_or_else(|| row.wrong(self.names, names))?;
         Ok(ServerConnections {
             backend: backend.to_owned(),
             server: server.to_owned(),
-            server_id: ServerId::new(id.parse().map_err(|_| row.wrong(self.ids, id))?),
             used: row.value(self.used)?,
-            idle: row.value(self.idle)?,
         })
     }
 }
@@ -75,7 +57,6 @@ mod tests {
             assert_eq!(rows.len(), 10);
             assert_eq!((rows[0].backend.as_str(), rows[0].server.as_str()), ("web", "s1"));
             assert_eq!(rows[8].server, "10.0.0.1:8080");
-            assert_eq!(rows[8].server_id, ServerId::new(77));
         }
     }
 
@@ -83,7 +64,7 @@ mod tests {
     fn the_last_column_may_take_several_fields() {
         let text = "# bkname/svname bkid/svid used_cur idle_cur idle_per_thr[2]\nweb/s1 4/1 3 5 2 3\n";
         let rows = parse(text).unwrap();
-        assert_eq!((rows[0].used, rows[0].idle), (3, 5));
+        assert_eq!(rows[0].used, 3);
     }
 
     #[test]

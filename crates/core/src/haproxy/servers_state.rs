@@ -1,10 +1,11 @@
 //! `show servers state`: what each server is, can take and was last checked as (management manual 9.3).
 
 use std::net::IpAddr;
-use std::time::Duration;
 
+use super::command::AdminCommand;
 use super::error::ParseError;
 use super::table::{Column, Header, Row, visit_table};
+use crate::address::Port;
 use crate::weight::{ServerId, Weight};
 
 const COMMAND: &str = "show servers state";
@@ -27,8 +28,8 @@ pub struct ServerState<S = String> {
     pub address: Option<IpAddr>,
     /// The port; 0 if the line has none. A port that is an offset (`+3000`) cannot be told from a fixed one.
     pub port: u16,
-    /// The host name, if the address comes from one.
-    pub fqdn: Option<S>,
+    /// The host name that its address comes from: `srv_fqdn`, else `srvrecord`, which is there before the first answer.
+    pub host: Option<S>,
     /// Whether it takes traffic.
     pub operational: OpState,
     /// What an administrator has said of it.
@@ -37,10 +38,10 @@ pub struct ServerState<S = String> {
     pub weight: Weight,
     /// The weight on its line; `weight 100%` goes back to it.
     pub initial_weight: Weight,
-    /// How long `operational` has been the same, in whole seconds.
-    pub since_change: Duration,
-    /// The last check.
+    /// Its check.
     pub check: CheckState,
+    /// Its agent check (`agent-check`).
+    pub agent: CheckState,
     /// True if connections to it are made over TLS; false too where the version does not say.
     pub tls: bool,
 }
@@ -65,31 +66,16 @@ pub enum OpState {
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct AdminState(u8);
 
-/// A server's health check, as it stood last.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+/// A server's health check or agent check.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct CheckState {
-    /// HAProxy's number for the outcome: 1 no check yet, 8 connection refused, 15 layer 7 passed.
-    pub status: u16,
-    /// The outcome in short. On a slot whose address changed it is the old address's until the next check.
-    pub result: CheckResult,
-    /// How far between down and up: from `rise` on it is up.
+    /// How far between down and up: from `rise` on it is up. HAProxy does not show this of an agent.
     pub health: u32,
+    /// The address that is asked, where its line names one.
+    pub address: Option<IpAddr>,
+    /// The port that is asked, where its line names one.
+    pub port: Option<Port>,
     flags: u16,
-}
-
-/// The outcome of a check in short (`srv_check_result`).
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum CheckResult {
-    /// No check yet, or a value that this program does not know.
-    Unknown,
-    /// Says nothing of the server.
-    Neutral,
-    /// Down.
-    Failed,
-    /// Up.
-    Passed,
-    /// Up, but no new sessions wanted (a 404 with `http-check disable-on-404`).
-    ConditionallyPassed,
 }
 
 impl OpState {
@@ -100,10 +86,21 @@ impl OpState {
 }
 
 impl AdminState {
+    /// By command, or by the server's agent.
+    const FORCED_MAINT: u8 = 0x01;
+    /// The server that it tracks is in maintenance (`track`).
+    const INHERITED_MAINT: u8 = 0x02;
     /// `disabled` on the server's line.
     pub const CONFIG_MAINT: u8 = 0x04;
-    const DRAIN: u8 = 0x08 | 0x10;
-    const MAINT: u8 = 0x01 | 0x02 | 0x20;
+    /// By command, or by the server's agent.
+    const FORCED_DRAIN: u8 = 0x08;
+    /// The server that it tracks drains.
+    const INHERITED_DRAIN: u8 = 0x10;
+    /// Its host name does not resolve. The bit beside it, 0x40, says that a command gave it another host name, and is no
+    /// maintenance.
+    const RESOLUTION_MAINT: u8 = 0x20;
+    const DRAIN: u8 = Self::FORCED_DRAIN | Self::INHERITED_DRAIN;
+    const MAINT: u8 = Self::FORCED_MAINT | Self::INHERITED_MAINT | Self::RESOLUTION_MAINT;
 
     /// The bits as HAProxy prints them.
     pub const fn from_bits(bits: u8) -> Self {
@@ -120,9 +117,25 @@ impl AdminState {
         self.0 & Self::MAINT != 0
     }
 
+    /// Its host name does not resolve.
+    pub const fn is_resolution_maint(self) -> bool {
+        self.0 & Self::RESOLUTION_MAINT != 0
+    }
+
     /// Draining: no new traffic except for known sessions, checks go on.
     pub const fn is_drain(self) -> bool {
         self.0 & Self::DRAIN != 0
+    }
+
+    /// What it was told itself, whatever it inherits from another server or from its host name.
+    pub const fn told(self) -> AdminCommand {
+        if self.0 & Self::FORCED_MAINT != 0 {
+            AdminCommand::Maint
+        } else if self.0 & Self::FORCED_DRAIN != 0 {
+            AdminCommand::Drain
+        } else {
+            AdminCommand::Ready
+        }
     }
 
     /// The line says `disabled`; whether it still is, only [`is_maint`](Self::is_maint) knows.
@@ -134,7 +147,6 @@ impl AdminState {
 impl CheckState {
     const CONFIGURED: u16 = 0x02;
     const ENABLED: u16 = 0x04;
-    const IN_PROGRESS: u16 = 0x01;
 
     /// The server has `check` on its line.
     pub const fn is_configured(self) -> bool {
@@ -144,11 +156,6 @@ impl CheckState {
     /// Checks run (`enable health`); a server added live starts without.
     pub const fn is_enabled(self) -> bool {
         self.flags & Self::ENABLED != 0
-    }
-
-    /// A check is under way now.
-    pub const fn is_in_progress(self) -> bool {
-        self.flags & Self::IN_PROGRESS != 0
     }
 }
 
@@ -197,13 +204,13 @@ impl ServerState<&str> {
             id_is_forced: self.id_is_forced,
             address: self.address,
             port: self.port,
-            fqdn: self.fqdn.map(str::to_owned),
+            host: self.host.map(str::to_owned),
             operational: self.operational,
             admin: self.admin,
             weight: self.weight,
             initial_weight: self.initial_weight,
-            since_change: self.since_change,
             check: self.check,
+            agent: self.agent,
             tls: self.tls,
         }
     }
@@ -219,15 +226,21 @@ struct Columns {
     admin: Column,
     weight: Column,
     initial_weight: Column,
-    since_change: Column,
-    check_status: Column,
-    check_result: Column,
     check_health: Column,
-    check_flags: Column,
+    check: CheckColumns,
+    agent: CheckColumns,
     port: Column,
     id_is_forced: Option<Column>,
     fqdn: Option<Column>,
+    srv_record: Option<Column>,
     tls: Option<Column>,
+}
+
+/// Where the columns of a health check or of an agent check stand.
+struct CheckColumns {
+    flags: Option<Column>,
+    address: Option<Column>,
+    port: Option<Column>,
 }
 
 impl Columns {
@@ -242,21 +255,31 @@ impl Columns {
             admin: header.column("srv_admin_state")?,
             weight: header.column("srv_uweight")?,
             initial_weight: header.column("srv_iweight")?,
-            since_change: header.column("srv_time_since_last_change")?,
-            check_status: header.column("srv_check_status")?,
-            check_result: header.column("srv_check_result")?,
             check_health: header.column("srv_check_health")?,
-            check_flags: header.column("srv_check_state")?,
+            check: CheckColumns {
+                flags: Some(header.column("srv_check_state")?),
+                address: header.optional("srv_check_addr"),
+                port: header.optional("srv_check_port"),
+            },
+            agent: CheckColumns {
+                flags: header.optional("srv_agent_state"),
+                address: header.optional("srv_agent_addr"),
+                port: header.optional("srv_agent_port"),
+            },
             port: header.column("srv_port")?,
             id_is_forced: header.optional("srv_f_forced_id"),
             fqdn: header.optional("srv_fqdn"),
+            srv_record: header.optional("srvrecord"),
             tls: header.optional("srv_use_ssl"),
         })
     }
 
     fn read<'t>(&self, row: &Row<'_, 't>) -> Result<ServerState<&'t str>, ParseError> {
         let flag = |column: Option<Column>| column.map_or(Ok(false), |c| row.text(c).map(|text| text == "1"));
-        let fqdn = self.fqdn.map(|column| row.text(column)).transpose()?.filter(|name| *name != "-");
+        let name = |column: Option<Column>| {
+            let text = column.map(|column| row.text(column)).transpose()?;
+            Ok::<_, ParseError>(text.filter(|name| *name != "-"))
+        };
         Ok(ServerState {
             backend: row.text(self.backend)?,
             backend_id: row.value(self.backend_id)?,
@@ -265,20 +288,26 @@ impl Columns {
             id_is_forced: flag(self.id_is_forced)?,
             address: row.option(self.address, "-")?,
             port: row.value(self.port)?,
-            fqdn,
+            host: name(self.fqdn)?.or(name(self.srv_record)?),
             operational: operational(row, self.operational)?,
             admin: AdminState(row.value(self.admin)?),
             weight: weight(row, self.weight)?,
             initial_weight: weight(row, self.initial_weight)?,
-            // A clock that was set back makes it negative.
-            since_change: Duration::from_secs(row.value::<i64>(self.since_change)?.max(0).unsigned_abs()),
-            check: CheckState {
-                status: row.value(self.check_status)?,
-                result: result(row.value(self.check_result)?),
-                health: row.value(self.check_health)?,
-                flags: row.value(self.check_flags)?,
-            },
+            check: CheckState { health: row.value(self.check_health)?, ..self.check.read(row)? },
+            agent: self.agent.read(row)?,
             tls: flag(self.tls)?,
+        })
+    }
+}
+
+impl CheckColumns {
+    fn read(&self, row: &Row<'_, '_>) -> Result<CheckState, ParseError> {
+        let port = self.port.map(|column| row.value(column)).transpose()?;
+        Ok(CheckState {
+            health: 0,
+            address: self.address.map(|column| row.option(column, "-")).transpose()?.flatten(),
+            port: port.and_then(Port::new),
+            flags: self.flags.map_or(Ok(0), |column| row.value(column))?,
         })
     }
 }
@@ -296,16 +325,6 @@ fn operational(row: &Row<'_, '_>, column: Column) -> Result<OpState, ParseError>
 fn weight(row: &Row<'_, '_>, column: Column) -> Result<Weight, ParseError> {
     let text = row.text(column)?;
     text.parse().ok().and_then(|number| Weight::new(number).ok()).ok_or_else(|| row.wrong(column, text))
-}
-
-fn result(number: u8) -> CheckResult {
-    match number {
-        1 => CheckResult::Neutral,
-        2 => CheckResult::Failed,
-        3 => CheckResult::Passed,
-        4 => CheckResult::ConditionallyPassed,
-        _ => CheckResult::Unknown,
-    }
 }
 
 #[cfg(test)]

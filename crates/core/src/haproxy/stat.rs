@@ -1,258 +1,159 @@
-//! `show stat`: traffic, status and, on the backend's own line, balance algorithm and cookie name
-//! (management manual 9.1).
-
-mod fixed;
+//! `show stat` (management manual 9.1): what it says of a backend's lines in the configuration. Of each line of the answer only
+//! the fields that are used are read: a line has a hundred, and a HAProxy may have ten thousand lines.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::num::NonZeroU32;
 
-pub use self::fixed::{Fixed, fixed};
-use super::csv::next_record;
+use super::csv::{Record, next_record};
 use super::error::ParseError;
-use super::table::{Column, Header, Row};
-use crate::weight::ServerId;
+use super::table::{Column, Header};
 
 const COMMAND: &str = "show stat";
+/// What `type` says of a server's line and of a backend's own; 0 is a frontend, 3 a listening socket.
+const SERVER: &str = "2";
+const BACKEND: &str = "1";
 
-/// One line of `show stat`. A column that this HAProxy does not print, or leaves empty, is none or 0.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct StatRow {
-    /// The proxy's name (`pxname`).
-    pub proxy: String,
-    /// The proxy's number (`iid`).
-    pub proxy_id: u32,
-    /// The server's name, or `BACKEND` (`svname`).
-    pub name: String,
-    /// What the line is about (`type`).
-    pub kind: StatKind,
-    /// The server's number (`sid`).
-    pub server_id: Option<ServerId>,
-    /// `UP`, `DOWN`, `MAINT`, `DRAIN`, `no check`, `UP 1/3`, …
-    pub status: String,
-    /// Sessions now (`scur`).
-    pub sessions: u64,
-    /// Requests waiting for a connection now (`qcur`).
-    pub queued: u64,
-    /// Active servers that are up; on a server's line 1 if it is active, that is, not `backup` (`act`).
-    pub active: u32,
-    /// Backup servers that are up; on a server's line 1 if it is `backup` (`bck`).
-    pub backup: u32,
-    /// The weight in force now, after `slowstart` (`weight`).
-    pub weight: Option<u32>,
-    /// The last check's outcome: `L4OK`, `L7STS`, `* L4CON` while one is under way (`check_status`).
-    pub check_status: Option<String>,
-    /// What the check said, from the server itself: hostile text (`last_chk`).
-    pub last_check: Option<String>,
-    /// The server's address, if it has one and the socket's level is operator or admin (`addr`).
-    pub address: Option<SocketAddr>,
-    /// The server's cookie value, or the backend's cookie name; level operator or admin only (`cookie`).
-    pub cookie: Option<String>,
-    /// `http` or `tcp` (`mode`).
-    pub mode: Option<String>,
-    /// The balance algorithm, on the backend's line; level operator or admin only (`algo`).
-    pub algorithm: Option<String>,
+/// What the configuration says of a backend and its servers.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Fixed<'t> {
+    /// The balance algorithm; level operator or admin only (`algo`).
+    pub algorithm: Option<Cow<'t, str>>,
+    /// Its servers.
+    pub servers: Vec<FixedServer<'t>>,
 }
 
-/// What a line of `show stat` is about.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum StatKind {
-    /// A frontend.
-    Frontend,
-    /// A backend as a whole.
-    Backend,
-    /// A server.
-    Server,
-    /// A listening socket.
-    Listener,
-}
-
-/// Reads the answer to `show stat …`.
-pub fn parse(text: &str) -> Result<Vec<StatRow>, ParseError> {
-    let table = text.strip_prefix("# ").ok_or_else(|| ParseError::not_an_answer(COMMAND, text))?;
-    let mut record = Vec::new();
-    let after = next_record(table, &mut record).unwrap_or_default();
-    let names = record.iter().map(AsRef::as_ref).collect();
-    let columns = Columns::find(&Header::new(COMMAND, names))?;
-    let mut rest = after;
-    let mut rows = Vec::new();
-    let mut number = 1;
-    let mut fields: Vec<Cow<'_, str>> = Vec::new();
-    while let Some(after) = next_record(rest, &mut fields) {
-        rest = after;
-        number += 1;
-        if fields.len() > 1 {
-            let fields: Vec<&str> = fields.iter().map(AsRef::as_ref).collect();
-            rows.push(columns.read(&Row::new(COMMAND, number, &fields))?);
-        }
-    }
-    Ok(rows)
+/// What a server's line says.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct FixedServer<'t> {
+    /// The server's name (`svname`).
+    pub name: Cow<'t, str>,
+    /// Whether it is `backup` (`bck`).
+    pub backup: bool,
+    /// Its `maxconn`, as it is now: a command may have changed it (`slim`).
+    pub maxconn: Option<NonZeroU32>,
+    /// Whether its cookie is its name; level operator or admin only (`cookie`).
+    pub cookie_is_name: bool,
 }
 
 struct Columns {
-    proxy: Column,
-    proxy_id: Column,
     name: Column,
     kind: Column,
-    server_id: Column,
-    status: Column,
-    sessions: Column,
-    queued: Column,
-    active: Column,
     backup: Column,
-    weight: Column,
-    check_status: Option<Column>,
-    last_check: Option<Column>,
-    address: Option<Column>,
+    limit: Option<Column>,
     cookie: Option<Column>,
-    mode: Option<Column>,
     algorithm: Option<Column>,
+    /// So many fields tell all there is to tell of a server.
+    of_server: usize,
+}
+
+/// The fields of one line that tell something.
+#[derive(Default)]
+struct Line<'t> {
+    fields: usize,
+    name: Option<Cow<'t, str>>,
+    kind: Option<Cow<'t, str>>,
+    backup: Option<Cow<'t, str>>,
+    limit: Option<Cow<'t, str>>,
+    cookie: Option<Cow<'t, str>>,
+    algorithm: Option<Cow<'t, str>>,
+}
+
+/// Reads the answer to `show stat <backend> 6 -1`.
+pub fn fixed(text: &str) -> Result<Fixed<'_>, ParseError> {
+    let table = text.strip_prefix("# ").ok_or_else(|| ParseError::not_an_answer(COMMAND, text))?;
+    let mut header = Vec::new();
+    let mut rest = next_record(table, &mut header).unwrap_or_default();
+    let columns = Columns::find(&Header::new(COMMAND, header.iter().map(AsRef::as_ref).collect()))?;
+    let mut fixed = Fixed::default();
+    let mut number = 1;
+    while let Some(mut record) = Record::at_front(rest) {
+        number += 1;
+        let line = columns.pick(&mut record);
+        rest = record.finish();
+        if line.fields > 1 {
+            fixed.take(&columns, line, number)?;
+        }
+    }
+    Ok(fixed)
 }
 
 impl Columns {
     fn find(header: &Header<'_>) -> Result<Self, ParseError> {
-        Ok(Self {
-            proxy: header.column("pxname")?,
-            proxy_id: header.column("iid")?,
-            name: header.column("svname")?,
-            kind: header.column("type")?,
-            server_id: header.column("sid")?,
-            status: header.column("status")?,
-            sessions: header.column("scur")?,
-            queued: header.column("qcur")?,
-            active: header.column("act")?,
-            backup: header.column("bck")?,
-            weight: header.column("weight")?,
-            check_status: header.optional("check_status"),
-            last_check: header.optional("last_chk"),
-            address: header.optional("addr"),
-            cookie: header.optional("cookie"),
-            mode: header.optional("mode"),
-            algorithm: header.optional("algo"),
-        })
+        let (name, kind, backup) = (header.column("svname")?, header.column("type")?, header.column("bck")?);
+        let (limit, cookie) = (header.optional("slim"), header.optional("cookie"));
+        let of_servers = [Some(name), Some(kind), Some(backup), limit, cookie];
+        let last = of_servers.into_iter().flatten().map(Column::place).max().unwrap_or_default();
+        let algorithm = header.optional("algo");
+        Ok(Self { name, kind, backup, limit, cookie, algorithm, of_server: last + 1 })
     }
 
-    fn read(&self, row: &Row<'_, '_>) -> Result<StatRow, ParseError> {
-        let text = |column: Option<Column>| -> Result<Option<String>, ParseError> {
-            let text = column.map(|column| row.text(column)).transpose()?;
-            Ok(text.filter(|text| !text.is_empty()).map(str::to_owned))
-        };
-        Ok(StatRow {
-            proxy: row.text(self.proxy)?.to_owned(),
-            proxy_id: row.value(self.proxy_id)?,
-            name: row.text(self.name)?.to_owned(),
-            kind: kind(row, self.kind)?,
-            server_id: row.option(self.server_id, "")?.and_then(ServerId::new),
-            status: row.text(self.status)?.to_owned(),
-            sessions: row.option(self.sessions, "")?.unwrap_or(0),
-            queued: row.option(self.queued, "")?.unwrap_or(0),
-            active: row.option(self.active, "")?.unwrap_or(0),
-            backup: row.option(self.backup, "")?.unwrap_or(0),
-            weight: row.option(self.weight, "")?,
-            check_status: text(self.check_status)?,
-            last_check: text(self.last_check)?,
-            // `unix` for a Unix socket, `abns@…`, empty on a backend's line: none of them is an address.
-            address: self.address.map(|column| row.text(column)).transpose()?.and_then(|a| a.parse().ok()),
-            cookie: text(self.cookie)?,
-            mode: text(self.mode)?,
-            algorithm: text(self.algorithm)?,
-        })
+    fn pick<'t>(&self, record: &mut Record<'t>) -> Line<'t> {
+        let mut line = Line::default();
+        for field in record {
+            let place = line.fields;
+            line.fields += 1;
+            if let Some(target) = self.target(&mut line, place) {
+                *target = Some(field);
+            }
+            if line.fields == self.of_server && line.kind.as_deref() == Some(SERVER) {
+                break;
+            }
+        }
+        line
+    }
+
+    /// Where the field at this place goes; none if nothing is told by it.
+    fn target<'l, 't>(&self, line: &'l mut Line<'t>, place: usize) -> Option<&'l mut Option<Cow<'t, str>>> {
+        let is = |column: Option<Column>| column.is_some_and(|column| column.place() == place);
+        if place == self.name.place() {
+            Some(&mut line.name)
+        } else if place == self.kind.place() {
+            Some(&mut line.kind)
+        } else if place == self.backup.place() {
+            Some(&mut line.backup)
+        } else if is(self.limit) {
+            Some(&mut line.limit)
+        } else if is(self.cookie) {
+            Some(&mut line.cookie)
+        } else if is(self.algorithm) {
+            Some(&mut line.algorithm)
+        } else {
+            None
+        }
     }
 }
 
-fn kind(row: &Row<'_, '_>, column: Column) -> Result<StatKind, ParseError> {
-    let text = row.text(column)?;
-    kind_of(text).ok_or_else(|| row.wrong(column, text))
-}
-
-fn kind_of(text: &str) -> Option<StatKind> {
-    match text {
-        "0" => Some(StatKind::Frontend),
-        "1" => Some(StatKind::Backend),
-        "2" => Some(StatKind::Server),
-        "3" => Some(StatKind::Listener),
-        _ => None,
+impl<'t> Fixed<'t> {
+    fn take(&mut self, columns: &Columns, line: Line<'t>, number: usize) -> Result<(), ParseError> {
+        let wrong = |column: Column, text: &str| ParseError::value(COMMAND, number, column.name(), text);
+        let there =
+            |column, field: Option<Cow<'t, str>>| field.ok_or_else(|| wrong(column, "no value at all"));
+        let kind = there(columns.kind, line.kind)?;
+        let name = there(columns.name, line.name)?;
+        match kind.as_ref() {
+            BACKEND => {
+                let algorithm = line.algorithm.filter(|text| !text.is_empty());
+                self.algorithm = self.algorithm.take().or(algorithm);
+            }
+            SERVER => {
+                let count = |text: &str| if text.is_empty() { Ok(0) } else { text.parse::<u32>() };
+                let backup = there(columns.backup, line.backup)?;
+                let is_backup = count(&backup).map_err(|_| wrong(columns.backup, &backup))? > 0;
+                let limit = line.limit.unwrap_or_default();
+                let maxconn = match (columns.limit, count(&limit)) {
+                    (_, Ok(maxconn)) => NonZeroU32::new(maxconn),
+                    (Some(column), Err(_)) => return Err(wrong(column, &limit)),
+                    (None, Err(_)) => None,
+                };
+                let cookie_is_name = line.cookie.is_some_and(|cookie| cookie == name);
+                self.servers.push(FixedServer { name, backup: is_backup, maxconn, cookie_is_name });
+            }
+            "0" | "3" => {}
+            _ => return Err(wrong(columns.kind, &kind)),
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const RECORDED: [&str; 2] =
-        [include_str!("fixtures/stat-2.6.csv"), include_str!("fixtures/stat-3.0.csv")];
-
-    fn row<'r>(rows: &'r [StatRow], name: &str) -> &'r StatRow {
-        rows.iter().find(|row| row.name == name).unwrap()
-    }
-
-    #[test]
-    fn servers_and_backend_are_read_on_2_6_and_3_0() {
-        for text in RECORDED {
-            let rows = parse(text).unwrap();
-            assert_eq!(rows.len(), 11);
-            let s1 = row(&rows, "s1");
-            assert_eq!((s1.proxy.as_str(), s1.proxy_id, s1.kind), ("web", 4, StatKind::Server));
-            assert_eq!((s1.status.as_str(), s1.weight, s1.server_id), ("UP", Some(10), ServerId::new(1)));
-            assert_eq!(s1.check_status.as_deref(), Some("L7OK"));
-            assert_eq!(s1.cookie.as_deref(), Some("c1"));
-            assert_eq!(s1.address, Some("127.0.0.1:19001".parse().unwrap()));
-            assert_eq!((s1.active, s1.backup), (1, 0));
-            assert_eq!((row(&rows, "s2").active, row(&rows, "s2").backup), (0, 1));
-            assert_eq!(row(&rows, "s4").address, Some("[::1]:19003".parse().unwrap()));
-            assert_eq!(row(&rows, "s5").address, None, "a Unix socket");
-            assert_eq!(row(&rows, "10.0.0.1:8080").status, "MAINT");
-        }
-    }
-
-    #[test]
-    fn algorithm_and_cookie_name_stand_on_the_backends_line() {
-        for text in RECORDED {
-            let rows = parse(text).unwrap();
-            let backend = row(&rows, "BACKEND");
-            assert_eq!(backend.kind, StatKind::Backend);
-            assert_eq!(backend.algorithm.as_deref(), Some("roundrobin"));
-            assert_eq!(backend.cookie.as_deref(), Some("SRV"));
-            assert_eq!(backend.mode.as_deref(), Some("http"));
-            assert_eq!(backend.server_id, None);
-        }
-    }
-
-    #[test]
-    fn at_level_user_address_algorithm_and_cookie_are_unknown() {
-        for text in [
-            include_str!("fixtures/stat-user-level-2.6.csv"),
-            include_str!("fixtures/stat-user-level-3.0.csv"),
-        ] {
-            let rows = parse(text).unwrap();
-            assert!(rows.iter().all(|row| row.algorithm.is_none() && row.cookie.is_none()));
-            assert!(rows.iter().all(|row| row.address.is_none()));
-            assert_eq!(row(&rows, "s1").status, "UP");
-        }
-    }
-
-    #[test]
-    fn a_line_break_in_what_a_server_said_makes_no_new_line() {
-        let text = "# pxname,svname,qcur,scur,status,weight,act,bck,iid,sid,type,last_chk,\n\
-                    web,s1,0,0,UP,1,1,0,4,1,2,\"a\nweb,s9,0,0,UP,1,1,0,4,9,2,\"\"x\"\"\",\n";
-        let rows = parse(text).unwrap();
-        assert_eq!(rows.len(), 1);
-        assert_eq!(rows[0].last_check.as_deref(), Some("a\nweb,s9,0,0,UP,1,1,0,4,9,2,\"x\""));
-    }
-
-    #[test]
-    fn an_unknown_proxy_is_an_error() {
-        assert!(matches!(parse("No such proxy.\n"), Err(ParseError::Refused { .. })));
-        assert!(parse("").is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_read_or_refused_without_a_panic(text in "(?s).*") {
-            let _read = parse(&text);
-            let header = RECORDED[0].lines().next().unwrap();
-            let _read = parse(&format!("{header}\n{text}"));
-        }
-    }
-}
+mod tests;

@@ -1,20 +1,20 @@
 //! The plan for one backend.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::beside::beside;
 use super::departed::Departed;
-use super::derive::{Ours, derive, is_comparable, ours, records};
+use super::derive::{Ours, derive, is_comparable, ours, records, slot_by_name};
+use super::leaving::{Waiting, WithoutServer};
+use super::note::Note;
 use super::numbers::Numbers;
 use super::places::{Place, Serving, places};
 use super::server::{Goal, Scene, Steps, own_weight, rise, steps};
 use super::standing::standing;
-use super::types::{
-    Change, Note, Operation, ProbeOrder, ProbeResults, Reason, Replacement, Standing, Status,
-};
+use super::types::{Change, Operation, ProbeOrder, ProbeResults, Reason, Replacement, Standing, Status};
 use crate::address::Endpoint;
 use crate::applied::{AppliedBackend, AppliedServer, Phase};
 use crate::departure::{Departure, Grounds};
@@ -24,9 +24,10 @@ use crate::haproxy::Version;
 use crate::haproxy::keywords::InitState;
 use crate::instance::{Health, HealthAuthority, Instance};
 use crate::name::{InstanceId, ServerName};
-use crate::observed::{ObservedBackend, ObservedServer, State};
+use crate::observed::{FixedAddress, ObservedBackend, ObservedServer, State};
 use crate::select::{panic, wishes};
-use crate::slots::{Assignment, Limits, Row, SlotTable, Wanted, assign};
+use crate::refusals::{Refusals, Refused};
+use crate::slots::{Assignment, Limits, NoSlot, Row, SlotNo, SlotTable, Unplaced, Wanted, assign};
 use crate::weight::Weight;
 
 /// Everything that the plan for one backend depends on.
@@ -46,6 +47,8 @@ pub struct Inputs<'a> {
     pub same_process: bool,
     /// Which servers Roster has reached.
     pub probes: &'a ProbeResults,
+    /// What HAProxy refused lately.
+    pub refusals: &'a Refusals,
     /// The time.
     pub now: Timestamp,
 }
@@ -61,6 +64,8 @@ pub struct BackendPlan {
     pub wake: Option<Timestamp>,
     /// Whom to reach meanwhile.
     pub probes: Vec<ProbeOrder>,
+    /// Changes that HAProxy refused, and that wait for their next try.
+    pub refused: BTreeMap<ServerName, Refused>,
     /// What an operator should know.
     pub notes: Vec<Note>,
     /// Instances that took the place of others and need no operation for it.
@@ -79,6 +84,8 @@ struct Desk<'a> {
     departed: Departed<'a>,
     /// The servers that take traffic and are to go on doing so.
     staying: Serving,
+    /// Those among them that leave once their replacements serve.
+    waiting: Waiting,
     /// How many more servers may be taken out of traffic because another instance is there.
     provable: usize,
     /// The numbers that are left, once one is needed.
@@ -121,14 +128,19 @@ pub(super) fn seat<'a>(inputs: &Inputs<'a>) -> Seating<'a> {
 pub fn plan_backend(inputs: &Inputs<'_>) -> BackendPlan {
     let exposure = inputs.exposure;
     let Seating { ours, judged, assignment } = seat(inputs);
-    let Judged { wishes, record: guard, wake } = judged;
+    let Judged { wishes, record: mut guard, wake } = judged;
     let Assignment { table, unplaced, .. } = assignment;
     let (places, nameless) = places(inputs, &table, &ours, &wishes);
     let flapping = (!guard.flapping.is_empty()).then(|| Note::Flapping { instances: guard.flapping.clone() });
+    let departed = Departed::new(inputs, guard.released);
+    let without = without_server(&unplaced, &wishes, &places);
+    let waiting = Waiting::of(inputs, &places, &departed, without, guard.waiting);
+    guard.waiting = waiting.since;
     let mut desk = Desk {
         inputs,
-        departed: Departed::new(inputs, guard.released),
-        staying: Serving::on(inputs, &places),
+        departed,
+        staying: Serving::on(inputs, &places, &waiting.servers),
+        waiting,
         provable: provable(inputs, &places),
         numbers: None,
         records: Vec::with_capacity(places.len()),
@@ -139,6 +151,7 @@ pub fn plan_backend(inputs: &Inputs<'_>) -> BackendPlan {
             wake,
             probes: Vec::new(),
             notes: unplaced.into_iter().map(Note::Unplaced).chain(nameless).chain(flapping).collect(),
+            refused: BTreeMap::new(),
             replaced: Vec::new(),
             standings: BTreeMap::new(),
         },
@@ -152,6 +165,14 @@ pub fn plan_backend(inputs: &Inputs<'_>) -> BackendPlan {
     desk.plan.operations.sort_by_key(Operation::is_going);
     desk.tell_what_cannot_be(&table);
     desk.plan
+}
+
+/// How many of the instances that are reported have no server, and could have one.
+fn without_server(unplaced: &[Unplaced], wishes: &[Wish<'_>], places: &[Place<'_>]) -> WithoutServer {
+    let unplaced = unplaced.iter().filter(|one| matches!(one.why, NoSlot::Full { .. })).count();
+    let resting = places.iter().filter_map(|place| place.wish).filter(|wish| !wish.well).count();
+    let unwell = wishes.iter().filter(|wish| !wish.well).count();
+    WithoutServer { unplaced, unwell: unwell.saturating_sub(resting) }
 }
 
 /// The instances that are to have a slot. An unwell one keeps the slot it has, but is given none.
@@ -172,7 +193,21 @@ pub(super) fn limits(inputs: &Inputs<'_>) -> Limits {
         by_address: inputs.exposure.names == Names::Address,
         can_grow: inputs.seen.limits.grows,
         rest: inputs.exposure.policy.rest,
+        barred: fixed(inputs),
+        avoided: avoided(inputs),
     }
+}
+
+/// The numbers of the servers that are called as slots are, and are none because their addresses cannot be set.
+fn fixed(inputs: &Inputs<'_>) -> BTreeSet<SlotNo> {
+    let servers = inputs.seen.servers.iter().filter(|(_, seen)| seen.fixed_address().is_some());
+    servers.filter_map(|(name, _)| slot_by_name(inputs, name)).collect()
+}
+
+/// The numbers of the servers that HAProxy refused an instance, and that another instance may be refused too.
+fn avoided(inputs: &Inputs<'_>) -> BTreeSet<SlotNo> {
+    let refused = inputs.refusals.iter().filter(|(_, refused)| refused.bars_the_slot());
+    refused.filter_map(|(name, _)| slot_by_name(inputs, name)).collect()
 }
 
 /// How an instance is brought up: as the rule says, else by the source's word where the source is the one to ask.
@@ -211,6 +246,10 @@ impl Desk<'_> {
     fn plan_place(&mut self, place: &Place<'_>) {
         let Place { ref name, seen, record, wish, .. } = *place;
         let departure = self.departed.why(place, wish.is_none());
+        if let (Some(seen), true) = (seen, self.waiting.servers.contains(name)) {
+            self.stay(place, seen);
+            return;
+        }
         let goal = match wish {
             Some(wish) if wish.well => Goal::Serve {
                 instance: &wish.instance,
@@ -227,6 +266,10 @@ impl Desk<'_> {
             (None, Goal::Park { .. }) if matches!(place.row, Row::Free { .. }) => self.add_spare(place),
             (None, _) => Steps::default(),
         };
+        if let Some(refused) = self.paused(name, &steps) {
+            steps = Steps { next: record.cloned(), wake: Some(refused.again), ..Steps::default() };
+            self.plan.refused.insert(name.clone(), refused.clone());
+        }
         self.note_replacement(place, &steps);
         if let Some(next) = &mut steps.next {
             remember(next, place, &departure, &self.inputs.exposure.policy);
@@ -234,6 +277,30 @@ impl Desk<'_> {
         let cap = self.inputs.exposure.policy.drain.cap;
         self.standings.push((name.clone(), standing(&steps, seen, wish, record, cap)));
         self.take(name, steps, seen, record);
+    }
+
+    /// A server that leaves once its replacement serves: nothing is done to it.
+    fn stay(&mut self, place: &Place<'_>, seen: &ObservedServer) {
+        let record = place.record.cloned().unwrap_or_else(|| AppliedServer {
+            endpoint: seen.endpoint(),
+            confirmed: true,
+            ..AppliedServer::new(Phase::Serving, self.inputs.now)
+        });
+        let standing = Standing {
+            status: Status::Leaving,
+            instance: record.instance.clone(),
+            endpoint: seen.endpoint(),
+            since: Some(record.since),
+            left: None,
+        };
+        self.standings.push((place.name.clone(), standing));
+        self.records.push((place.name.clone(), record));
+    }
+
+    /// The refusal for which a server's changes wait.
+    fn paused(&self, name: &ServerName, steps: &Steps) -> Option<&Refused> {
+        let refused = self.inputs.refusals.of(name).filter(|refused| refused.is_paused(self.inputs.now))?;
+        steps.changes.iter().any(|(change, _)| change.word() == refused.op).then_some(refused)
     }
 
     /// The weight that an instance should have; what a guard keeps has the one it had.
@@ -359,7 +426,7 @@ impl Desk<'_> {
 
     /// What cannot be done live here, told before it is needed.
     fn tell_what_cannot_be(&mut self, table: &SlotTable) {
-        let ObservedBackend { limits, servers } = self.inputs.seen;
+        let ObservedBackend { limits, servers, .. } = self.inputs.seen;
         let policy = &self.inputs.exposure.policy;
         if !limits.dynamic {
             let (algorithm, slots) = (limits.algorithm.clone(), table.rows.len());
@@ -370,6 +437,12 @@ impl Desk<'_> {
         let slots = unchecked.count();
         if policy.bring_up == Some(BringUp::Check) && slots > 0 {
             self.plan.notes.push(Note::NoCheck { slots });
+        }
+        self.plan.notes.extend(left_alone(self.inputs));
+        if let Some(until) = self.waiting.until {
+            let servers = self.waiting.servers.iter().cloned().collect();
+            self.plan.wake = Some(self.plan.wake.map_or(until, |wake| wake.min(until)));
+            self.plan.notes.push(Note::ReplacementsAwaited { servers, until });
         }
         // Where none is added live, the file gets them, with their cookies.
         if policy.cookie && limits.grows && limits.version < COOKIE_LIVE {
@@ -397,9 +470,10 @@ impl Desk<'_> {
         let cap = self.inputs.exposure.policy.drain.cap;
         let clears = self.clears_others(table);
         for (name, seen, _) in servers.filter(|(_, _, placed)| placed.is_none()) {
+            let is_resolved = matches!(seen.fixed_address(), Some(FixedAddress::Host(_)));
             let record = records(self.inputs).get(name);
             // What has begun goes on.
-            let standing = if clears || record.is_some() {
+            let standing = if !is_resolved && (clears || record.is_some()) {
                 let goal = Goal::Park { why: &Departure::NoSlot };
                 let steps = steps(&self.scene(name, record, None), goal, seen, record);
                 let standing = standing(&steps, Some(seen), None, record, cap);
@@ -424,6 +498,24 @@ impl Desk<'_> {
             self.plan.notes.push(Note::NoSlots { names: names.to_string(), there });
         }
     }
+}
+
+/// The servers that are called as slots are and are none, a few by name.
+fn left_alone(inputs: &Inputs<'_>) -> impl Iterator<Item = Note> {
+    let mut by_host: BTreeMap<Option<&str>, Vec<&ServerName>> = BTreeMap::new();
+    let named = inputs.seen.servers.iter().filter(|(name, _)| slot_by_name(inputs, name).is_some());
+    for (name, seen) in named {
+        match seen.fixed_address() {
+            Some(FixedAddress::Host(host)) => by_host.entry(Some(host)).or_default().push(name),
+            Some(FixedAddress::NotIp) => by_host.entry(None).or_default().push(name),
+            None => {}
+        }
+    }
+    by_host.into_iter().map(|(host, names)| Note::FixedAddress {
+        count: names.len(),
+        servers: names.into_iter().take(3).cloned().collect(),
+        host: host.map(str::to_owned),
+    })
 }
 
 /// Keeps what a hold or a question needs that comes later: what the source last said of an instance, and why it left.

@@ -10,6 +10,7 @@ use crate::exposure::Names;
 use crate::guard::Wish;
 use crate::name::{InstanceId, ServerName};
 use crate::observed::{ObservedServer, State};
+use crate::refusals::Refused;
 use crate::slots::{Row, Shape, SlotNo, SlotTable, address_name};
 use crate::weight::ServerId;
 
@@ -26,6 +27,7 @@ pub(super) struct Ours<'a> {
 pub(super) fn ours<'a>(inputs: &Inputs<'a>) -> Vec<Ours<'a>> {
     let servers = beside(&inputs.seen.servers, records(inputs));
     let mut ours: Vec<Ours<'a>> = servers
+        .filter(|(_, seen, _)| seen.fixed_address().is_none())
         .filter_map(|(name, seen, record)| {
             slot_of(inputs, name, seen.id).map(|slot| Ours { slot, name, seen, record })
         })
@@ -44,15 +46,20 @@ pub(super) fn records<'a>(inputs: &Inputs<'a>) -> &'a BTreeMap<ServerName, Appli
 pub(super) fn derive(inputs: &Inputs<'_>, ours: &[Ours<'_>], wishes: &[Wish<'_>]) -> SlotTable {
     let scout = Scout::new(inputs, ours, wishes);
     let row = |one: &Ours<'_>| {
-        let shape = Shape { backup: one.seen.backup };
-        one.record.map_or_else(|| scout.unrecorded(one.seen, shape), |record| recorded(inputs, record, shape))
+        let shape = Shape { backup: one.seen.line.backup };
+        match one.record {
+            // The instance may have another slot.
+            Some(record) if is_refused(inputs, one.name, record) => Row::Free { shape, since: None },
+            Some(record) => recorded(inputs, record, shape),
+            None => scout.unrecorded(one.seen, shape),
+        }
     };
     let mut rows: BTreeMap<SlotNo, Row> = ours.iter().map(|one| (one.slot, row(one))).collect();
     // A server of ours that is not there any more was lost in a restart; where it can be added again, its
     // instance keeps its place.
     if inputs.seen.limits.grows {
         let lost = beside(records(inputs), &inputs.seen.servers).filter(|(_, _, seen)| seen.is_none());
-        let lost = lost.filter(|(_, record, _)| record.is_held());
+        let lost = lost.filter(|(name, record, _)| record.is_held() && !is_refused(inputs, name, record));
         let lost: Vec<(SlotNo, &AppliedServer)> =
             lost.filter_map(|(name, record, _)| Some((slot_by_name(inputs, name)?, record))).collect();
         let shapes = shapes(if lost.is_empty() { &[] } else { wishes });
@@ -79,6 +86,11 @@ fn recorded(inputs: &Inputs<'_>, record: &AppliedServer, shape: Shape) -> Row {
         (Phase::Draining, Some(endpoint)) => Row::Leaving { shape, instance, endpoint },
         _ => Row::Free { shape, since: record.instance.as_ref().map(|_| record.since) },
     }
+}
+
+/// Whether HAProxy refused the server the instance that the record gave it.
+pub(super) fn is_refused(inputs: &Inputs<'_>, name: &ServerName, record: &AppliedServer) -> bool {
+    !record.confirmed && inputs.refusals.of(name).is_some_and(Refused::bars_the_slot)
 }
 
 /// Whether the ids of the record are those of the source. Another source may call the same instance by another id, so

@@ -8,6 +8,8 @@ mod beside;
 mod compact;
 mod departed;
 mod derive;
+mod leaving;
+mod note;
 mod numbers;
 mod places;
 mod server;
@@ -17,8 +19,12 @@ mod types;
 #[cfg(test)]
 pub(crate) mod tests;
 
+#[cfg(test)]
+pub(crate) use tests::sim;
+
 pub(crate) use server::later;
 
 pub use backend::{BackendPlan, Inputs, plan_backend};
 pub use compact::{Compaction, Kept, Stays, compact};
-pub use types::{Change, Note, Operation, ProbeOrder, ProbeResults, Reason, Replacement, Standing, Status};
+pub use note::Note;
+pub use types::{Change, Operation, ProbeOrder, ProbeResults, Reason, Replacement, Standing, Status};

@@ -1,10 +1,10 @@
 //! The places of a backend: each slot with its name, its server, its record and its instance, looked up once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::backend::{Inputs, replaces};
-use super::derive::{Ours, records};
-use super::types::Note;
+use super::derive::{Ours, is_refused, records};
+use super::note::Note;
 use crate::applied::AppliedServer;
 use crate::exposure::Names;
 use crate::guard::Wish;
@@ -70,7 +70,10 @@ fn place<'a>(
                 row,
                 name: (*name).clone(),
                 seen: Some(seen),
-                record: *record,
+                // What the record gave the server was refused, and is another server's now.
+                record: record.filter(|record| {
+                    !matches!(row, Row::Free { .. }) || !is_refused(inputs, name, record)
+                }),
                 wish: None,
             }));
         }
@@ -88,8 +91,10 @@ pub(super) struct Serving {
 
 impl Serving {
     /// The servers that take traffic now and will still: those of others, and ours whose instance stays where it is.
-    pub(super) fn on(inputs: &Inputs<'_>, places: &[Place<'_>]) -> Self {
-        let stops = |place: &&Place<'_>| place.is_going() || replaces(inputs, place).is_some();
+    pub(super) fn on(inputs: &Inputs<'_>, places: &[Place<'_>], waiting: &BTreeSet<ServerName>) -> Self {
+        let stops = |place: &&Place<'_>| {
+            (place.is_going() && !waiting.contains(&place.name)) || replaces(inputs, place).is_some()
+        };
         let going: HashSet<&ServerName> = places.iter().filter(stops).map(|place| &place.name).collect();
         let serving = inputs.seen.servers.iter().filter(|(_, seen)| seen.serves());
         let mut staying = Self::default();

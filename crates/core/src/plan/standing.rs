@@ -1,4 +1,6 @@
-//! Where a server stands once its steps are known.
+//! Where a server stands: what HAProxy shows of it, beside what is wanted of it.
+//!
+//! A server is active only where HAProxy shows it ready and up at its instance's address. What is only planned does not count.
 
 use std::time::Duration;
 
@@ -8,8 +10,9 @@ use super::later;
 use super::server::Steps;
 use super::types::{Standing, Status};
 use crate::applied::{AppliedServer, Phase};
+use crate::exposure::BringUp;
 use crate::guard::Wish;
-use crate::observed::ObservedServer;
+use crate::observed::{ObservedServer, State};
 
 /// Where a server of ours stands. `drain_cap` is how long its connections may take to end.
 pub(super) fn standing(
@@ -25,17 +28,18 @@ pub(super) fn standing(
         return Standing { status: Status::Absent, instance, endpoint, since: None, left: None };
     };
     let settled = steps.changes.is_empty();
+    let serves = seen.is_some_and(ObservedServer::serves);
     let status = match (next.phase, next.operator) {
         (Phase::Serving, Some(hold)) => Status::Operator(hold),
-        (Phase::Serving, _) if wish.is_some_and(Wish::is_kept) => Status::Held,
-        (Phase::Serving, _) if settled && seen.is_some_and(|s| !s.is_up()) => Status::Down,
-        (Phase::Serving, _) => Status::Active,
+        (Phase::Serving, None) => serving(next, seen, wish),
         (Phase::Rising(how), _) => Status::Rising(how),
+        (Phase::Draining | Phase::Resting | Phase::Parked, _) if serves => Status::Leaving,
         (Phase::Draining, _) => Status::Draining {
             connections: seen.and_then(|s| s.connections),
             until: later(next.since, drain_cap),
         },
         (Phase::Resting, _) => Status::Unhealthy,
+        (Phase::Parked, _) if seen.is_none() => Status::Absent,
         (Phase::Parked, _) => Status::Spare,
     };
     let instance = wish.map(|wish| wish.instance.id.clone());
@@ -62,5 +66,20 @@ fn since(
         // What is found without a record may have been so for long.
         _ if record.is_none() && settled => None,
         _ => Some(next.since),
+    }
+}
+
+/// Where a server stands that is to take traffic.
+fn serving(next: &AppliedServer, seen: Option<&ObservedServer>, wish: Option<&Wish<'_>>) -> Status {
+    let Some(seen) = seen.filter(|seen| seen.endpoint().is_some() && seen.endpoint() == next.endpoint) else {
+        return Status::Rising(BringUp::Registry);
+    };
+    match (seen.told(), seen.state()) {
+        (State::Ready, State::Ready) if !seen.is_up() => Status::Down,
+        (State::Ready, State::Ready) if wish.is_some_and(Wish::is_kept) => Status::Held,
+        (State::Ready, State::Ready) => Status::Active,
+        (State::Ready, _) => Status::Inherited,
+        _ if seen.agent.is_some() && next.confirmed => Status::Agent,
+        _ => Status::Rising(BringUp::Registry),
     }
 }

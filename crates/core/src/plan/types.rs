@@ -12,9 +12,8 @@ use crate::applied::OperatorHold;
 use crate::departure::Departure;
 use crate::exposure::{BringUp, Probe};
 use crate::haproxy::command::ServerKeywords;
-use crate::name::{BackendName, InstanceId, ServerName, ServiceKey};
+use crate::name::{BackendName, InstanceId, ServerName};
 use crate::observed::State;
-use crate::slots::Unplaced;
 use crate::weight::Weight;
 
 /// One thing to do to one server.
@@ -169,8 +168,14 @@ pub enum Status {
     Active,
     /// It is ready, but HAProxy's check says that it is down.
     Down,
+    /// It is ready, but the server that it tracks (`track`) is not.
+    Inherited,
+    /// Its agent (`agent-check`) keeps it out.
+    Agent,
     /// It is being brought up.
     Rising(BringUp),
+    /// It is to be taken out, and still takes traffic.
+    Leaving,
     /// Its instance is gone or unwell and its connections are ending.
     Draining {
         /// How many are left, where that was read.
@@ -188,14 +193,14 @@ pub enum Status {
     Spare,
     /// Not Roster's.
     Foreign,
-    /// Roster's, but not there: it cannot be added live.
+    /// Roster's, but not there.
     Absent,
 }
 
 impl Status {
-    /// Whether the server is on its way: it comes up or drains.
+    /// Whether the server is on its way: it comes up, waits for its replacement or drains.
     pub fn is_moving(&self) -> bool {
-        matches!(self, Status::Rising(_) | Status::Draining { .. })
+        matches!(self, Status::Rising(_) | Status::Leaving | Status::Draining { .. })
     }
 }
 
@@ -214,73 +219,6 @@ pub struct ProbeOrder {
 
 /// Which servers were reached, at which address.
 pub type ProbeResults = BTreeMap<(BackendName, ServerName), Endpoint>;
-
-/// Something an operator should know of a backend that is no operation.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Note {
-    /// There is no slot for an instance.
-    Unplaced(Unplaced),
-    /// The weight cannot be set live.
-    WeightRefused {
-        /// The server.
-        server: ServerName,
-        /// What it should be.
-        wanted: Weight,
-        /// The backend's algorithm.
-        algorithm: Option<String>,
-    },
-    /// Instances come and go too often, and are kept out.
-    Flapping {
-        /// Which.
-        instances: Vec<InstanceId>,
-    },
-    /// The answer of the source does not have the service.
-    ServiceAbsent {
-        /// The service.
-        service: ServiceKey,
-    },
-    /// The backend keeps its name, or parts of it are as they were, though the rule makes none now.
-    NamedByRecord {
-        /// What is wrong.
-        why: String,
-    },
-    /// Instances of the service make another backend's name.
-    BelongsElsewhere {
-        /// How many.
-        instances: usize,
-        /// The first of them.
-        first: InstanceId,
-        /// The backend whose name it makes.
-        belongs_to: BackendName,
-    },
-    /// The pattern makes no name for a slot.
-    NoName(String),
-    /// The backend's algorithm takes no new servers and no weights live.
-    Static {
-        /// Which one.
-        algorithm: Option<String>,
-        /// How many slots there are.
-        slots: usize,
-    },
-    /// Servers are to come up by HAProxy's check, and some slots have none.
-    NoCheck {
-        /// How many.
-        slots: usize,
-    },
-    /// Servers that Roster adds cannot have their cookie.
-    NoCookie {
-        /// The version that cannot.
-        version: String,
-    },
-    /// No server of the backend fits the slots' names, though it has servers.
-    NoSlots {
-        /// What the names look like.
-        names: String,
-        /// A few that are there.
-        there: Vec<ServerName>,
-    },
-}
 
 impl Operation {
     /// Whether it is part of taking a server out.
@@ -306,23 +244,6 @@ impl Operation {
             | Reason::Restarted
             | Reason::Drifted
             | Reason::Unfinished => false,
-        }
-    }
-}
-
-impl Note {
-    /// Whether something that a source says is left out; else it is a limit, told before it matters.
-    pub fn is_lack(&self) -> bool {
-        match self {
-            Note::Unplaced(_)
-            | Note::WeightRefused { .. }
-            | Note::Flapping { .. }
-            | Note::ServiceAbsent { .. }
-            | Note::NamedByRecord { .. }
-            | Note::BelongsElsewhere { .. }
-            | Note::NoName(_)
-            | Note::NoSlots { .. } => true,
-            Note::Static { .. } | Note::NoCheck { .. } | Note::NoCookie { .. } => false,
         }
     }
 }
@@ -395,73 +316,15 @@ impl fmt::Display for Reason {
     }
 }
 
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Note::Unplaced(unplaced) => write!(f, "{unplaced}"),
-            Note::WeightRefused { server, wanted, algorithm } => write!(
-                f,
-                "{server} cannot get weight {wanted} live: balance {} takes only 0 and 100 %; use roundrobin, \
-                 leastconn or `hash-type consistent`",
-                algorithm.as_deref().unwrap_or("of this backend"),
-            ),
-            Note::Static { algorithm, slots } => write!(
-                f,
-                "balance {} takes no servers live and only the weights 0 and 100 %: past its {slots} slots instances \
-                 wait; use roundrobin, leastconn, random or `hash-type consistent`, or give it more slots",
-                algorithm.as_deref().unwrap_or("of this backend"),
-            ),
-            Note::NoCheck { slots } => write!(
-                f,
-                "bring_up is check, but {slots} slots have no `check` on their line: Roster probes those itself"
-            ),
-            Note::NoCookie { version } => write!(
-                f,
-                "servers that are added live get no cookie on HAProxy {version}; 2.8 is the first that takes one, \
-                 or give the backend enough slots with cookies"
-            ),
-            Note::Flapping { instances } => write!(
-                f,
-                "kept out because they come and go too often: {}",
-                first_three(instances.iter().map(InstanceId::as_str))
-            ),
-            Note::ServiceAbsent { service } => write!(
-                f,
-                "service {service} is absent from the answer of its source; its servers are judged as if it had no instance"
-            ),
-            Note::NamedByRecord { why } => write!(f, "the backend stays as it is: {why}"),
-            Note::BelongsElsewhere { instances: 1, first, belongs_to } => write!(
-                f,
-                "{first} is left out: by its name it belongs to backend {belongs_to}, and its service has this one"
-            ),
-            Note::BelongsElsewhere { instances, first, belongs_to } => write!(
-                f,
-                "{instances} instances are left out, {first} the first of them: by its name it belongs to backend \
-                 {belongs_to}, and its service has this one"
-            ),
-            Note::NoName(why) => write!(f, "{why}; set slots.names"),
-            Note::NoSlots { names, there } => write!(
-                f,
-                "no server is called {names}; there are {}: set slots.names if those are the slots",
-                first_three(there.iter().map(ServerName::as_str))
-            ),
-        }
-    }
-}
-
-/// The first three of a list, and how many more there are.
-fn first_three<'a>(all: impl ExactSizeIterator<Item = &'a str>) -> String {
-    let more = all.len().saturating_sub(3);
-    let names = all.take(3).collect::<Vec<_>>().join(", ");
-    if more > 0 { format!("{names} and {more} more") } else { names }
-}
-
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Status::Active => f.write_str("active"),
             Status::Down => f.write_str("down"),
+            Status::Inherited => f.write_str("down (track)"),
+            Status::Agent => f.write_str("down (agent)"),
             Status::Rising(how) => write!(f, "rising ({how})"),
+            Status::Leaving => f.write_str("leaving"),
             Status::Draining { .. } => f.write_str("draining"),
             Status::Unhealthy => f.write_str("unhealthy"),
             Status::Operator(OperatorHold { state: Some(state), .. }) => write!(f, "operator ({state})"),

@@ -4,7 +4,7 @@
 //! fits; a slot freed by one instance moves no other; the order in which instances are given does not matter.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ pub struct Wanted<'a> {
 }
 
 /// What the table may become.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// How many slots there should be at least.
     pub base: u32,
@@ -87,6 +87,10 @@ pub struct Limits {
     pub can_grow: bool,
     /// How long a freed slot waits before another instance takes it, unless no other is free.
     pub rest: Duration,
+    /// The slots that are given to nobody now.
+    pub barred: BTreeSet<SlotNo>,
+    /// The slots that are given away only where no other is free.
+    pub avoided: BTreeSet<SlotNo>,
 }
 
 /// What became of the table.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use proptest::collection::{btree_map, vec};
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 
 use super::table::{Limits, Row, Shape, SlotTable, Wanted, assign};
@@ -39,13 +39,18 @@ fn table() -> impl Strategy<Value = SlotTable> {
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    (any::<bool>(), any::<bool>(), 0..10u64, 0..60u32).prop_map(|(by_address, can_grow, rest, base)| Limits {
-        base,
-        growth: Growth::EXACT,
-        by_address,
-        can_grow,
-        rest: Duration::from_secs(rest * 100),
-    })
+    let some = || btree_set((1..40u32).prop_map(|n| SlotNo::new(n).unwrap()), 0..6);
+    (any::<bool>(), any::<bool>(), 0..10u64, 0..60u32, some(), some()).prop_map(
+        |(by_address, can_grow, rest, base, barred, avoided)| Limits {
+            base,
+            growth: Growth::EXACT,
+            by_address,
+            can_grow,
+            rest: Duration::from_secs(rest * 100),
+            barred,
+            avoided,
+        },
+    )
 }
 
 /// As the module's documentation says it: every slot is looked at for every newcomer.
@@ -54,15 +59,23 @@ fn naive_vacancy(table: &SlotTable, shape: Shape, limits: &Limits) -> Option<Slo
         Row::Free { shape: has, since } if *has == shape && !limits.by_address => Some(*since),
         _ => None,
     };
-    let free: Vec<_> = table.rows.iter().filter_map(|(no, row)| Some((free(row)?, *no))).collect();
+    let given = table.rows.iter().filter(|(no, _)| !limits.barred.contains(no));
+    let free: Vec<_> = given.filter_map(|(no, row)| Some((free(row)?, *no))).collect();
     let rest = SignedDuration::try_from(limits.rest).unwrap();
     let rested = |since: &Option<Timestamp>| since.is_none_or(|since| now().duration_since(since) >= rest);
-    let first = free.iter().find(|(since, _)| rested(since)).or_else(|| free.iter().min());
-    first.map(|(_, no)| *no).or_else(|| limits.can_grow.then(|| naive_gap(table)))
+    let best = |avoided: bool| {
+        let free: Vec<_> = free.iter().filter(|(_, no)| limits.avoided.contains(no) == avoided).collect();
+        let first = free.iter().find(|(since, _)| rested(since)).or_else(|| free.iter().min());
+        first.map(|(_, no)| *no)
+    };
+    let new = limits.can_grow.then(|| naive_gap(table, limits));
+    let better_new = new.filter(|new| !limits.avoided.contains(new));
+    best(false).or(better_new).or_else(|| best(true)).or(new)
 }
 
-fn naive_gap(table: &SlotTable) -> SlotNo {
-    (1..=1_000).filter_map(SlotNo::new).find(|no| !table.rows.contains_key(no)).unwrap()
+fn naive_gap(table: &SlotTable, limits: &Limits) -> SlotNo {
+    let is_gap = |no: &SlotNo| !table.rows.contains_key(no) && !limits.barred.contains(no);
+    (1..=1_000).filter_map(SlotNo::new).find(is_gap).unwrap()
 }
 
 proptest! {
@@ -80,7 +93,7 @@ proptest! {
         }
         for _ in 0..10 {
             let gap = vacancies.first_gap(&table);
-            prop_assert_eq!(gap, naive_gap(&table));
+            prop_assert_eq!(gap, naive_gap(&table, &limits));
             table.rows.insert(gap, Row::Free { shape: Shape::default(), since: None });
         }
     }

@@ -93,6 +93,9 @@ fn write_backend(text: &mut String, name: &str, status: &BackendStatus) -> fmt::
     if let Some(hold) = &status.hold {
         write!(text, "<span class=bad>held back: {}</span><br>", Escaped(hold))?;
     }
+    for (server, refused) in &status.refused {
+        write!(text, "<span class=bad>{}: {}</span><br>", Escaped(server), Escaped(refused))?;
+    }
     status.notes.iter().try_for_each(|note| write!(text, "{}<br>", Escaped(note)))
 }
 

@@ -30,7 +30,6 @@ use roster_core::found::{Found, found};
 use roster_core::haproxy::Version;
 use roster_core::layout::Lines;
 use roster_core::name::{BackendName, ServerName, TargetName};
-use roster_core::plan::Change;
 use roster_core::weight::Weight;
 use roster_targets::dataplane::client::{Client, ClientError, RawConfig};
 
@@ -273,10 +272,10 @@ impl ApiFile {
         });
         let whole = passed.missing.iter().map(|backend| (backend.clone(), BTreeSet::new()));
         let mut lacking: BTreeMap<BackendName, BTreeSet<ServerName>> = named.chain(whole).collect();
-        for (operation, _) in &passed.refused {
-            if matches!(operation.change, Change::Add { .. }) {
-                let servers = lacking.entry(operation.backend.clone()).or_default();
-                servers.insert(operation.server.clone());
+        for (backend, plan) in &passed.plans {
+            let unadded = plan.refused.iter().filter(|(_, refused)| refused.is_addition());
+            for (server, _) in unadded {
+                lacking.entry(backend.clone()).or_default().insert(server.clone());
             }
         }
         for backend in passed.plans.keys().filter(|backend| !lacking.contains_key(*backend)) {

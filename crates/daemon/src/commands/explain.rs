@@ -86,6 +86,9 @@ fn explain_in(
             if let Some(hold) = status.hold.as_ref().filter(|_| standing.status == Status::Held) {
                 writeln!(text, "  held back since {:.0}: {hold}", hold.since)?;
             }
+            if let Some(refused) = status.refused.get(server) {
+                writeln!(text, "  {refused}")?;
+            }
             for next in status.next.iter().filter(|next| next.server == *server) {
                 writeln!(text, "  next: {} ({})", next.change, next.reason)?;
             }
@@ -116,6 +119,9 @@ fn because(standing: &Standing, backend: &BackendName, server: &ServerName) -> S
     match &standing.status {
         Status::Active => format!("in. It serves {who}, which its source reports{since}"),
         Status::Down => format!("out. It is ready for {who}, but HAProxy's own check finds it down"),
+        Status::Inherited => format!("out. It is ready for {who}, but the server that it tracks is not"),
+        Status::Agent => format!("out. Its agent keeps {who} out"),
+        Status::Leaving => format!("still in. {who} is no longer wanted, and it has not begun to drain{since}"),
         Status::Rising(how) => format!("not in yet. {who} is being brought up by {how}{since}"),
         Status::Draining { connections, until } => {
             let left = connections.map_or_else(|| "its connections".into(), |n| format!("{n} connections"));

@@ -33,7 +33,7 @@ use crate::cli::{Common, LogFormat};
 use crate::clock;
 use crate::events::Reporter;
 use crate::exit::Failure;
-use crate::keeper::{Bench, Memory, Owner, Passed};
+use crate::keeper::{Bench, Memory, Owner, Passed, Refused};
 use crate::overview::Running;
 use crate::own::Preview;
 use crate::state_dir::{Kept, Places};
@@ -148,6 +148,7 @@ pub(crate) async fn look_at(
         target: &target,
         agenda: &agenda,
         applied: &mut applied,
+        refusals: &mut Refused::new(),
         store: &Store::default(),
         probes: &ProbeResults::new(),
         reporter: to,

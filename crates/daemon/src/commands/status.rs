@@ -6,7 +6,8 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use roster_core::haproxy::Version;
 use roster_core::haproxy::known::known;
-use roster_core::plan::Status;
+use roster_core::name::ServerName;
+use roster_core::plan::{Standing, Status};
 
 use super::{ask, print};
 use crate::cli::StatusArgs;
@@ -126,19 +127,30 @@ fn write_backend(
         *counts.entry(standing.status.to_string()).or_default() += 1;
     }
     let counts: Vec<String> = counts.into_iter().map(|(what, n)| format!("{n} {what}")).collect();
-    let pending = match status.pending {
+    let mut pending = match status.pending {
         0 => String::new(),
         1 => "; 1 change to make".into(),
         n => format!("; {n} changes to make"),
     };
+    match status.refused.len() {
+        0 => {}
+        1 => pending.push_str("; 1 server refused"),
+        n => write!(pending, "; {n} servers refused")?,
+    }
     let was = if is_past { "was " } else { "" };
     writeln!(text, "  {backend}: {was}{}{pending} (service {})", counts.join(", "), status.service)?;
     let telling = |status: &Status| !matches!(status, Status::Active | Status::Spare | Status::Foreign);
-    for (server, standing) in status.servers.iter().filter(|(_, standing)| telling(&standing.status)) {
+    let telling = |(server, standing): &(&ServerName, &Standing)| {
+        telling(&standing.status) || status.refused.contains_key(*server)
+    };
+    for (server, standing) in status.servers.iter().filter(telling) {
         let endpoint = standing.endpoint.map(|at| format!(" {at}")).unwrap_or_default();
         let since = standing.since.map(|since| format!(" since {since:.0}")).unwrap_or_default();
         let unreached = status.unreached.get(server).map(unreached).unwrap_or_default();
         writeln!(text, "    {server}{endpoint}: {}{since}{unreached}", standing.status)?;
+        if let Some(refused) = status.refused.get(server) {
+            writeln!(text, "      {refused}")?;
+        }
     }
     if let Some(hold) = &status.hold {
         writeln!(

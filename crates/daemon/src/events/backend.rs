@@ -79,7 +79,7 @@ impl Event for BackendMissing<'_> {
 
 impl Event for Noted<'_> {
     fn level(&self) -> Level {
-        Level::Warn
+        if self.note.is_ordinary() { Level::Info } else { Level::Warn }
     }
 
     fn fact(&self) -> (&'static str, String, About) {

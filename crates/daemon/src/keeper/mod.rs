@@ -32,7 +32,7 @@ pub(crate) use lines::OwnLines;
 pub(crate) use memory::Memory;
 pub(crate) use orders::{Order, how_alone};
 pub(crate) use owner::Owner;
-pub(crate) use pass::{Bench, Passed, Weights};
+pub(crate) use pass::{Bench, Passed, Refused, Weights};
 pub(crate) use probes::Unreached;
 pub(crate) use status::{BackendStatus, TargetStatus};
 pub(crate) use takeover::Takeover;
@@ -63,6 +63,8 @@ pub(crate) struct Keeper<T> {
     /// HAProxy's own memory, where there is no folder for the records.
     memory: Option<Memory>,
     applied: Applied,
+    /// What HAProxy refused lately.
+    refusals: Refused,
     agenda: Agenda,
     schedule: Schedule,
     probes: Probes,
@@ -115,6 +117,7 @@ where
             memory: store.is_by_haproxy().then(Memory::default),
             store,
             applied,
+            refusals: Refused::new(),
             agenda,
             schedule,
             probes,
@@ -222,6 +225,7 @@ where
         let before = std::mem::replace(&mut self.agenda, agenda);
         self.schedule.add(changed.iter().chain(&held));
         self.schedule.retain(|backend| self.agenda.items.contains_key(backend));
+        self.refusals.retain(|backend, _| self.agenda.items.contains_key(backend));
         self.status.send_modify(|status| status.keep_only(&self.agenda, catalog.is_complete(), clock::now()));
         if let Some(own) = &mut self.own {
             own.hear(&before, &self.agenda, catalog.is_complete(), clock::now());
@@ -235,21 +239,30 @@ where
         match self.target.identify().await {
             Ok(process) if self.agenda.items.is_empty() => self.seen(process),
             // It answers again: whatever the pause was for is over.
-            Ok(_) if self.schedule.is_troubled() => self.schedule.hurry(clock::now()),
-            Err(_) if self.schedule.is_troubled() => {}
+            Ok(_) if self.is_lost() => self.schedule.hurry(clock::now()),
+            Err(_) if self.is_lost() => {}
+            // A pause because of what HAProxy shows is not over because HAProxy answers.
             Ok(process) if known == Some(process) => {}
-            Ok(_) => self.schedule.add(self.agenda.items.keys()),
+            Ok(_) => {
+                self.schedule.add(self.agenda.items.keys());
+                self.schedule.hurry(clock::now());
+            }
             Err(error) if error.is_takeover() => self.schedule.add(self.agenda.items.keys()),
             Err(error) => self.lost(&error),
         }
     }
 
+    /// Whether it could not be read or written when last tried.
+    fn is_lost(&self) -> bool {
+        self.status.borrow().trouble.is_some()
+    }
+
     /// Nothing is wanted of it, so that it answers is all there is to know.
     fn seen(&mut self, process: ProcessId) {
-        if self.schedule.is_troubled() {
+        if self.is_lost() {
             TargetBack { target: &self.name }.emit(&self.reporter);
-            self.schedule.passed(&BTreeMap::new(), clock::now());
         }
+        self.schedule.passed(&BTreeMap::new(), clock::now());
         self.status.send_if_modified(|status| status.seen(process));
     }
 
@@ -306,6 +319,7 @@ where
             target: &self.target,
             agenda: &self.agenda,
             applied: &mut self.applied,
+            refusals: &mut self.refusals,
             store: &self.store,
             probes: &self.probes.results,
             reporter: &self.reporter,
@@ -319,7 +333,7 @@ where
 
     fn passed(&mut self, mut passed: Passed) {
         self.ran(&mut passed);
-        if self.schedule.is_troubled() {
+        if self.is_lost() {
             TargetBack { target: &self.name }.emit(&self.reporter);
         }
         if let Some(version) = passed.version.filter(|version| self.greeted != Some(*version)) {
@@ -335,8 +349,9 @@ where
         wakes.extend(left_alone.iter().map(|backend| (backend.clone(), None)));
         let orders = passed.plans.values_mut().flat_map(|plan| std::mem::take(&mut plan.probes)).collect();
         self.probes.set(|backend| wakes.contains_key(backend), orders);
-        self.schedule.passed(&wakes, now);
-        if !passed.settled {
+        if passed.is_at_rest() {
+            self.schedule.passed(&wakes, now);
+        } else {
             // It was tried often enough for now; what is left is tried again after a pause.
             self.schedule.add(wakes.keys());
             self.schedule.failed(now);

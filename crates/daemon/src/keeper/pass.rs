@@ -4,6 +4,7 @@
 //! decides, nor Roster while HAProxy works. A part has whole backends, and nothing that one backend is given depends on
 //! another one.
 
+mod efforts;
 mod part;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -13,14 +14,15 @@ use std::time::Instant;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use roster_core::agenda::Agenda;
 use roster_core::applied::{Applied, ProcessId};
-use roster_core::haproxy::{Refusal, Version};
+use roster_core::haproxy::Version;
 use roster_core::layout::Lines;
 use roster_core::name::{BackendName, ServerName, TargetName};
 use roster_core::plan::{BackendPlan, Compaction, Operation, ProbeResults};
+use roster_core::refusals::Refusals;
 use roster_core::weight::Weight;
 use roster_targets::Target;
 
-use self::part::{Part, Scene};
+use self::part::{Books, Part, Scene};
 use super::lines::OwnLines;
 use super::memory::Memory;
 use super::takeover::Takeover;
@@ -39,6 +41,8 @@ pub(crate) struct Bench<'a, T> {
     pub target: &'a T,
     pub agenda: &'a Agenda,
     pub applied: &'a mut Applied,
+    /// What HAProxy refused lately.
+    pub refusals: &'a mut Refused,
     pub store: &'a Store,
     pub probes: &'a ProbeResults,
     pub reporter: &'a Reporter,
@@ -53,6 +57,9 @@ pub(crate) struct Bench<'a, T> {
     /// Backends that are not there yet, whatever HAProxy has under their names.
     pub awaited: BTreeSet<BackendName>,
 }
+
+/// What HAProxy refused lately, by backend.
+pub(crate) type Refused = BTreeMap<BackendName, Refusals>;
 
 /// Weights of servers, by their backends.
 pub(crate) type Weights = BTreeMap<BackendName, BTreeMap<ServerName, Weight>>;
@@ -78,8 +85,6 @@ pub(crate) struct Passed {
     pub weights: Weights,
     /// What was carried out.
     pub done: Vec<Operation>,
-    /// What was refused, the last time it was.
-    pub refused: Vec<(Operation, Refusal)>,
     /// Whether HAProxy shows what is wanted.
     pub settled: bool,
 }
@@ -91,7 +96,8 @@ where
     /// Reads and decides, and writes nothing anywhere.
     pub(crate) async fn look(&mut self, backends: &BTreeSet<BackendName>) -> Result<Passed, T::Error> {
         let scene = self.scene();
-        let mut part = Part::new(&scene, self.to_touch(backends), self.applied.backends.clone());
+        let books = Books { records: self.applied.backends.clone(), refusals: self.refusals.clone() };
+        let mut part = Part::new(&scene, self.to_touch(backends), books);
         let reading = part.read_with_connections().await?;
         part.recall(&reading).await?;
         let now = clock::now();
@@ -119,7 +125,7 @@ where
         let count = self.to_touch(&asked).len();
         whole.missing.extend(asked.intersection(&self.awaited).cloned());
         self.applied.process = whole.process.or(known);
-        if whole.settled {
+        if whole.is_at_rest() {
             self.tell(&whole, started, count);
             // Whoever follows the log hears it now, and not after the records.
             tokio::task::yield_now().await;
@@ -152,12 +158,16 @@ where
     /// Passes over these backends, in parts. A part that fails ends the pass once those under way are over.
     async fn parts(&mut self, backends: &BTreeSet<BackendName>) -> Result<Passed, T::Error> {
         let mut records = std::mem::take(&mut self.applied.backends);
+        let mut refusals = std::mem::take(self.refusals);
         let scene = self.scene();
         let mut waiting: VecDeque<Part<'_, T>> = self
             .cut(backends)
             .into_iter()
             .map(|backends| {
-                let of = backends.iter().filter_map(|backend| records.remove_entry(backend)).collect();
+                let of = Books {
+                    records: backends.iter().filter_map(|backend| records.remove_entry(backend)).collect(),
+                    refusals: backends.iter().filter_map(|backend| refusals.remove_entry(backend)).collect(),
+                };
                 Part::new(&scene, backends, of)
             })
             .collect();
@@ -170,15 +180,20 @@ where
                 running.push(part.pass());
             }
             let Some((of, result)) = running.next().await else { break };
-            records.extend(of);
+            records.extend(of.records);
+            refusals.extend(of.refusals);
             match result {
                 Ok(passed) => whole.join(passed),
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
         drop(running);
-        records.extend(waiting.into_iter().flat_map(Part::into_records));
+        for books in waiting.into_iter().map(Part::into_books) {
+            records.extend(books.records);
+            refusals.extend(books.refusals);
+        }
         self.applied.backends = records;
+        *self.refusals = refusals;
         failed.map_or(Ok(whole), Err)
     }
 
@@ -215,7 +230,7 @@ where
     }
 
     fn tell(&self, whole: &Passed, started: Instant, backends: usize) {
-        if !whole.done.is_empty() {
+        if whole.settled && !whole.done.is_empty() {
             let (operations, took) = (whole.done.len(), started.elapsed());
             let standings = whole.plans.values().flat_map(|plan| plan.standings.values());
             let waiting = standings.filter(|standing| standing.status.is_moving()).count();
@@ -225,6 +240,11 @@ where
 }
 
 impl Passed {
+    /// Whether nothing can be done now: HAProxy shows what is wanted, or what it refused waits for its next try.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.plans.values().all(|plan| plan.operations.is_empty())
+    }
+
     /// Adds what another part came to.
     fn join(&mut self, other: Passed) {
         self.process = other.process.or(self.process);
@@ -236,7 +256,6 @@ impl Passed {
         self.weights.extend(other.weights);
         self.spare.extend(other.spare);
         self.done.extend(other.done);
-        self.refused.extend(other.refused);
         self.settled &= other.settled;
     }
 }

@@ -8,6 +8,7 @@ use roster_core::applied::ProcessId;
 use roster_core::guard::Hold;
 use roster_core::name::{BackendName, InstanceId, ServerName, ServiceKey, TargetName};
 use roster_core::plan::{BackendPlan, Note, Operation, Standing};
+use roster_core::refusals::Refused;
 use roster_core::times::Times;
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +55,9 @@ pub(crate) struct BackendStatus {
     pub pending: usize,
     /// Which ones.
     pub next: Vec<Next>,
+    /// What HAProxy refused, by server; it is tried again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<ServerName, Refused>,
     /// What is held back.
     pub hold: Option<Hold>,
     /// Who is kept out because they come and go.
@@ -121,6 +125,7 @@ impl BackendStatus {
             missing: false,
             pending: plan.operations.len(),
             next: plan.operations.iter().map(Next::of).collect(),
+            refused: plan.refused.clone(),
             hold: plan.applied.guard.hold.clone(),
             flapping: plan.applied.guard.flapping.clone(),
             notes: plan.notes.clone(),
@@ -137,6 +142,7 @@ impl BackendStatus {
             missing: true,
             pending: 0,
             next: Vec::new(),
+            refused: BTreeMap::new(),
             hold: None,
             flapping: Vec::new(),
             notes: Vec::new(),
@@ -256,7 +262,7 @@ fn tell(
     to: &Reporter,
 ) {
     for note in &after.notes {
-        if before.is_none_or(|before| !before.notes.contains(note)) {
+        if before.is_none_or(|before| before.notes.iter().all(|before| note.is_news_after(before))) {
             Noted { target, backend, note }.emit(to);
         }
     }

@@ -47,6 +47,7 @@ struct Sources {
 struct Targets {
     up: Family<OfTarget, Gauge>,
     pending: Family<OfTarget, Gauge>,
+    refused: Family<OfTarget, Gauge>,
     missing: Family<OfTarget, Gauge>,
     guards: Family<OfTarget, Gauge>,
     old_workers: Family<OfTarget, Gauge>,
@@ -56,8 +57,21 @@ struct Targets {
 }
 
 /// Every state that a server can be in.
-pub(super) const STATES: [&str; 10] =
-    ["active", "down", "rising", "draining", "operator", "held", "spare", "foreign", "unhealthy", "absent"];
+pub(super) const STATES: [&str; 13] = [
+    "active",
+    "down",
+    "down_track",
+    "down_agent",
+    "rising",
+    "leaving",
+    "draining",
+    "operator",
+    "held",
+    "spare",
+    "foreign",
+    "unhealthy",
+    "absent",
+];
 
 /// A registry with what is now.
 pub(super) fn registry(overview: &Overview, now: Timestamp) -> Registry {
@@ -102,6 +116,7 @@ impl Targets {
         let up = target.process.is_some() && target.trouble.is_none();
         let backends = || target.backends.values();
         let pending = backends().map(|backend| backend.pending).sum();
+        let refused = backends().map(|backend| backend.refused.len()).sum();
         let missing = backends().filter(|backend| backend.missing).count();
         let holds = |backend: &&BackendStatus| {
             backend.hold.as_ref().is_some_and(|hold| !hold.guard.waits_for_source())
@@ -109,6 +124,7 @@ impl Targets {
         let guards = backends().filter(holds).count();
         self.up.get_or_create(&of).set(up.into());
         self.pending.get_or_create(&of).set(whole(pending));
+        self.refused.get_or_create(&of).set(whole(refused));
         self.missing.get_or_create(&of).set(whole(missing));
         self.guards.get_or_create(&of).set(whole(guards));
         if let Some(count) = target.own.as_ref().and_then(|own| own.old_workers) {
@@ -139,6 +155,8 @@ impl Targets {
     fn register(self, to: &mut Registry) {
         to.register("target_up", "Whether HAProxy could be read and written when last tried", self.up);
         to.register("pending_operations", "Operations that the last pass left to be done", self.pending);
+        let help = "Servers to which HAProxy refuses a change that is tried again";
+        to.register("servers_refused", help, self.refused);
         to.register(
             "backends_missing",
             "Backends that services want and HAProxy does not have",
@@ -159,7 +177,10 @@ fn word(status: &Status) -> &'static str {
     match status {
         Status::Active => "active",
         Status::Down => "down",
+        Status::Inherited => "down_track",
+        Status::Agent => "down_agent",
         Status::Rising(_) => "rising",
+        Status::Leaving => "leaving",
         Status::Draining { .. } => "draining",
         Status::Unhealthy => "unhealthy",
         Status::Operator(_) => "operator",

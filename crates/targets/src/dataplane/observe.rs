@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use roster_core::dataplane::{BackendView, ServerView};
+use roster_core::dataplane::{BackendView, ServerView, host};
 use roster_core::haproxy::{AdminState, OpState, Version};
 use roster_core::name::ServerName;
-use roster_core::observed::{BackendLimits, ObservedBackend, ObservedCheck, ObservedServer};
+use roster_core::observed::{
+    BackendLimits, ObservedBackend, ObservedCheck, ObservedLine, ObservedServer,
+};
 use roster_core::weight::{ServerId, Weight};
 
 use super::client::{AdminState as ShownState, OperationalState, RuntimeServer};
@@ -38,17 +40,18 @@ pub(super) fn backend(
     let grows = adds && dynamic && !view.default_server;
     let algorithm = view.algorithm.text.clone();
     let limits = BackendLimits { version, algorithm, dynamic, grows, line_weight: None };
-    ObservedBackend { limits, servers: servers.collect() }
+    ObservedBackend { limits, servers: servers.collect(), ..ObservedBackend::default() }
 }
 
 /// What the file says of a server.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Said {
     has_line: bool,
     id: Option<ServerId>,
     weight: Option<Weight>,
     disabled: bool,
     backup: bool,
+    host: Option<Box<str>>,
 }
 
 impl Said {
@@ -60,6 +63,7 @@ impl Said {
                 weight: Some(line.start_weight()),
                 disabled: line.disabled,
                 backup: line.backup,
+                host: host(&line.address).map(Into::into),
             };
         }
         let template = backend.template(name);
@@ -67,6 +71,7 @@ impl Said {
             weight: Some(template.start_weight),
             disabled: template.disabled,
             backup: template.backup,
+            host: host(&template.address).map(Into::into),
             ..Self::default()
         })
     }
@@ -77,8 +82,10 @@ fn observed(server: &RuntimeServer, said: &Said, weight: Weight, place: usize) -
     let by_file = if said.disabled { AdminState::CONFIG_MAINT } else { 0 };
     Some(ObservedServer {
         id: said.id.or_else(|| ServerId::new(number))?,
+        id_is_forced: said.id.is_some(),
         ip: server.address.parse().ok(),
         port: server.port.unwrap_or(0),
+        host: said.host.clone(),
         op: match server.operational_state {
             OperationalState::Up => OpState::Running,
             OperationalState::Stopping => OpState::Stopping,
@@ -93,7 +100,9 @@ fn observed(server: &RuntimeServer, said: &Said, weight: Weight, place: usize) -
         initial_weight: said.weight.unwrap_or(weight),
         // The API has no word for a check's outcome: Roster probes what is to come up.
         check: ObservedCheck::default(),
-        backup: said.backup,
+        agent: None,
+        tls: false,
+        line: ObservedLine { backup: said.backup, ..ObservedLine::default() },
         connections: None,
     })
 }

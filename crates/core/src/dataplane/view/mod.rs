@@ -10,7 +10,7 @@ use std::ops::Range;
 
 pub use balance::Algorithm;
 pub use proxy::{BackendView, FrontendView};
-pub use server::{ServerView, TemplateView};
+pub use server::{ServerView, TemplateView, host};
 
 pub(super) use routes::{ACL_PREFIX, Condition, HOST, PATH, acl_of, rule_of};
 

@@ -58,6 +58,8 @@ pub struct TemplateView<'t> {
     pub prefix: Cow<'t, str>,
     /// The numbers.
     pub numbers: RangeInclusive<u32>,
+    /// The address as it is written.
+    pub address: Cow<'t, str>,
     /// The weight that they start with.
     pub start_weight: Weight,
     /// Whether they start in maintenance, by its line or by `default-server`.
@@ -142,6 +144,7 @@ impl<'t> TemplateView<'t> {
         Some(Self {
             prefix,
             numbers: from.parse().ok()?..=to.parse().ok()?,
+            address: line.words.get(3).and_then(|word| word.text.clone()).unwrap_or_default(),
             start_weight: own.weight.unwrap_or(Weight::ONE),
             disabled: own.disabled,
             backup: own.backup,
@@ -153,6 +156,19 @@ impl<'t> TemplateView<'t> {
         let number = name.strip_prefix(self.prefix.as_ref()).filter(|number| !number.starts_with(['0', '+']));
         number.and_then(|number| number.parse().ok()).is_some_and(|number| self.numbers.contains(&number))
     }
+}
+
+/// The host name in a server's address; none where that is an IP address, a Unix socket or the like.
+pub fn host(address: &str) -> Option<&str> {
+    let is_family = |text: &str| text.starts_with("ipv4@") || text.starts_with("ipv6@");
+    let bare = if is_family(address) { address.get(5..)? } else { address };
+    let (name, port) = bare.rsplit_once(':').unwrap_or((bare, ""));
+    let is_port = port.trim_start_matches(['+', '-']).bytes().all(|b| b.is_ascii_digit());
+    let is_host = |name: &str| {
+        name.contains(|c: char| c.is_ascii_alphabetic())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+    };
+    (is_port && is_host(name)).then_some(name)
 }
 
 fn weight(text: &str) -> Option<Weight> {

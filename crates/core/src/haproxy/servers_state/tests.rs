@@ -22,10 +22,11 @@ fn a_running_and_a_stopped_server_are_read_on_2_6_and_3_0() {
         assert_eq!((s1.address, s1.port), (Some("127.0.0.1".parse().unwrap()), 19001));
         assert_eq!((s1.operational, s1.admin), (OpState::Running, AdminState::from_bits(0)));
         assert_eq!((s1.weight.get(), s1.initial_weight.get()), (10, 10));
-        assert_eq!((s1.check.status, s1.check.result), (15, CheckResult::Passed));
         assert!(s1.check.is_configured() && s1.check.is_enabled());
+        assert!(!s1.agent.is_configured() && !s1.agent.is_enabled());
+        assert_eq!((s1.check.health, s1.check.port, s1.check.address), (4, None, None));
         let s2 = server(&rows, "s2");
-        assert_eq!((s2.operational, s2.check.result), (OpState::Stopped, CheckResult::Failed));
+        assert_eq!((s2.operational, s2.check.health), (OpState::Stopped, 0));
         assert!(!server(&rows, "s4").check.is_configured());
     }
 }
@@ -86,8 +87,8 @@ fn columns_are_found_by_name_wherever_they_stand() {
                 x 80 6 3 3 15 7 1 2 0 2 10.0.0.1 s 5 b 9\n";
     let rows = parse(text).unwrap();
     assert_eq!((rows[0].backend.as_str(), rows[0].backend_id, rows[0].port), ("b", 9, 80));
-    assert_eq!((rows[0].weight.get(), rows[0].since_change), (2, Duration::from_secs(7)));
-    assert!(!rows[0].tls && rows[0].fqdn.is_none());
+    assert_eq!(rows[0].weight.get(), 2);
+    assert!(!rows[0].tls && rows[0].host.is_none());
 }
 
 #[test]
@@ -108,9 +109,46 @@ fn a_server_without_a_number_is_read() {
 }
 
 #[test]
-fn a_clock_set_back_makes_no_error() {
-    let rows = parse(&format!("{HEADER}\n4 web 1 s 10.0.0.1 2 0 1 1 -5 1 0 2 0 80\n")).unwrap();
-    assert_eq!(rows[0].since_change, Duration::ZERO);
+fn what_a_server_was_told_is_seen_apart_from_what_it_inherits() {
+    use AdminCommand::{Drain, Maint, Ready};
+    for (bits, told) in [
+        (0, Ready),
+        (1, Maint),
+        (2, Ready),
+        (3, Maint),
+        (4, Ready),
+        (5, Maint),
+        (8, Drain),
+        (10, Drain),
+        (12, Drain),
+        (16, Ready),
+        (32, Ready),
+        (64, Ready),
+        (9, Maint),
+    ] {
+        assert_eq!(AdminState::from_bits(bits).told(), told, "{bits}");
+    }
+}
+
+/// The lines of servers with a host name, with a service record, with their own check and agent (recorded on 2.6 and 2.8).
+#[test]
+fn host_names_checks_elsewhere_agents_and_tls_are_read() {
+    let header = RECORDED[0].lines().take(2).collect::<Vec<_>>().join("\n");
+    let rows = parse(&format!(
+        "{header}\n\
+         2 web 2 srv2 127.0.0.1 0 0 33 33 0 8 2 0 6 22 0 0 - 18080 - 1 18081 127.0.0.2 127.0.0.1 18765\n\
+         2 web 4 dns1 - 0 32 33 33 1 1 0 0 14 0 0 0 app.example.org 8080 - 0 0 - - 0\n\
+         2 web 5 dns2 - 0 32 33 33 1 1 0 0 14 0 0 0 - 0 _http._tcp.example.org 0 0 - - 0\n"
+    ));
+    let rows = rows.unwrap();
+    let elsewhere = server(&rows, "srv2");
+    assert!(elsewhere.tls && elsewhere.agent.is_configured() && elsewhere.agent.is_enabled());
+    let ip = |text: &str| Some(text.parse().unwrap());
+    assert_eq!((elsewhere.check.address, elsewhere.check.port), (ip("127.0.0.2"), Port::new(18081)));
+    assert_eq!((elsewhere.agent.address, elsewhere.agent.port), (ip("127.0.0.1"), Port::new(18765)));
+    assert_eq!(elsewhere.host, None);
+    assert_eq!(server(&rows, "dns1").host.as_deref(), Some("app.example.org"));
+    assert_eq!(server(&rows, "dns2").host.as_deref(), Some("_http._tcp.example.org"));
 }
 
 #[test]

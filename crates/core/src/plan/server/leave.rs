@@ -20,7 +20,7 @@ pub(super) fn park(
         (None, _, Some(endpoint)) if endpoint != scene.parking => left(None, endpoint),
         _ => Reason::Spare,
     };
-    if pointed.is_none() && record.is_some() && seen.state() != State::Maint {
+    if pointed.is_none() && record.is_some() && seen.told() != State::Maint {
         // Parked before, and somebody made it ready: nothing is there to be drained.
         let mut steps = Steps::default();
         steps.push(Change::State(State::Maint), Reason::Spare);
@@ -42,7 +42,7 @@ pub(super) fn leave(
     let draining = record.filter(|r| r.phase == Phase::Draining);
     let began = draining.map_or(scene.now, |r| r.since);
     let until = later(began, scene.policy.drain.cap);
-    match seen.state() {
+    match seen.told() {
         State::Maint if to_parking && scene.by_address && record.is_some() => {
             // What was not made by Roster has no record and is not deleted. A refusal is tried again.
             steps.push(Change::Delete, why);

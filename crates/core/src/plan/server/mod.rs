@@ -11,7 +11,7 @@ mod weight;
 use jiff::{SignedDuration, Timestamp};
 
 use leave::{leave, park};
-use operator::{held_by_operator, operator_state};
+use operator::{Author, author, held_by_operator, left_to_agent};
 pub(super) use weight::own_weight;
 use weight::{full_weight, set_weight, wake_for_ramp, weight_reason};
 
@@ -121,17 +121,23 @@ fn serve(
     record: Option<&AppliedServer>,
 ) -> Steps {
     let same_instance = record.is_some_and(|r| r.instance.as_ref() == Some(&instance.id));
-    let operator = operator_state(scene, seen, record);
+    let author = author(scene, seen, record);
     if seen.endpoint() != Some(instance.endpoint) {
-        return point(scene, instance, weight, seen, record, operator.filter(|_| same_instance));
+        let hold = match author {
+            Some(Author::Operator(hold)) if same_instance => Some(hold),
+            _ => None,
+        };
+        return point(scene, instance, weight, seen, record, hold);
     }
-    if let Some(hold) = operator {
-        return held_by_operator(instance, seen, record, hold, scene.now);
+    match author {
+        Some(Author::Operator(hold)) => return held_by_operator(instance, seen, record, hold, scene.now),
+        Some(Author::Agent) => return left_to_agent(seen, record),
+        None => {}
     }
     if let (Some(before), Some(record)) = (replaces, record) {
         return replace(scene, instance, weight, before, seen, record);
     }
-    match (record.map(|r| r.phase), seen.state()) {
+    match (record.map(|r| r.phase), seen.told()) {
         (Some(Phase::Rising(how)), state) if state != State::Ready => {
             rising(scene, how, instance, weight, seen, record)
         }
@@ -204,7 +210,7 @@ fn point(
         _ => Reason::Appeared(instance.id.clone()),
     };
     let mut steps = Steps::default();
-    if seen.state() != State::Maint {
+    if seen.told() != State::Maint {
         steps.push(Change::State(State::Maint), why.clone());
     }
     steps.push(Change::Address(instance.endpoint), why.clone());
@@ -280,7 +286,7 @@ fn rising(
     let mut steps = Steps::default();
     let by_check = how == BringUp::Check && seen.check.configured;
     let passed = if by_check {
-        (seen.state() == State::Drain && seen.check.health >= 1).then_some(Reason::CheckPassed)
+        (seen.told() == State::Drain && seen.check.health >= 1).then_some(Reason::CheckPassed)
     } else {
         (scene.reached == Some(instance.endpoint)).then_some(Reason::ProbePassed)
     };
@@ -292,7 +298,7 @@ fn rising(
         steps.push(Change::State(State::Ready), why);
         return settle(scene, steps, instance, weight, seen, None);
     }
-    if by_check && seen.state() == State::Maint {
+    if by_check && seen.told() == State::Maint {
         let why = Reason::Unfinished;
         return rise(scene, steps, instance, weight, Some(seen), &why);
     }
@@ -323,17 +329,17 @@ fn settle(
     let known = serving.and_then(|r| r.operator).filter(|hold| hold.weight.is_some());
     // HAProxy itself hands a weight to the process that takes over.
     let went_over = known.is_some_and(|hold| hold.weight == Some(seen.weight));
-    let by_operator = serving
+    // An agent may set the weight too, and again and again.
+    let by_others = serving
         .filter(|r| r.confirmed && (went_over || (scene.same_process && shown != Some(seen.weight))))
-        .map(|_| OperatorHold {
-            state: None,
-            weight: Some(seen.weight),
-            since: known.map_or(scene.now, |hold| hold.since),
-        });
-    let wanted = full_weight(scene, weight, seen, risen);
-    let operator = by_operator.filter(|_| wanted != seen.weight);
-    let set = if operator.is_some() {
-        serving.and_then(|r| r.weight)
+        .filter(|_| full_weight(scene, weight, seen, risen) != seen.weight);
+    let operator = by_others.filter(|_| seen.agent.is_none()).map(|_| OperatorHold {
+        state: None,
+        weight: Some(seen.weight),
+        since: known.map_or(scene.now, |hold| hold.since),
+    });
+    let set = if let Some(record) = by_others {
+        record.weight
     } else {
         let why = weight_reason(scene, weight, seen, serving);
         let set = set_weight(scene, &mut steps, weight, Some(seen), risen, &why);

@@ -5,5 +5,6 @@ mod compact;
 mod departures;
 mod life;
 mod properties;
+mod replacements;
 pub(crate) mod sim;
 mod weights;

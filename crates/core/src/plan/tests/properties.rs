@@ -52,12 +52,15 @@ fn serving(sim: &Sim) -> BTreeSet<Endpoint> {
 
 proptest! {
     #[test]
-    fn a_plan_carried_out_gives_what_is_desired_and_a_second_plan_is_empty(
+    fn two_plans_carried_out_give_what_is_desired_and_a_third_plan_is_empty(
         (mut sim, first, second) in (backend(), fleet(), fleet()),
     ) {
         for live in [first, second] {
-            let plan = sim.plan(&live);
-            sim.carry_out(&plan);
+            // Those that are replaced leave by the second plan.
+            for _ in 0..2 {
+                let plan = sim.plan(&live);
+                sim.carry_out(&plan);
+            }
             prop_assert_eq!(serving(&sim), wanted(&sim, &live));
             prop_assert_eq!(sim.plan(&live).operations, vec![]);
         }
@@ -70,19 +73,41 @@ proptest! {
         sim.exposure().policy.drain = Drain { cap: Duration::from_secs(30) };
         sim.exposure().policy.bring_up = Some(if by_check { BringUp::Check } else { BringUp::Probe });
         for live in [first, second] {
-            for _ in 0..5 {
+            for _ in 0..10 {
                 sim.settle(&live);
-                for order in sim.plan(&live).probes {
-                    sim.probes.insert((order.backend, order.server), order.endpoint);
-                }
-                for server in sim.seen.servers.values_mut().filter(|s| s.state() == State::Drain) {
-                    server.check.health = 1;
-                }
+                sim.come_up(&sim.plan(&live));
                 sim.pass_time(31);
             }
             sim.settle(&live);
             prop_assert_eq!(serving(&sim), wanted(&sim, &live));
         }
+    }
+
+    #[test]
+    fn no_fewer_servers_take_traffic_than_did_before_or_are_wanted(
+        (slots, first, second, how, grows) in (
+            0..12u32, fleet(), fleet(),
+            prop_oneof![Just(BringUp::Registry), Just(BringUp::Probe), Just(BringUp::Check)],
+            any::<bool>(),
+        ),
+    ) {
+        let mut sim = Sim::with_slots(slots);
+        sim.settle(&first);
+        sim.exposure().policy.drain = Drain { cap: Duration::from_secs(30) };
+        sim.exposure().policy.bring_up = Some(how);
+        // A backend that takes no new servers has a slot for each at least.
+        sim.seen.limits.grows = grows || sim.seen.servers.len() < first.len() + second.len();
+        let least = sim.serving().len().min(second.len());
+        for _ in 0..10 {
+            for _ in 0..5 {
+                let plan = sim.plan(&second);
+                sim.carry_out(&plan);
+                prop_assert!(sim.serving().len() >= least, "{:?}", plan.operations);
+                sim.come_up(&plan);
+            }
+            sim.pass_time(31);
+        }
+        prop_assert_eq!(serving(&sim), wanted(&sim, &second));
     }
 
     #[test]
@@ -129,7 +154,7 @@ proptest! {
             }).collect();
         let limits = Limits {
             base, growth: crate::slots::Growth::linear(1.5).unwrap(), by_address: false, can_grow: true,
-            rest: Duration::ZERO,
+            rest: Duration::ZERO, barred: BTreeSet::new(), avoided: BTreeSet::new(),
         };
         let now = jiff::Timestamp::UNIX_EPOCH;
         let once = assign(SlotTable::default(), &wanted, &limits, now);

@@ -11,11 +11,12 @@ use crate::applied::AppliedBackend;
 use crate::departure::Grounds;
 use crate::exposure::{BringUp, Claim, Drain, Exposure, Guards, Names, Own, Policy, Role, Selector};
 use crate::guard::Evidence;
-use crate::haproxy::{AdminState, OpState};
+use crate::haproxy::{AdminState, OpState, Refusal};
 use crate::instance::{Instance, Unread};
 use crate::name::{ServerName, ServiceKey};
-use crate::observed::{ObservedBackend, ObservedCheck, ObservedServer, State};
+use crate::observed::{ObservedBackend, ObservedCheck, ObservedLine, ObservedServer, State};
 use crate::plan::{BackendPlan, Change, Inputs, Operation, ProbeResults, plan_backend};
+use crate::refusals::Refusals;
 use crate::slots::{NameScheme, SlotScheme};
 use crate::weight::{ServerId, Weight};
 
@@ -26,6 +27,7 @@ pub(crate) struct Sim {
     pub applied: Option<AppliedBackend>,
     pub same_process: bool,
     pub probes: ProbeResults,
+    pub refusals: Refusals,
     pub now: Timestamp,
     pub grounds: Grounds,
     /// Whether the source answers.
@@ -83,14 +85,18 @@ pub(crate) fn exposure() -> Exposure {
 pub(crate) fn spare(n: u32) -> ObservedServer {
     ObservedServer {
         id: ServerId::new(n).unwrap(),
+        id_is_forced: false,
         ip: Some(IpAddr::from([127, 0, 0, 1])),
         port: 1,
+        host: None,
         op: OpState::Stopped,
         admin: AdminState::from_bits(5),
         weight: Weight::ONE,
         initial_weight: Weight::ONE,
-        check: ObservedCheck { configured: true, enabled: true, health: 0 },
-        backup: false,
+        check: ObservedCheck { configured: true, enabled: true, ..ObservedCheck::default() },
+        agent: None,
+        tls: false,
+        line: ObservedLine::default(),
         connections: Some(0),
     }
 }
@@ -107,6 +113,7 @@ impl Sim {
             applied: None,
             same_process: true,
             probes: ProbeResults::new(),
+            refusals: Refusals::default(),
             now: Timestamp::UNIX_EPOCH,
             grounds: Grounds::Answer,
             current: true,
@@ -142,6 +149,7 @@ impl Sim {
             applied: self.applied.as_ref(),
             same_process: self.same_process,
             probes: &self.probes,
+            refusals: &self.refusals,
             now: *now,
         })
     }
@@ -166,6 +174,24 @@ impl Sim {
         }
         self.applied = Some(plan.applied.clone());
         self.same_process = true;
+    }
+
+    /// Whoever is to be reached is, and every check passes.
+    pub(super) fn come_up(&mut self, plan: &BackendPlan) {
+        for order in &plan.probes {
+            self.probes.insert((order.backend.clone(), order.server.clone()), order.endpoint);
+        }
+        for server in self.seen.servers.values_mut().filter(|server| server.state() == State::Drain) {
+            server.check.health = 1;
+        }
+    }
+
+    /// HAProxy refuses this change of a server.
+    pub(super) fn refuse(&mut self, plan: &BackendPlan, called: &str, word: &str) {
+        let is_it = |op: &&Operation| op.server == name(called) && op.change.word() == word;
+        let operation = plan.operations.iter().find(is_it).unwrap();
+        self.refusals.refuse(operation, &Refusal::Other("no".to_owned()), self.now);
+        self.applied = Some(plan.applied.clone());
     }
 
     pub(crate) fn pass_time(&mut self, seconds: u64) {
@@ -201,16 +227,22 @@ impl Sim {
             assert!(servers.values().all(|s| s.id != id), "id {id} twice");
             assert!(!servers.contains_key(&operation.server), "{} twice", operation.server);
             let weight = keywords.weight.unwrap_or(Weight::ONE);
-            let check = ObservedCheck { configured: keywords.check.is_some(), enabled: false, health: 0 };
+            let check = ObservedCheck { configured: keywords.check.is_some(), ..ObservedCheck::default() };
             let added = ObservedServer {
                 id,
+                id_is_forced: true,
                 ip: Some(endpoint.ip),
                 port: endpoint.port.get(),
                 admin: AdminState::from_bits(1),
                 weight,
                 initial_weight: weight,
                 check,
-                backup: keywords.backup,
+                tls: keywords.tls.is_some(),
+                line: ObservedLine {
+                    backup: keywords.backup,
+                    maxconn: keywords.maxconn,
+                    cookie_is_name: keywords.cookie.is_some(),
+                },
                 ..spare(1)
             };
             servers.insert(operation.server.clone(), added);

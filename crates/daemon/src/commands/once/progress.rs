@@ -96,6 +96,7 @@ fn wait(standing: &Standing, unreached: Option<&str>) -> Option<String> {
             let why = unreached.map(|why| format!("; last try: {why}")).unwrap_or_default();
             Some(format!("waits until{at} is up, by {how}{why}"))
         }
+        Status::Leaving => Some(format!("waits{at} until others serve in its place")),
         Status::Draining { until, .. } => {
             Some(format!("waits until the connections to{at} have ended, at most until {until:.0}"))
         }

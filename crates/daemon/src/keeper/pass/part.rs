@@ -11,10 +11,12 @@ use roster_core::layout::{self, Lines};
 use roster_core::name::{BackendName, TargetName};
 use roster_core::observed::ObservedBackend;
 use roster_core::plan::{BackendPlan, Compaction, Note, Operation, ProbeResults, Status};
+use roster_core::refusals::Refusals;
 use roster_core::slots::{NoSlot, Unplaced};
 use roster_targets::{Look, Reading, Target};
 
-use super::{Passed, Weights};
+use super::efforts::{Efforts, Outcome};
+use super::{Passed, Refused, Weights};
 use crate::clock;
 use crate::events::{
     BackendTakenOver, ChangeRefused, Changed, Event, InstanceReplaced, ProcessReplaced, Reporter,
@@ -53,11 +55,19 @@ pub(super) struct Scene<'a, T> {
     pub announced: AtomicBool,
 }
 
-/// Some of the backends, with their records.
+/// What is kept of some backends from one pass to the next.
+pub(super) struct Books {
+    pub records: Records,
+    pub refusals: Refused,
+}
+
+/// Some of the backends, with what is kept of them.
 pub(super) struct Part<'s, T> {
     scene: &'s Scene<'s, T>,
     backends: BTreeSet<BackendName>,
     records: Records,
+    refusals: Refused,
+    efforts: Efforts,
 }
 
 impl<T: Target> Scene<'_, T> {
@@ -130,32 +140,37 @@ where
     T::Error: Takeover,
 {
     /// A part to which nothing was done yet.
-    pub(super) fn new(scene: &'s Scene<'s, T>, backends: BTreeSet<BackendName>, records: Records) -> Self {
-        Self { scene, backends, records }
+    pub(super) fn new(scene: &'s Scene<'s, T>, backends: BTreeSet<BackendName>, books: Books) -> Self {
+        let Books { records, refusals } = books;
+        Self { scene, backends, records, refusals, efforts: Efforts::default() }
     }
 
-    /// Its records, as they stand.
-    pub(super) fn into_records(self) -> Records {
-        self.records
+    /// What is kept, as it stands.
+    pub(super) fn into_books(mut self) -> Books {
+        self.refusals.retain(|_, refusals| !refusals.is_empty());
+        Books { records: self.records, refusals: self.refusals }
     }
 
-    /// Brings its backends to what is wanted, as far as that is possible now. Its records come back in any case; where
-    /// everything came to rest, what was done last is not confirmed in them yet.
-    pub(super) async fn pass(mut self) -> (Records, Result<Passed, T::Error>) {
+    /// Brings its backends to what is wanted, as far as that is possible now. What is kept comes back in any case; where
+    /// everything came to rest, what was done last is not confirmed in the records yet.
+    pub(super) async fn pass(mut self) -> (Books, Result<Passed, T::Error>) {
         let result = self.rounds().await;
-        (self.records, result)
+        (self.into_books(), result)
     }
 
     async fn rounds(&mut self) -> Result<Passed, T::Error> {
         let mut whole = Passed::default();
-        for round in 0..ROUNDS {
+        for _ in 0..ROUNDS {
             let reading = self.read().await?;
             self.scene.announce(reading.process);
             self.recall(&reading).await?;
-            let decided = self.decide(&reading, clock::now());
-            let refused = std::mem::take(&mut whole.refused);
+            self.enter(reading.process);
+            let mut decided = self.decide(&reading, clock::now());
+            if self.judge(&decided, clock::now()) {
+                decided = self.decide(&reading, clock::now());
+            }
             whole = Passed { done: whole.done, ..decided };
-            if whole.settled {
+            if whole.is_at_rest() {
                 break;
             }
             let count = whole.plans.values().map(|plan| plan.operations.len()).sum();
@@ -163,12 +178,6 @@ where
             whole.plans.values().for_each(|plan| operations.extend_from_slice(&plan.operations));
             self.scene.record(&mut self.records, &whole.plans);
             self.scene.remember(reading.process, &self.records, whole.plans.keys()).await?;
-            // What was refused once is not repeated for ever; it stays on the plan and is tried at a later look.
-            let stuck = round > 0 && operations.iter().all(|op| refused.iter().any(|(was, _)| was == op));
-            if stuck {
-                whole.refused = refused;
-                break;
-            }
             // Commands of one batch may take effect side by side; who goes must wait until who comes is there.
             let (going, mut coming): (Vec<Operation>, Vec<Operation>) =
                 operations.into_iter().partition(Operation::is_going);
@@ -183,6 +192,36 @@ where
             }
         }
         Ok(whole)
+    }
+
+    /// What another process refused says nothing of this one.
+    fn enter(&mut self, process: ProcessId) {
+        for backend in &self.backends {
+            self.refusals.entry(backend.clone()).or_default().enter(process);
+        }
+    }
+
+    /// Takes in what HAProxy shows of what it took: a change that is planned over and over counts as refused. Answers whether
+    /// there is one.
+    fn judge(&mut self, decided: &Passed, now: Timestamp) -> bool {
+        let Outcome { shown, futile } = self.efforts.judge(&decided.plans);
+        for operation in &shown {
+            if let Some(refusals) = self.refusals.get_mut(&operation.backend) {
+                refusals.shown(operation);
+            }
+        }
+        for operation in &futile {
+            self.refuse(operation, &Refusal::NoEffect, now);
+        }
+        !futile.is_empty()
+    }
+
+    /// Keeps a refusal in mind, and reports the first of its kind.
+    fn refuse(&mut self, operation: &Operation, refusal: &Refusal, now: Timestamp) {
+        let refusals = self.refusals.entry(operation.backend.clone()).or_default();
+        if refusals.refuse(operation, refusal, now) {
+            ChangeRefused { target: self.scene.name, operation, refusal }.emit(self.scene.reporter);
+        }
     }
 
     /// Takes in what HAProxy itself keeps of backends without a record.
@@ -241,7 +280,7 @@ where
             Some((backend.clone(), plan))
         });
         let mut plans: BTreeMap<BackendName, BackendPlan> = plans.collect();
-        let settled = plans.values().all(|plan| plan.operations.is_empty());
+        let settled = plans.values().all(|plan| plan.operations.is_empty() && plan.refused.is_empty());
         let (lines, lacking) =
             if self.scene.owned { self.lines(reading, &plans, now) } else { <(Lines, Lines)>::default() };
         let weights = self.by_reload(&mut plans, &lacking);
@@ -255,7 +294,6 @@ where
             weights,
             spare: BTreeMap::new(),
             done: Vec::new(),
-            refused: Vec::new(),
             settled,
         }
     }
@@ -268,9 +306,10 @@ where
         now: Timestamp,
     ) -> Moment<'a> {
         let applied = self.records.get(backend);
+        let refusals = self.refusals.get(backend).unwrap_or(Refusals::none());
         let written_to = applied.map_or(self.scene.known, |applied| applied.process);
         let same_process = written_to == Some(reading.process);
-        Moment { seen, applied, same_process, probes: self.scene.probes, now }
+        Moment { seen, applied, same_process, probes: self.scene.probes, refusals, now }
     }
 
     /// What of each backend's slots could go.
@@ -330,7 +369,7 @@ where
     }
 
     async fn write(
-        &self,
+        &mut self,
         whole: &mut Passed,
         process: ProcessId,
         operations: Vec<Operation>,
@@ -338,14 +377,15 @@ where
         if operations.is_empty() {
             return Ok(());
         }
-        let Scene { name, reporter, .. } = self.scene;
+        let scene = self.scene;
+        let Scene { name, reporter, .. } = scene;
         let receipt = match self.scene.target.apply(process, &operations).await {
             Ok(receipt) => receipt,
             // Nothing is known of what was done; the next look shows it.
             Err(error) if error.is_takeover() => return Ok(()),
             Err(error) => return Err(error),
         };
-        let left = receipt.left;
+        let (left, now) = (receipt.left, clock::now());
         let mut refusals: BTreeMap<usize, Refusal> =
             receipt.refused.into_iter().map(|refused| (refused.operation, refused.refusal)).collect();
         // Thousands at a time: each kind is counted once.
@@ -355,10 +395,10 @@ where
             let result = if refusals.contains_key(&place) { "refused" } else { "done" };
             *counts.entry((operation.change.word(), result)).or_default() += 1;
             if let Some(refusal) = refusals.remove(&place) {
-                ChangeRefused { target: name, operation: &operation, refusal: &refusal }.emit(reporter);
-                whole.refused.push((operation, refusal));
+                self.refuse(&operation, &refusal, now);
             } else {
                 Changed { target: name, operation: &operation }.emit(reporter);
+                self.efforts.took(&operation);
                 whole.done.push(operation);
             }
         }

@@ -8,9 +8,9 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
 use roster_core::applied::ProcessId;
 use roster_core::haproxy::Version;
-use roster_core::haproxy::stat::Fixed;
+use roster_core::haproxy::stat::{Fixed, FixedServer};
 use roster_core::name::{BackendName, ServerName};
-use roster_core::observed::{BackendLimits, ObservedBackend, ObservedServer};
+use roster_core::observed::{BackendLimits, ObservedBackend, ObservedLine, ObservedServer};
 
 use super::read::ReadBackend;
 
@@ -31,7 +31,8 @@ struct KnownBackend {
     algorithm: Option<String>,
     /// Whether the algorithm is dynamic; none where its name does not tell and HAProxy was not asked.
     dynamic: Option<bool>,
-    backups: BTreeSet<ServerName>,
+    /// What the lines of its servers say, where they say anything.
+    lines: BTreeMap<ServerName, ObservedLine>,
 }
 
 /// The names and numbers of a backend's servers.
@@ -89,12 +90,17 @@ impl Known {
         if self.process != Some(process) {
             return;
         }
-        let backups = fixed.backups.iter().filter_map(|name| read.servers.get_key_value(name.as_ref()));
-        let backups = backups.map(|(name, _)| name.clone()).collect();
+        let lines = fixed.servers.iter().filter_map(|server| {
+            let FixedServer { backup, maxconn, cookie_is_name, .. } = *server;
+            let line = ObservedLine { backup, maxconn, cookie_is_name };
+            let (name, _) = read.servers.get_key_value(server.name.as_ref())?;
+            (line != ObservedLine::default()).then(|| (name.clone(), line))
+        });
+        let lines = lines.collect();
         let dynamic = fixed.algorithm.as_deref().and_then(is_dynamic);
         let algorithm = fixed.algorithm.map(Into::into);
         let servers = self.fingerprint(&read.servers);
-        self.backends.insert(read.name.clone(), KnownBackend { servers, algorithm, dynamic, backups });
+        self.backends.insert(read.name.clone(), KnownBackend { servers, algorithm, dynamic, lines });
     }
 
     /// Those of the backends whose algorithm may or may not be dynamic.
@@ -123,15 +129,15 @@ impl Known {
     ) -> Option<BTreeMap<BackendName, ObservedBackend>> {
         let finish = |mut read: ReadBackend| {
             let known = self.backends.get(&read.name)?;
-            for name in &known.backups {
+            for (name, line) in &known.lines {
                 if let Some(server) = read.servers.get_mut(name) {
-                    server.backup = true;
+                    server.line = *line;
                 }
             }
             let dynamic = known.dynamic.unwrap_or(true);
             let algorithm = known.algorithm.clone();
             let limits = BackendLimits { version, algorithm, dynamic, grows: dynamic, line_weight: None };
-            Some((read.name, ObservedBackend { limits, servers: read.servers }))
+            Some((read.name, ObservedBackend { limits, servers: read.servers, ..ObservedBackend::default() }))
         };
         if self.process == Some(process) { read.into_iter().map(finish).collect() } else { None }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use roster_core::haproxy::{Command, ParseError, ServerConnections, ServerState, StatScope, servers_state};
 use roster_core::name::{BackendName, ServerName};
-use roster_core::observed::{ObservedCheck, ObservedServer};
+use roster_core::observed::{ObservedAgent, ObservedCheck, ObservedLine, ObservedServer};
 
 /// One backend.
 #[derive(Debug)]
@@ -43,10 +43,13 @@ impl ReadBackend {
 }
 
 fn observed(row: &ServerState<&str>) -> Option<ObservedServer> {
+    let agent = ObservedAgent { address: row.agent.address, port: row.agent.port };
     Some(ObservedServer {
         id: row.server_id?,
+        id_is_forced: row.id_is_forced,
         ip: row.address,
         port: row.port,
+        host: row.host.map(Into::into),
         op: row.operational,
         admin: row.admin,
         weight: row.weight,
@@ -55,8 +58,12 @@ fn observed(row: &ServerState<&str>) -> Option<ObservedServer> {
             configured: row.check.is_configured(),
             enabled: row.check.is_enabled(),
             health: row.check.health,
+            address: row.check.address,
+            port: row.check.port,
         },
-        backup: false,
+        agent: (row.agent.is_configured() && row.agent.is_enabled()).then_some(agent),
+        tls: row.tls,
+        line: ObservedLine::default(),
         connections: None,
     })
 }
