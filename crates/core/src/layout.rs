@@ -105,10 +105,10 @@ fn plan(
     now: Timestamp,
 ) -> BackendPlan {
     let limits = BackendLimits { version, algorithm: None, dynamic: true, grows: true, line_weight: None };
-    let seen = ObservedBackend { limits, servers, ..ObservedBackend::default() };
+    let seen = ObservedBackend { limits, servers };
     let probes = ProbeResults::new();
-    let refusals = Refusals::default();
-    item.plan(&Moment { seen: &seen, applied, same_process: false, probes: &probes, refusals: &refusals, now })
+    let refusals = Refusals::none();
+    item.plan(&Moment { seen: &seen, applied, same_process: false, probes: &probes, refusals, now })
 }
 
 /// The servers that are added, without anybody in them.

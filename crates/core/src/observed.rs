@@ -144,7 +144,8 @@ impl ObservedServer {
     /// Why its address cannot be set, if it cannot. A placeholder may be called `localhost`: that name is no resolver's, as
     /// long as HAProxy does not wait for one.
     pub fn fixed_address(&self) -> Option<FixedAddress<'_>> {
-        let resolved = self.host.as_deref().filter(|host| !is_local(host) || self.admin.is_resolution_maint());
+        let resolved =
+            self.host.as_deref().filter(|host| !is_local(host) || self.admin.is_resolution_maint());
         match (resolved, self.ip) {
             (Some(host), _) => Some(FixedAddress::Host(host)),
             (None, None) => Some(FixedAddress::NotIp),

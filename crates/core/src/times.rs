@@ -9,7 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::applied::{AppliedBackend, AppliedServer, OperatorHold};
 use crate::guard::{GuardRecord, Hold};
 use crate::instance::{Definition, Snapshot};
-use crate::plan::{Standing, Status};
+use crate::plan::{Note, Standing, Status};
+use crate::refusals::Refused;
 
 /// A value that holds times.
 pub trait Times {
@@ -74,11 +75,12 @@ impl Times for OperatorHold {
 
 impl Times for GuardRecord {
     fn each_time(&mut self, with: &mut dyn FnMut(&mut Timestamp)) {
-        let Self { hold, left, flapping: _, unread: _, released: _ } = self;
+        let Self { hold, left, waiting, flapping: _, unread: _, released: _ } = self;
         if let Some(hold) = hold {
             hold.each_time(with);
         }
-        left.values_mut().flatten().for_each(with);
+        left.values_mut().flatten().for_each(&mut *with);
+        waiting.iter_mut().for_each(with);
     }
 }
 
@@ -116,12 +118,32 @@ impl Times for Standing {
             Status::Operator(hold) => hold.each_time(with),
             Status::Active
             | Status::Down
+            | Status::Inherited
+            | Status::Agent
             | Status::Rising(_)
+            | Status::Leaving
             | Status::Unhealthy
             | Status::Held
             | Status::Spare
             | Status::Foreign
             | Status::Absent => {}
+        }
+    }
+}
+
+impl Times for Refused {
+    fn each_time(&mut self, with: &mut dyn FnMut(&mut Timestamp)) {
+        let Self { since, at, again, op: _, change: _, why: _, times: _, by_socket: _, brings: _ } = self;
+        with(since);
+        with(at);
+        with(again);
+    }
+}
+
+impl Times for Note {
+    fn each_time(&mut self, with: &mut dyn FnMut(&mut Timestamp)) {
+        if let Note::ReplacementsAwaited { until, servers: _ } = self {
+            with(until);
         }
     }
 }

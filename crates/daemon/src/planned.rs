@@ -354,8 +354,9 @@ fn waiting(passed: &Passed) -> Vec<Waiting> {
         | Status::Foreign => false,
     };
     let servers = passed.plans.iter().flat_map(|(backend, plan)| {
-        let is_planned = |server: &ServerName| plan.operations.iter().any(|operation| operation.server == *server);
-        let idle = |server: &ServerName| !is_planned(server) && !plan.refused.contains_key(server);
+        let is_planned =
+            move |server: &ServerName| plan.operations.iter().any(|operation| operation.server == *server);
+        let idle = move |server: &ServerName| !is_planned(server) && !plan.refused.contains_key(server);
         let waiting =
             plan.standings.iter().filter(move |(server, standing)| waits(&standing.status) && idle(server));
         waiting.map(|(server, standing)| Waiting {

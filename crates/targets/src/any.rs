@@ -60,6 +60,11 @@ impl AnyError {
         }
     }
 
+    /// Whether other connections may have kept HAProxy's socket from answering.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Runtime(error) if error.is_busy())
+    }
+
     /// Whether nobody answers there.
     pub fn is_unreachable(&self) -> bool {
         match self {

@@ -240,6 +240,7 @@ impl World {
                     applied: self.applied.backends.get(backend),
                     same_process: self.same_process,
                     probes: &ProbeResults::new(),
+                    refusals: Refusals::none(),
                     now: self.now,
                 };
                 let plan = item.plan(&moment);

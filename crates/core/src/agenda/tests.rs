@@ -50,7 +50,7 @@ pub(super) fn record_of(agenda: &Agenda) -> Applied {
             applied: None,
             same_process: true,
             probes: &ProbeResults::new(),
-            refusals: &Refusals::default(),
+            refusals: Refusals::none(),
             now: Timestamp::UNIX_EPOCH,
         };
         applied.backends.insert(backend.clone(), item.plan(&moment).applied);

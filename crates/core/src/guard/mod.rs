@@ -358,8 +358,8 @@ impl fmt::Display for Released {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hold = self.hold.as_ref().map(ToString::to_string);
         let waiting = self.waiting.then(|| "servers stayed until others serve in their place".to_owned());
-        let flapping = (self.flapping > 0)
-            .then(|| format!("{} instances that come and go may come in", self.flapping));
+        let flapping =
+            (self.flapping > 0).then(|| format!("{} instances that come and go may come in", self.flapping));
         let all: Vec<String> = [hold, waiting, flapping].into_iter().flatten().collect();
         f.write_str(&all.join("; "))
     }

@@ -11,6 +11,8 @@ pub mod backends;
 pub mod command;
 mod csv;
 mod error;
+#[cfg(test)]
+mod facts;
 pub mod info;
 pub mod keywords;
 pub mod known;

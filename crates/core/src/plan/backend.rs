@@ -25,8 +25,8 @@ use crate::haproxy::keywords::InitState;
 use crate::instance::{Health, HealthAuthority, Instance};
 use crate::name::{InstanceId, ServerName};
 use crate::observed::{FixedAddress, ObservedBackend, ObservedServer, State};
-use crate::select::{panic, wishes};
 use crate::refusals::{Refusals, Refused};
+use crate::select::{panic, wishes};
 use crate::slots::{Assignment, Limits, NoSlot, Row, SlotNo, SlotTable, Unplaced, Wanted, assign};
 use crate::weight::Weight;
 
@@ -134,7 +134,12 @@ pub fn plan_backend(inputs: &Inputs<'_>) -> BackendPlan {
     let flapping = (!guard.flapping.is_empty()).then(|| Note::Flapping { instances: guard.flapping.clone() });
     let departed = Departed::new(inputs, guard.released);
     let without = without_server(&unplaced, &wishes, &places);
-    let waiting = Waiting::of(inputs, &places, &departed, without, guard.waiting);
+    let since = guard.waiting;
+    let waiting = if guard.released {
+        Waiting::default()
+    } else {
+        Waiting::of(inputs, &places, &departed, without, since)
+    };
     guard.waiting = waiting.since;
     let mut desk = Desk {
         inputs,
@@ -247,7 +252,7 @@ impl Desk<'_> {
         let Place { ref name, seen, record, wish, .. } = *place;
         let departure = self.departed.why(place, wish.is_none());
         if let (Some(seen), true) = (seen, self.waiting.servers.contains(name)) {
-            self.stay(place, seen);
+            self.stay(place, seen, departure);
             return;
         }
         let goal = match wish {
@@ -280,8 +285,8 @@ impl Desk<'_> {
     }
 
     /// A server that leaves once its replacement serves: nothing is done to it.
-    fn stay(&mut self, place: &Place<'_>, seen: &ObservedServer) {
-        let record = place.record.cloned().unwrap_or_else(|| AppliedServer {
+    fn stay(&mut self, place: &Place<'_>, seen: &ObservedServer, departure: Departure) {
+        let mut record = place.record.cloned().unwrap_or_else(|| AppliedServer {
             endpoint: seen.endpoint(),
             confirmed: true,
             ..AppliedServer::new(Phase::Serving, self.inputs.now)
@@ -291,8 +296,12 @@ impl Desk<'_> {
             instance: record.instance.clone(),
             endpoint: seen.endpoint(),
             since: Some(record.since),
-            left: None,
+            left: Some(departure.clone()),
         };
+        // Which service had the backend before, the record says but once.
+        if matches!(departure, Departure::TakenOver { .. }) {
+            record.left = Some(departure);
+        }
         self.standings.push((place.name.clone(), standing));
         self.records.push((place.name.clone(), record));
     }
@@ -470,10 +479,14 @@ impl Desk<'_> {
         let cap = self.inputs.exposure.policy.drain.cap;
         let clears = self.clears_others(table);
         for (name, seen, _) in servers.filter(|(_, _, placed)| placed.is_none()) {
-            let is_resolved = matches!(seen.fixed_address(), Some(FixedAddress::Host(_)));
             let record = records(self.inputs).get(name);
-            // What has begun goes on.
-            let standing = if !is_resolved && (clears || record.is_some()) {
+            let is_others = match seen.fixed_address() {
+                Some(FixedAddress::Host(_)) => true,
+                Some(FixedAddress::NotIp) => !clears,
+                // What has begun goes on.
+                None => !clears && record.is_none(),
+            };
+            let standing = if !is_others {
                 let goal = Goal::Park { why: &Departure::NoSlot };
                 let steps = steps(&self.scene(name, record, None), goal, seen, record);
                 let standing = standing(&steps, Some(seen), None, record, cap);

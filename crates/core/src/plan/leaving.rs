@@ -158,8 +158,7 @@ fn is_newcomer(inputs: &Inputs<'_>, place: &Place<'_>, began: Timestamp) -> bool
     let record = place.record.filter(|record| place.wish.is_some_and(|wish| has(record, &wish.instance.id)));
     // Whoever is kept out by an operator is not on the way.
     let is_kept_out = |record: &AppliedServer| record.operator.is_some_and(|hold| hold.state.is_some());
-    let is_young =
-        |record: &AppliedServer| !is_kept_out(record) && began < later(record.since, LONGEST);
+    let is_young = |record: &AppliedServer| !is_kept_out(record) && began < later(record.since, LONGEST);
     is_refused(inputs, place) || record.is_none_or(is_young)
 }
 

@@ -176,32 +176,25 @@ impl fmt::Display for Note {
                 "{instances} instances are left out, {first} the first of them: by its name it belongs to backend \
                  {belongs_to}, and its service has this one"
             ),
-            Note::ReplacementsAwaited { servers, until } if servers.is_empty() => write!(
-                f,
-                "servers whose instances are gone leave now: others did not serve in their place by {until:.0}"
-            ),
+            Note::ReplacementsAwaited { servers, until } if servers.is_empty() => {
+                write!(f, "servers leave though no others served in their place by {until:.0}")
+            }
             Note::ReplacementsAwaited { servers, until } => write!(
                 f,
-                "{} servers stay until others serve in their place, at most until {until:.0}: {}",
-                servers.len(),
+                "leave once others serve in their place, at {until:.0} at the latest: {}",
                 first_three(servers.iter().map(ServerName::as_str)),
             ),
             Note::NoName(why) => write!(f, "{why}; set slots.names"),
             Note::FixedAddress { count, servers, host } => {
+                let more = count.saturating_sub(servers.len());
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
                 let names = first_three(servers.iter().map(ServerName::as_str));
+                write!(f, "no slots, though their names fit: {names}{more}; ")?;
                 match host {
-                    Some(host) => write!(
-                        f,
-                        "{count} servers ({names}) have the names of slots, but their addresses come from the host \
-                         name {host}: HAProxy resolves it, and Roster leaves them alone; give slots an IP address, \
-                         such as 127.0.0.1:1"
-                    ),
-                    None => write!(
-                        f,
-                        "{count} servers ({names}) have the names of slots, but are not at an IP address: HAProxy can \
-                         give them none, and Roster leaves them alone; give slots an IP address, such as 127.0.0.1:1"
-                    ),
+                    Some(host) => write!(f, "HAProxy resolves the host name {host} for their addresses")?,
+                    None => f.write_str("HAProxy can give them no IP address")?,
                 }
+                f.write_str(", and Roster leaves them alone; give slots an IP address, such as 127.0.0.1:1")
             }
             Note::NoSlots { names, there } => write!(
                 f,

@@ -71,9 +71,8 @@ fn place<'a>(
                 name: (*name).clone(),
                 seen: Some(seen),
                 // What the record gave the server was refused, and is another server's now.
-                record: record.filter(|record| {
-                    !matches!(row, Row::Free { .. }) || !is_refused(inputs, name, record)
-                }),
+                record: record
+                    .filter(|record| !matches!(row, Row::Free { .. }) || !is_refused(inputs, name, record)),
                 wish: None,
             }));
         }

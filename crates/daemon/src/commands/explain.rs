@@ -121,7 +121,11 @@ fn because(standing: &Standing, backend: &BackendName, server: &ServerName) -> S
         Status::Down => format!("out. It is ready for {who}, but HAProxy's own check finds it down"),
         Status::Inherited => format!("out. It is ready for {who}, but the server that it tracks is not"),
         Status::Agent => format!("out. Its agent keeps {who} out"),
-        Status::Leaving => format!("still in. {who} is no longer wanted, and it has not begun to drain{since}"),
+        Status::Leaving => {
+            let why =
+                standing.left.as_ref().map_or_else(|| "is no longer wanted".into(), ToString::to_string);
+            format!("still in. {who} {why}; the server has not begun to drain{since}")
+        }
         Status::Rising(how) => format!("not in yet. {who} is being brought up by {how}{since}"),
         Status::Draining { connections, until } => {
             let left = connections.map_or_else(|| "its connections".into(), |n| format!("{n} connections"));
@@ -152,7 +156,11 @@ fn because(standing: &Standing, backend: &BackendName, server: &ServerName) -> S
             Some(left) => format!("out. It is a spare slot; its last instance {left}{since}"),
             None => format!("out. It is a spare slot, no instance is there{since}"),
         },
-        Status::Foreign => format!("not Roster's: its name fits no slot. It is left alone at {who}"),
+        Status::Foreign => {
+            format!(
+                "not Roster's: its name fits no slot, or its address cannot be set. It is left alone at {who}"
+            )
+        }
         Status::Absent => format!("not there. {who} has no server and none can be added live"),
     }
 }

@@ -149,6 +149,7 @@ pub(crate) async fn look_at(
         agenda: &agenda,
         applied: &mut applied,
         refusals: &mut Refused::new(),
+        side_by_side: &mut 1,
         store: &Store::default(),
         probes: &ProbeResults::new(),
         reporter: to,

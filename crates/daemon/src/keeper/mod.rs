@@ -45,6 +45,7 @@ use crate::store::Store;
 use ahead::Ahead;
 use awaiting::Awaiting;
 use owned::own_changed;
+use pass::SIDE_BY_SIDE;
 use probes::{Probed, Probes};
 use schedule::{Schedule, Step};
 
@@ -65,6 +66,8 @@ pub(crate) struct Keeper<T> {
     applied: Applied,
     /// What HAProxy refused lately.
     refusals: Refused,
+    /// How many parts of a pass HAProxy's socket takes at once.
+    side_by_side: usize,
     agenda: Agenda,
     schedule: Schedule,
     probes: Probes,
@@ -118,6 +121,7 @@ where
             store,
             applied,
             refusals: Refused::new(),
+            side_by_side: SIDE_BY_SIDE,
             agenda,
             schedule,
             probes,
@@ -248,7 +252,7 @@ where
                 self.schedule.hurry(clock::now());
             }
             Err(error) if error.is_takeover() => self.schedule.add(self.agenda.items.keys()),
-            Err(error) => self.lost(&error),
+            Err(error) => self.lost(&error, &self.agenda.items.keys().cloned().collect()),
         }
     }
 
@@ -288,16 +292,23 @@ where
     }
 
     async fn pass(&mut self, backends: &BTreeSet<BackendName>) {
-        let passed = self.bench().pass(backends).await;
-        let result = match &passed {
-            Ok(passed) if passed.settled => PassResult::Settled,
-            Ok(_) => PassResult::Unsettled,
+        let (passed, ended) = self.bench().pass(backends).await;
+        let result = match &ended {
+            Ok(()) if passed.settled => PassResult::Settled,
+            Ok(()) => PassResult::Unsettled,
             Err(_) => PassResult::Failed,
         };
         self.reporter.metrics().pass(&self.name, result);
-        match passed {
-            Ok(passed) => self.passed(passed),
-            Err(error) => self.lost(&error),
+        match ended {
+            Ok(()) => self.passed(passed),
+            // What an owner is told of is a whole pass.
+            Err(error) if self.own.is_none() && !passed.plans.is_empty() => {
+                let left = backends.iter().filter(|backend| !passed.plans.contains_key(*backend));
+                let left = left.cloned().collect();
+                self.passed_in_part(passed);
+                self.lost(&error, &left);
+            }
+            Err(error) => self.lost(&error, &self.agenda.items.keys().cloned().collect()),
         }
     }
 
@@ -320,6 +331,7 @@ where
             agenda: &self.agenda,
             applied: &mut self.applied,
             refusals: &mut self.refusals,
+            side_by_side: &mut self.side_by_side,
             store: &self.store,
             probes: &self.probes.results,
             reporter: &self.reporter,
@@ -329,6 +341,18 @@ where
             left_alone: self.own.as_ref().map(Owner::left_alone).unwrap_or_default(),
             awaited: self.own.as_ref().map(|own| own.awaited(&self.agenda)).unwrap_or_default(),
         }
+    }
+
+    /// What came of the parts of a pass that were over before it failed.
+    fn passed_in_part(&mut self, mut passed: Passed) {
+        let now = clock::now();
+        self.converged(&passed, now);
+        let at_rest = passed.plans.iter().filter(|(_, plan)| plan.operations.is_empty());
+        let wakes = at_rest.map(|(backend, plan)| (backend.clone(), plan.wake)).collect();
+        self.schedule.looked(&wakes, now);
+        let orders = passed.plans.values_mut().flat_map(|plan| std::mem::take(&mut plan.probes)).collect();
+        self.probes.set(|backend| wakes.contains_key(backend), orders);
+        self.show(&passed, now, false);
     }
 
     fn passed(&mut self, mut passed: Passed) {
@@ -360,13 +384,7 @@ where
         if !owned {
             passed.missing.retain(|backend| !self.forget_with_backend(backend));
         }
-        self.status.send_modify(|status| {
-            status.take(&self.name, &self.agenda, &passed, now, owned, &self.reporter);
-            status.is_synced_without(&left_alone, &self.agenda);
-            for (place, unreached) in self.probes.unreached() {
-                status.unreached(place, unreached);
-            }
-        });
+        self.show(&passed, now, true);
         // What was done may change what is to be done: a backend that no rule wants is forgotten once its servers are parked,
         // and another service may have it then.
         self.is_outdated |= self.agenda.items.values().any(|item| item.is_overtaken(&self.applied));
@@ -385,10 +403,26 @@ where
         true
     }
 
-    fn lost(&mut self, error: &T::Error) {
+    /// Shows what a pass came to, the whole of it or the part that was over before it failed.
+    fn show(&self, passed: &Passed, now: Timestamp, is_whole: bool) {
+        let left_alone = self.own.as_ref().map(Owner::left_alone).unwrap_or_default();
+        let owned = self.own.is_some();
+        self.status.send_modify(|status| {
+            let trouble = status.trouble.take().filter(|_| !is_whole);
+            status.take(&self.name, &self.agenda, passed, now, owned, &self.reporter);
+            status.trouble = trouble;
+            status.is_synced_without(&left_alone, &self.agenda);
+            for (place, unreached) in self.probes.unreached() {
+                status.unreached(place, unreached);
+            }
+        });
+    }
+
+    /// It could not be read or written; these backends are left to be looked at.
+    fn lost(&mut self, error: &T::Error, left: &BTreeSet<BackendName>) {
         let text = crate::events::chain(error);
         let repeated = self.status.borrow().trouble.as_ref() == Some(&text);
-        self.schedule.add(self.agenda.items.keys());
+        self.schedule.add(left);
         let again = self.schedule.failed(clock::now());
         TargetLost { target: &self.name, error, again, repeated }.emit(&self.reporter);
         self.status.send_modify(|status| status.trouble = Some(text));

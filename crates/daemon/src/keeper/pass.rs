@@ -33,7 +33,7 @@ use crate::store::Store;
 /// How many instances a part has, or a little more: enough that its connections cost little beside its commands.
 const PART: usize = 500;
 /// How many parts are under way at once: HAProxy works for some while Roster decides others.
-const SIDE_BY_SIDE: usize = 4;
+pub(super) const SIDE_BY_SIDE: usize = 4;
 
 /// Everything a pass works with.
 pub(crate) struct Bench<'a, T> {
@@ -43,6 +43,8 @@ pub(crate) struct Bench<'a, T> {
     pub applied: &'a mut Applied,
     /// What HAProxy refused lately.
     pub refusals: &'a mut Refused,
+    /// How many parts may be under way at once: fewer where HAProxy's socket takes no more connections.
+    pub side_by_side: &'a mut usize,
     pub store: &'a Store,
     pub probes: &'a ProbeResults,
     pub reporter: &'a Reporter,
@@ -107,43 +109,54 @@ where
     }
 
     /// Brings these backends to what is wanted, as far as that is possible now. Where another process serves than
-    /// before, all backends are brought there.
-    pub(crate) async fn pass(&mut self, backends: &BTreeSet<BackendName>) -> Result<Passed, T::Error> {
+    /// before, all backends are brought there. Where it fails, what was done until then counts.
+    pub(crate) async fn pass(&mut self, backends: &BTreeSet<BackendName>) -> (Passed, Result<(), T::Error>) {
         let started = Instant::now();
         let known = self.applied.process;
         let mut asked: BTreeSet<BackendName> = backends.clone();
-        let mut whole = self.parts(&self.to_touch(backends)).await?;
-        if known.is_some() && whole.process != known {
+        let (mut whole, mut result) = self.parts(&self.to_touch(backends)).await;
+        if result.is_ok() && known.is_some() && whole.process != known {
             let others =
                 self.agenda.items.keys().filter(|backend| !backends.contains(*backend)).cloned().collect();
             let touched = self.to_touch(&others);
             asked.extend(others);
             if !touched.is_empty() {
-                whole.join(self.parts(&touched).await?);
+                let (more, ended) = self.parts(&touched).await;
+                whole.join(more);
+                result = ended;
             }
         }
         let count = self.to_touch(&asked).len();
         whole.missing.extend(asked.intersection(&self.awaited).cloned());
+        if result.is_err() {
+            whole.settled = false;
+            return (whole, result);
+        }
         self.applied.process = whole.process.or(known);
         if whole.is_at_rest() {
             self.tell(&whole, started, count);
             // Whoever follows the log hears it now, and not after the records.
             tokio::task::yield_now().await;
-            // Confirming can wait: until then what was done counts as unfinished, and a look would find it done.
-            let mut records = std::mem::take(&mut self.applied.backends);
-            let scene = self.scene();
-            scene.record(&mut records, &whole.plans);
-            let remembered = match whole.process {
-                Some(process) => scene.remember(process, &records, whole.plans.keys()).await,
-                None => Ok(()),
-            };
-            self.applied.backends = records;
-            remembered?;
+            result = self.confirm(&whole).await;
         } else {
             let left = whole.plans.values().map(|plan| plan.operations.len()).sum();
             NotConverged { target: self.name, left }.emit(self.reporter);
         }
-        Ok(whole)
+        (whole, result)
+    }
+
+    /// Confirms in the records what HAProxy shows. That can wait: until then what was done counts as unfinished, and a look
+    /// would find it done.
+    async fn confirm(&mut self, whole: &Passed) -> Result<(), T::Error> {
+        let mut records = std::mem::take(&mut self.applied.backends);
+        let scene = self.scene();
+        scene.record(&mut records, &whole.plans);
+        let remembered = match whole.process {
+            Some(process) => scene.remember(process, &records, whole.plans.keys()).await,
+            None => Ok(()),
+        };
+        self.applied.backends = records;
+        remembered
     }
 
     /// Those among them that are there and Roster's.
@@ -155,46 +168,41 @@ where
             .collect()
     }
 
-    /// Passes over these backends, in parts. A part that fails ends the pass once those under way are over.
-    async fn parts(&mut self, backends: &BTreeSet<BackendName>) -> Result<Passed, T::Error> {
-        let mut records = std::mem::take(&mut self.applied.backends);
-        let mut refusals = std::mem::take(self.refusals);
+    /// Passes over these backends, in parts. A part that fails ends the pass once those under way are over; where HAProxy had
+    /// no time for it beside the others, the parts go on one after the other.
+    async fn parts(&mut self, backends: &BTreeSet<BackendName>) -> (Passed, Result<(), T::Error>) {
+        let mut books = Books {
+            records: std::mem::take(&mut self.applied.backends),
+            refusals: std::mem::take(self.refusals),
+        };
         let scene = self.scene();
-        let mut waiting: VecDeque<Part<'_, T>> = self
-            .cut(backends)
-            .into_iter()
-            .map(|backends| {
-                let of = Books {
-                    records: backends.iter().filter_map(|backend| records.remove_entry(backend)).collect(),
-                    refusals: backends.iter().filter_map(|backend| refusals.remove_entry(backend)).collect(),
-                };
-                Part::new(&scene, backends, of)
-            })
-            .collect();
+        let mut side_by_side = *self.side_by_side;
+        let mut waiting: VecDeque<BTreeSet<BackendName>> = self.cut(backends).into();
         let mut running = FuturesUnordered::new();
         let mut whole = Passed { settled: true, ..Passed::default() };
-        let mut failed = None;
+        let mut result = Ok(());
         loop {
-            while failed.is_none() && running.len() < SIDE_BY_SIDE {
-                let Some(part) = waiting.pop_front() else { break };
-                running.push(part.pass());
+            while result.is_ok() && running.len() < side_by_side {
+                let Some(backends) = waiting.pop_front() else { break };
+                let part = Part::new(&scene, backends.clone(), books.take(&backends));
+                running.push(async move { (backends, part.pass().await) });
             }
-            let Some((of, result)) = running.next().await else { break };
-            records.extend(of.records);
-            refusals.extend(of.refusals);
-            match result {
+            let Some((backends, (of, passed))) = running.next().await else { break };
+            books.put_back(of);
+            match passed {
                 Ok(passed) => whole.join(passed),
-                Err(error) => failed = failed.or(Some(error)),
+                Err(error) if error.is_busy() && side_by_side > 1 => {
+                    side_by_side = 1;
+                    waiting.push_back(backends);
+                }
+                Err(_) if result.is_err() => {}
+                Err(error) => result = Err(error),
             }
         }
         drop(running);
-        for books in waiting.into_iter().map(Part::into_books) {
-            records.extend(books.records);
-            refusals.extend(books.refusals);
-        }
-        self.applied.backends = records;
-        *self.refusals = refusals;
-        failed.map_or(Ok(whole), Err)
+        (self.applied.backends, *self.refusals) = (books.records, books.refusals);
+        *self.side_by_side = side_by_side;
+        (whole, result)
     }
 
     /// Cuts backends into parts of about as many instances.

@@ -80,6 +80,11 @@ impl Schedule {
     /// A pass over these went well; each is looked at again when its plan says so, or to see whether it drifted.
     pub(crate) fn passed(&mut self, wakes: &BTreeMap<BackendName, Option<Timestamp>>, now: Timestamp) {
         self.state = State::Calm;
+        self.looked(wakes, now);
+    }
+
+    /// These were looked at; whether the target is well is not said by that.
+    pub(crate) fn looked(&mut self, wakes: &BTreeMap<BackendName, Option<Timestamp>>, now: Timestamp) {
         let many = u32::try_from(wakes.len()).unwrap_or(u32::MAX).max(1);
         for (place, (backend, wake)) in (0..).zip(wakes) {
             // Spread over the interval, so that a thousand backends are not all read in one second; a few at a time, for
@@ -177,6 +182,17 @@ mod tests {
         assert!(matches!(schedule.step(at(30)), Step::Pass(_)));
         schedule.passed(&BTreeMap::new(), at(30));
         assert_eq!(schedule.failed(at(30)).as_millis(), 250);
+    }
+
+    #[test]
+    fn what_was_looked_at_before_a_pass_failed_waits_for_its_time_and_the_pauses_go_on_growing() {
+        let mut schedule = schedule();
+        schedule.add([&name("a"), &name("b")]);
+        for pause in [250, 500, 1000] {
+            schedule.looked(&[(name("a"), None)].into(), at(0));
+            assert_eq!(schedule.failed(at(0)).as_millis(), pause);
+        }
+        assert_eq!(schedule.step(at(1)), Step::Pass([name("b")].into()));
     }
 
     #[test]

@@ -86,9 +86,15 @@ impl Times for TargetStatus {
 
 impl Times for BackendStatus {
     fn each_time(&mut self, with: &mut dyn FnMut(&mut Timestamp)) {
-        let Self { hold, servers, unreached, .. } = self;
+        let Self { hold, refused, notes, servers, unreached, .. } = self;
         if let Some(hold) = hold {
             hold.each_time(with);
+        }
+        for refused in refused.values_mut() {
+            refused.each_time(with);
+        }
+        for note in notes {
+            note.each_time(with);
         }
         for standing in servers.values_mut() {
             standing.each_time(with);

@@ -24,3 +24,4 @@ mod home;
 mod keeping;
 mod managed;
 mod memory;
+mod refused;

@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 use roster_core::dataplane::{BackendView, ServerView, host};
 use roster_core::haproxy::{AdminState, OpState, Version};
 use roster_core::name::ServerName;
-use roster_core::observed::{
-    BackendLimits, ObservedBackend, ObservedCheck, ObservedLine, ObservedServer,
-};
+use roster_core::observed::{BackendLimits, ObservedBackend, ObservedCheck, ObservedLine, ObservedServer};
 use roster_core::weight::{ServerId, Weight};
 
 use super::client::{AdminState as ShownState, OperationalState, RuntimeServer};
@@ -40,7 +38,7 @@ pub(super) fn backend(
     let grows = adds && dynamic && !view.default_server;
     let algorithm = view.algorithm.text.clone();
     let limits = BackendLimits { version, algorithm, dynamic, grows, line_weight: None };
-    ObservedBackend { limits, servers: servers.collect(), ..ObservedBackend::default() }
+    ObservedBackend { limits, servers: servers.collect() }
 }
 
 /// What the file says of a server.

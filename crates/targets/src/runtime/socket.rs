@@ -11,10 +11,13 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// The longest path that a Unix socket's address has room for.
 const LONGEST_PATH: usize = 107;
+
+/// How long a full queue of connections is left alone.
+const BREATH: Duration = Duration::from_millis(5);
 
 /// A `stats socket`'s address.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -57,7 +60,9 @@ pub enum ConnectError {
         owner: String,
     },
     /// The queue of connections is full.
-    #[error("{0} takes no more connections now; HAProxy is paused or overloaded")]
+    #[error(
+        "{0} takes no more connections now; HAProxy is paused or overloaded, or its `stats maxconn` is too small"
+    )]
     Busy(SocketAddress),
     /// No answer in time.
     #[error("{address} took no connection within {after:?}; HAProxy is paused, overloaded or out of reach")]
@@ -84,24 +89,34 @@ pub(super) struct Connection {
 }
 
 impl SocketAddress {
+    /// Connects; while the queue of connections is full, again and again.
     pub(super) async fn connect(&self, limit: Duration) -> Result<Connection, ConnectError> {
-        let connecting = async {
-            match self {
-                Self::Unix(path) => UnixStream::connect(path).await.map(|stream| {
-                    let (read, write) = stream.into_split();
-                    Connection { read: Box::new(read), write: Box::new(write) }
-                }),
-                Self::Tcp(address) => {
-                    let stream = TcpStream::connect(address).await?;
-                    stream.set_nodelay(true)?;
-                    let (read, write) = stream.into_split();
-                    Ok(Connection { read: Box::new(read), write: Box::new(write) })
+        let until = Instant::now() + limit;
+        loop {
+            match timeout_at(until, self.try_to_connect()).await {
+                Ok(Err(source))
+                    if source.kind() == io::ErrorKind::WouldBlock && Instant::now() + BREATH < until =>
+                {
+                    sleep(BREATH).await;
                 }
+                Ok(connected) => return connected.map_err(|source| ConnectError::new(self, source)),
+                Err(_) => return Err(ConnectError::TimedOut { address: self.clone(), after: limit }),
             }
-        };
-        match timeout(limit, connecting).await {
-            Ok(connected) => connected.map_err(|source| ConnectError::new(self, source)),
-            Err(_) => Err(ConnectError::TimedOut { address: self.clone(), after: limit }),
+        }
+    }
+
+    async fn try_to_connect(&self) -> io::Result<Connection> {
+        match self {
+            Self::Unix(path) => UnixStream::connect(path).await.map(|stream| {
+                let (read, write) = stream.into_split();
+                Connection { read: Box::new(read), write: Box::new(write) }
+            }),
+            Self::Tcp(address) => {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                let (read, write) = stream.into_split();
+                Ok(Connection { read: Box::new(read), write: Box::new(write) })
+            }
         }
     }
 }

@@ -86,6 +86,11 @@ impl RuntimeError {
         matches!(self, RuntimeError::Session(OtherProcess { .. } | ProcessChanged { .. } | Stopping { .. }))
     }
 
+    /// Whether other connections may have kept HAProxy from answering.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, RuntimeError::Session(error) if error.is_busy())
+    }
+
     /// Whether nobody answers at the socket.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, RuntimeError::Session(SessionError::Connect(_)))

@@ -89,7 +89,8 @@ pub(super) fn out(
     to_parking: bool,
 ) -> Steps {
     let pointed = record.is_some_and(|r| r.endpoint.is_some()) || !steps.changes.is_empty();
-    if to_parking && pointed && !scene.by_address && seen.endpoint() != Some(scene.parking) {
+    let may_point = !scene.by_address && seen.fixed_address().is_none();
+    if to_parking && pointed && may_point && seen.endpoint() != Some(scene.parking) {
         steps.push(Change::Address(scene.parking), why);
     }
     let base = parked(scene, record);

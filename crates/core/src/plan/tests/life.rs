@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::sim::{Sim, endpoint, instance, instances, name, slot_names};
+use crate::address::Endpoint;
 use crate::exposure::{BringUp, Drain, Names};
 use crate::instance::Health;
 use crate::observed::State;
-use crate::address::Endpoint;
 use crate::plan::{BackendPlan, Change, Note, Reason, Status};
 use crate::slots::Growth;
 

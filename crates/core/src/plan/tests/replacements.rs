@@ -32,8 +32,12 @@ fn without_additions(sim: &mut Sim, live: &[crate::instance::Instance]) {
             return;
         }
         let mut possible = plan.clone();
-        let added: Vec<_> =
-            plan.operations.iter().filter(|op| op.change.word() == "add").map(|op| op.server.clone()).collect();
+        let added: Vec<_> = plan
+            .operations
+            .iter()
+            .filter(|op| op.change.word() == "add")
+            .map(|op| op.server.clone())
+            .collect();
         possible.operations.retain(|op| !added.contains(&op.server));
         sim.carry_out(&possible);
         for server in added {
@@ -51,8 +55,12 @@ fn servers_stay_while_those_in_their_place_are_not_up() {
     sim.settle(&instances([3, 4]));
     let plan = sim.plan(&instances([3, 4]));
     assert_eq!(serving(&sim), endpoints([1, 2]));
-    assert_eq!((status(&plan, "srv1"), status(&plan, "srv3")), (Status::Leaving, Status::Rising(BringUp::Probe)));
-    let awaited = |note: &Note| matches!(note, Note::ReplacementsAwaited { servers, .. } if servers.len() == 2);
+    assert_eq!(
+        (status(&plan, "srv1"), status(&plan, "srv3")),
+        (Status::Leaving, Status::Rising(BringUp::Probe))
+    );
+    let awaited =
+        |note: &Note| matches!(note, Note::ReplacementsAwaited { servers, .. } if servers.len() == 2);
     assert!(plan.notes.iter().any(awaited), "{:?}", plan.notes);
     sim.come_up(&plan);
     sim.settle(&instances([3, 4]));
@@ -130,7 +138,10 @@ fn a_wait_ends_after_five_minutes_and_that_is_told() {
     sim.settle(&instances([1, 2]));
     sim.exposure().policy.bring_up = Some(BringUp::Probe);
     sim.settle(&instances([3, 4]));
-    assert_eq!(sim.plan(&instances([3, 4])).wake, Some(crate::plan::later(sim.now, Duration::from_secs(300))));
+    assert_eq!(
+        sim.plan(&instances([3, 4])).wake,
+        Some(crate::plan::later(sim.now, Duration::from_secs(300)))
+    );
     sim.pass_time(299);
     sim.settle(&instances([3, 4]));
     assert_eq!(serving(&sim), endpoints([1, 2]));

@@ -41,8 +41,9 @@ impl Efforts {
             return outcome;
         }
         let operations = plans.values().flat_map(|plan| &plan.operations);
-        let planned: BTreeMap<(&BackendName, &ServerName, &str), &Operation> =
-            operations.map(|planned| ((&planned.backend, &planned.server, planned.change.word()), planned)).collect();
+        let planned: BTreeMap<(&BackendName, &ServerName, &str), &Operation> = operations
+            .map(|planned| ((&planned.backend, &planned.server, planned.change.word()), planned))
+            .collect();
         self.0.retain(|(backend, server, word), (operation, times)| {
             let again = planned.get(&(backend, server, *word));
             let is_again = again.is_some_and(|planned| planned.change == operation.change);

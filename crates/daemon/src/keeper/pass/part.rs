@@ -61,6 +61,22 @@ pub(super) struct Books {
     pub refusals: Refused,
 }
 
+impl Books {
+    /// Takes out what is kept of these backends.
+    pub(super) fn take(&mut self, backends: &BTreeSet<BackendName>) -> Self {
+        Self {
+            records: backends.iter().filter_map(|backend| self.records.remove_entry(backend)).collect(),
+            refusals: backends.iter().filter_map(|backend| self.refusals.remove_entry(backend)).collect(),
+        }
+    }
+
+    /// Takes it in again.
+    pub(super) fn put_back(&mut self, of: Self) {
+        self.records.extend(of.records);
+        self.refusals.extend(of.refusals);
+    }
+}
+
 /// Some of the backends, with what is kept of them.
 pub(super) struct Part<'s, T> {
     scene: &'s Scene<'s, T>,
@@ -146,7 +162,7 @@ where
     }
 
     /// What is kept, as it stands.
-    pub(super) fn into_books(mut self) -> Books {
+    fn into_books(mut self) -> Books {
         self.refusals.retain(|_, refusals| !refusals.is_empty());
         Books { records: self.records, refusals: self.refusals }
     }

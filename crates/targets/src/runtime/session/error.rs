@@ -113,6 +113,18 @@ pub enum SessionError {
     },
 }
 
+impl SessionError {
+    /// Whether HAProxy may have had no time for this session because of others: `stats maxconn` allows ten at once unless set.
+    pub fn is_busy(&self) -> bool {
+        match self {
+            Self::Connect(error) => matches!(error, ConnectError::Busy(_) | ConnectError::TimedOut { .. }),
+            Self::Broken { cause, .. } => matches!(cause, Break::Silent(_) | Break::TooSlow(_)),
+            Self::Unconfirmed { source, .. } => source.is_busy(),
+            _ => false,
+        }
+    }
+}
+
 /// How a connection ended.
 #[derive(Debug, Error)]
 pub enum Break {

@@ -137,7 +137,7 @@ impl Known {
             let dynamic = known.dynamic.unwrap_or(true);
             let algorithm = known.algorithm.clone();
             let limits = BackendLimits { version, algorithm, dynamic, grows: dynamic, line_weight: None };
-            Some((read.name, ObservedBackend { limits, servers: read.servers, ..ObservedBackend::default() }))
+            Some((read.name, ObservedBackend { limits, servers: read.servers }))
         };
         if self.process == Some(process) { read.into_iter().map(finish).collect() } else { None }
     }

@@ -1,0 +1,154 @@
+//! What HAProxy refuses: nobody leaves for it, another slot is tried, the pauses grow, and its own words are reported.
+
+use roster_testkit::{HaproxyBin, HaproxyVersion, OrFail, Poll, wait_until_or_fail};
+
+use crate::rig::{CAP, Rig, all_versions, one_version};
+
+const AT_ONCE: &str = "expose: [ { each: fleet, bring_up: registry, drain: { cap: 1s } } ]\n";
+/// `add server` is refused with these.
+const NO_ADDITIONS: &str = "expose: [ { each: fleet, bring_up: registry, drain: { cap: 1s }, \
+    server: { ssl: { ca_file: /etc/ssl/rotated-away.pem } } } ]\n";
+
+fn slots(count: u32) -> String {
+    format!("backend web\n    balance roundrobin\n    server-template srv 1-{count} 127.0.0.1:1 disabled\n")
+}
+
+/// How often each of these is in a text.
+fn count(text: &str, what: &str) -> usize {
+    text.matches(what).count()
+}
+
+#[test]
+fn servers_stay_while_haproxy_refuses_those_in_their_place_and_then_their_slots_are_used() {
+    for bin in all_versions() {
+        let rig = Rig::new(&bin, &slots(2), NO_ADDITIONS);
+        let daemon = rig.run();
+        rig.web(&[8001, 8002]);
+        rig.until_ready("web", &[("srv1", 8001), ("srv2", 8002)]);
+        rig.web(&[8011, 8012]);
+        let mut fewest = 2;
+        wait_until_or_fail(CAP, "the newcomers to have the slots", || {
+            let ready = rig.ready("web");
+            fewest = fewest.min(ready.len());
+            Poll::when(ready, |ready| ready.iter().all(|(_, port)| *port > 8010) && ready.len() == 2)
+        });
+        assert_eq!(fewest, 1, "one slot after the other is given up");
+        assert_eq!(
+            count(&daemon.log(), "add 127.0.0.1:80"),
+            count(&daemon.log(), "refused: "),
+            "{}",
+            daemon.log()
+        );
+    }
+}
+
+#[test]
+fn the_only_server_stays_while_haproxy_refuses_its_replacement_and_status_gives_the_reason() {
+    for bin in all_versions() {
+        let rig = Rig::new(&bin, &slots(1), NO_ADDITIONS);
+        let daemon = rig.run();
+        rig.web(&[8001]);
+        rig.until_ready("web", &[("srv1", 8001)]);
+        rig.web(&[8011]);
+        daemon.until_log("srv2: add 127.0.0.1:8011");
+        wait_until_or_fail(CAP, "some tries", || {
+            Poll::when(rig.roster(&["status"]).out, |out| out.contains("refused 3 times since"))
+        });
+        assert_eq!(rig.ready("web"), [("srv1".into(), 8001)]);
+        let status = rig.roster(&["status"]).out;
+        assert!(status.contains("web: 1 leaving, 1 rising (registry); 1 server refused"), "{status}");
+        assert!(status.contains("rotated-away.pem"), "{status}");
+        assert!(status.contains("leave once others serve in their place"), "{status}");
+        let explained = rig.roster(&["explain", "127.0.0.1:8011"]).out;
+        assert!(explained.contains("refused ") && explained.contains("rotated-away.pem"), "{explained}");
+        let json = rig.roster(&["status", "--json"]).out;
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let refused = &json["targets"]["local"]["backends"]["web"]["refused"]["srv2"];
+        assert_eq!(refused["op"], "add", "{json:#}");
+        assert!(refused["why"].as_str().unwrap().contains("rotated-away.pem"), "{json:#}");
+        assert_eq!(count(&daemon.log(), "refused: "), 1, "{}", daemon.log());
+        let planned = rig.roster(&["plan"]).out;
+        assert!(planned.contains("rotated-away.pem") && !planned.contains("Nothing to do"), "{planned}");
+    }
+}
+
+#[test]
+fn what_is_refused_is_reported_once_and_then_tried_less_and_less_often() {
+    // The one server that is there is not Roster's.
+    let sections = "backend web\n    balance roundrobin\n    server canary 127.0.0.1:1 disabled\n";
+    for bin in all_versions() {
+        let rig = Rig::new(&bin, sections, NO_ADDITIONS);
+        let daemon = rig.run();
+        rig.web(&[8001]);
+        daemon.until_log("refused: ");
+        wait_until_or_fail(CAP, "some tries", || {
+            Poll::when(rig.roster(&["status"]).out, |out| out.contains("refused 4 times since"))
+        });
+        let log = daemon.log();
+        assert_eq!(count(&log, "refused: "), 1, "{log}");
+        assert_eq!(count(&log, "HAProxy answers again"), 0, "{log}");
+        assert_eq!(count(&log, "HAProxy shows what is wanted"), 0, "{log}");
+        let status = rig.roster(&["status"]).out;
+        assert!(!status.contains("1 active"), "{status}");
+    }
+}
+
+#[test]
+fn a_slot_at_a_unix_socket_is_left_alone_and_another_one_is_used() {
+    let sections = "backend web\n    server srv1 unix@/tmp/nobody.sock disabled\n    \
+                    server-template srv 2-4 127.0.0.1:1 disabled\n";
+    for bin in all_versions() {
+        let rig = Rig::new(&bin, sections, AT_ONCE);
+        let daemon = rig.run();
+        rig.web(&[8001]);
+        rig.until_ready("web", &[("srv2", 8001)]);
+        daemon.until_log("WARN no slots, though their names fit: srv1; HAProxy can give them no IP address");
+        let status = rig.roster(&["status"]).out;
+        assert!(status.contains("web: 1 active, 1 foreign, 2 spare"), "{status}");
+        assert_eq!(count(&daemon.log(), "refused: "), 0, "{}", daemon.log());
+    }
+}
+
+#[test]
+fn slots_that_a_resolver_has_are_left_alone() {
+    // Nobody answers at the name server, so that they stay unresolved.
+    let sections = "resolvers d\n    nameserver a 127.0.0.1:9\nbackend web\n    \
+                    server-template srv 1-3 app.example.org:8080 resolvers d init-addr none\n    \
+                    server srv4 localhost:1 disabled\n";
+    for bin in all_versions() {
+        let rig = Rig::new(&bin, sections, AT_ONCE);
+        let before = rig.haproxy.servers("web").or_fail();
+        let daemon = rig.run();
+        rig.web(&[8001, 8002]);
+        wait_until_or_fail(CAP, "servers past them", || {
+            let all = rig.haproxy.servers("web").unwrap_or_default();
+            Poll::when(all, |all| {
+                let ports = |port| all.iter().any(|row| row.port == port && !row.in_maintenance());
+                ports(8001) && ports(8002)
+            })
+        });
+        let after = rig.haproxy.servers("web").or_fail();
+        assert_eq!(before[..3], after[..3], "the resolver's servers are as they were");
+        assert!(rig.ready("web").contains(&("srv4".into(), 8001)), "{after:?}");
+        daemon.until_log("WARN no slots, though their names fit: srv1, srv2, srv3; ");
+        daemon.until_log("app.example.org");
+        assert_eq!(count(&daemon.log(), "refused: "), 0, "{}", daemon.log());
+    }
+}
+
+#[test]
+fn without_a_roster_that_runs_nothing_is_called_active_that_is_only_wanted() {
+    let rig = Rig::new(&one_version(), &slots(2), AT_ONCE);
+    rig.web(&[8001]);
+    let status = rig.roster(&["status"]).out;
+    assert!(status.contains("web: 1 rising (registry), 1 spare; "), "{status}");
+    let explained = rig.roster(&["explain", "127.0.0.1:8001"]).out;
+    assert!(explained.contains("not in yet") && explained.contains("next: "), "{explained}");
+    let newest = HaproxyBin::find(HaproxyVersion::V3_2).or_fail();
+    let rig = Rig::new(&newest, &slots(2), AT_ONCE);
+    rig.web(&[8001]);
+    assert_eq!(rig.roster(&["once"]).code, Some(0));
+    rig.web(&[8002]);
+    let status = rig.roster(&["status"]).out;
+    assert!(status.contains("1 leaving") && !status.contains("active"), "{status}");
+}
