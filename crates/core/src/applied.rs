@@ -105,6 +105,9 @@ pub struct AppliedServer {
     /// What an operator did to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator: Option<OperatorHold>,
+    /// Whether Roster added it to the process that it is in; only such a server is deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub made: bool,
     /// Whether the read-back has agreed since it was written.
     pub confirmed: bool,
 }
@@ -262,6 +265,7 @@ impl AppliedServer {
             health: Health::Unknown,
             left: None,
             operator: None,
+            made: false,
             confirmed: false,
         }
     }

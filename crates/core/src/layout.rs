@@ -35,7 +35,7 @@ pub fn lines(
         keywords.id = Some(server.id);
         keywords.backup = server.line.backup;
         if exposure.policy.cookie {
-            keywords.cookie = CookieValue::new(name.as_str()).ok();
+            keywords.cookie = CookieValue::of(name);
         }
         let own = keywords.weight.unwrap_or(Weight::ONE);
         let record = applied.and_then(|applied| applied.servers.get(name));
@@ -120,7 +120,7 @@ fn parked(exposure: &Exposure, operations: Vec<Operation>) -> Vec<ServerLine> {
             keywords.init_state = exposure.policy.server.init_state;
             if exposure.policy.cookie {
                 // By the file every version takes one.
-                keywords.cookie = CookieValue::new(operation.server.as_str()).ok();
+                keywords.cookie = CookieValue::of(&operation.server);
             }
             Some(ServerLine {
                 name: operation.server,

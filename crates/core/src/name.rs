@@ -216,6 +216,13 @@ name! {
     Kind { what: "label", extra: "_ . : - / @ +", punctuation: &['_', '.', ':', '-', '/', '@', '+'], most: MAX_NAME, names_files: false }
 }
 
+impl CookieValue {
+    /// The cookie of a server: its name, with `-` for each `.` and `_` for each `:`, which clients may mangle.
+    pub fn of(server: &ServerName) -> Option<Self> {
+        Self::new(&server.as_str().replace('.', "-").replace(':', "_")).ok()
+    }
+}
+
 impl InstanceId {
     /// The id of an instance that has none of its own: its address, `10.0.0.1:80` or `[fd00::1]:80`, all of whose
     /// characters an id may have.
@@ -242,6 +249,14 @@ impl fmt::Display for ServiceKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_is_called_after_its_address_has_a_cookie() {
+        let cookie = |name: &str| CookieValue::of(&ServerName::new(name).unwrap()).unwrap();
+        assert_eq!(cookie("srv1").as_str(), "srv1");
+        assert_eq!(cookie("10.0.0.1:8080").as_str(), "10-0-0-1_8080");
+        assert_eq!(cookie("fd00::1:8080").as_str(), "fd00__1_8080");
+    }
 
     #[test]
     fn a_name_cannot_hold_what_ends_or_starts_a_command() {

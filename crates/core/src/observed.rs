@@ -69,8 +69,8 @@ pub struct ObservedServer {
     pub initial_weight: Weight,
     /// Its health check.
     pub check: ObservedCheck,
-    /// Its agent check, which may change its state and its weight; none where it has none or it is switched off.
-    pub agent: Option<ObservedAgent>,
+    /// Whether an agent check is switched on, which may change its state and its weight.
+    pub has_agent: bool,
     /// Whether connections to it are made over TLS.
     pub tls: bool,
     /// What its line says besides.
@@ -91,15 +91,6 @@ pub struct ObservedCheck {
     /// The address that is asked, where that is not the server's own.
     pub address: Option<IpAddr>,
     /// The port that is asked, where that is not the server's own.
-    pub port: Option<Port>,
-}
-
-/// A server's agent check.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct ObservedAgent {
-    /// The address that is asked, where that is not the server's own.
-    pub address: Option<IpAddr>,
-    /// The port that is asked.
     pub port: Option<Port>,
 }
 

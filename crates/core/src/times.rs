@@ -57,6 +57,7 @@ impl Times for AppliedServer {
             full_weight: _,
             health: _,
             left: _,
+            made: _,
             confirmed: _,
         } = self;
         with(since);

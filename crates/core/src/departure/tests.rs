@@ -183,6 +183,7 @@ fn is_about_instances(note: &Note) -> bool {
         | Note::Static { .. }
         | Note::NoCheck { .. }
         | Note::NoCookie { .. }
+        | Note::NoTls
         | Note::FixedAddress { .. }
         | Note::ReplacementsAwaited { .. }
         | Note::NoSlots { .. } => false,

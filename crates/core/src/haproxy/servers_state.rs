@@ -261,11 +261,7 @@ impl Columns {
                 address: header.optional("srv_check_addr"),
                 port: header.optional("srv_check_port"),
             },
-            agent: CheckColumns {
-                flags: header.optional("srv_agent_state"),
-                address: header.optional("srv_agent_addr"),
-                port: header.optional("srv_agent_port"),
-            },
+            agent: CheckColumns { flags: header.optional("srv_agent_state"), address: None, port: None },
             port: header.column("srv_port")?,
             id_is_forced: header.optional("srv_f_forced_id"),
             fqdn: header.optional("srv_fqdn"),

@@ -1,14 +1,20 @@
 //! The plan for one backend.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+mod others;
+mod seats;
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::beside::beside;
+use self::seats::without_server;
+pub(super) use self::seats::{Seating, grows, limits, seat};
+use super::additions::{has_cookie, line};
 use super::departed::Departed;
-use super::derive::{Ours, derive, is_comparable, ours, records, slot_by_name};
-use super::leaving::{Waiting, WithoutServer};
+use super::derive::is_comparable;
+use super::leaving::Waiting;
 use super::note::Note;
 use super::numbers::Numbers;
 use super::places::{Place, Serving, places};
@@ -17,17 +23,16 @@ use super::standing::standing;
 use super::types::{Change, Operation, ProbeOrder, ProbeResults, Reason, Replacement, Standing, Status};
 use crate::address::Endpoint;
 use crate::applied::{AppliedBackend, AppliedServer, Phase};
-use crate::departure::{Departure, Grounds};
-use crate::exposure::{BringUp, Exposure, Names, Own, Policy};
-use crate::guard::{Evidence, GuardRecord, Judged, Wish, judge};
+use crate::departure::Departure;
+use crate::exposure::{BringUp, Exposure, Names, Policy};
+use crate::guard::{Evidence, Judged, Wish};
 use crate::haproxy::Version;
-use crate::haproxy::keywords::InitState;
+use crate::haproxy::keywords::{InitState, ServerKeywords};
 use crate::instance::{Health, HealthAuthority, Instance};
-use crate::name::{InstanceId, ServerName};
-use crate::observed::{FixedAddress, ObservedBackend, ObservedServer, State};
+use crate::name::{CookieValue, InstanceId, ServerName};
+use crate::observed::{ObservedBackend, ObservedServer, State};
 use crate::refusals::{Refusals, Refused};
-use crate::select::{panic, wishes};
-use crate::slots::{Assignment, Limits, NoSlot, Row, SlotNo, SlotTable, Unplaced, Wanted, assign};
+use crate::slots::{Assignment, Row};
 use crate::weight::Weight;
 
 /// Everything that the plan for one backend depends on.
@@ -88,40 +93,14 @@ struct Desk<'a> {
     waiting: Waiting,
     /// How many more servers may be taken out of traffic because another instance is there.
     provable: usize,
+    /// What the line of a server that is added says, once one is.
+    line: OnceCell<ServerKeywords>,
     /// The numbers that are left, once one is needed.
     numbers: Option<Numbers>,
     /// What becomes of the plan's two maps: a list is sorted once, a map with every server.
     records: Vec<(ServerName, AppliedServer)>,
     standings: Vec<(ServerName, Standing)>,
     plan: BackendPlan,
-}
-
-/// What is to be there, and in which slots.
-pub(super) struct Seating<'a> {
-    /// The servers that are ours.
-    pub ours: Vec<Ours<'a>>,
-    /// What the guards made of the answer.
-    pub judged: Judged<'a>,
-    /// The slots as they are to be.
-    pub assignment: Assignment,
-}
-
-/// Gives every instance that is to be there a slot.
-pub(super) fn seat<'a>(inputs: &Inputs<'a>) -> Seating<'a> {
-    let exposure = inputs.exposure;
-    let all = wishes(exposure, inputs.instances);
-    let ours = ours(inputs);
-    let before = derive(inputs, &ours, &all);
-    let mut known = inputs.applied.map_or_else(GuardRecord::default, |applied| applied.guard.clone());
-    if !is_comparable(inputs) {
-        // Entries of another source that could not be read say nothing of those of this one.
-        known.unread = 0;
-    }
-    let mut judged = judge(&before, all, &inputs.evidence, &known, &exposure.policy.guard, inputs.now);
-    panic(&mut judged.wishes);
-    let wanted = wanted(&judged.wishes, &before);
-    let assignment = assign(before, &wanted, &limits(inputs), inputs.now);
-    Seating { ours, judged, assignment }
 }
 
 /// Plans one backend.
@@ -147,6 +126,7 @@ pub fn plan_backend(inputs: &Inputs<'_>) -> BackendPlan {
         staying: Serving::on(inputs, &places, &waiting.servers),
         waiting,
         provable: provable(inputs, &places),
+        line: OnceCell::new(),
         numbers: None,
         records: Vec::with_capacity(places.len()),
         standings: Vec::with_capacity(places.len()),
@@ -170,49 +150,6 @@ pub fn plan_backend(inputs: &Inputs<'_>) -> BackendPlan {
     desk.plan.operations.sort_by_key(Operation::is_going);
     desk.tell_what_cannot_be(&table);
     desk.plan
-}
-
-/// How many of the instances that are reported have no server, and could have one.
-fn without_server(unplaced: &[Unplaced], wishes: &[Wish<'_>], places: &[Place<'_>]) -> WithoutServer {
-    let unplaced = unplaced.iter().filter(|one| matches!(one.why, NoSlot::Full { .. })).count();
-    let resting = places.iter().filter_map(|place| place.wish).filter(|wish| !wish.well).count();
-    let unwell = wishes.iter().filter(|wish| !wish.well).count();
-    WithoutServer { unplaced, unwell: unwell.saturating_sub(resting) }
-}
-
-/// The instances that are to have a slot. An unwell one keeps the slot it has, but is given none.
-fn wanted<'a>(wishes: &'a [Wish<'_>], before: &SlotTable) -> Vec<Wanted<'a>> {
-    let all_well = wishes.iter().all(|wish| wish.well);
-    let rows = before.rows.values().filter(|_| !all_well);
-    let there: HashSet<&InstanceId> = rows.filter_map(Row::instance).collect();
-    let wanted =
-        wishes.iter().filter(|wish| wish.well || wish.is_kept() || there.contains(&wish.instance.id));
-    wanted.map(|wish| Wanted { instance: &wish.instance, shape: wish.shape, kept_in: wish.kept_in }).collect()
-}
-
-pub(super) fn limits(inputs: &Inputs<'_>) -> Limits {
-    let scheme = &inputs.exposure.slots;
-    Limits {
-        base: scheme.base,
-        growth: scheme.growth,
-        by_address: inputs.exposure.names == Names::Address,
-        can_grow: inputs.seen.limits.grows,
-        rest: inputs.exposure.policy.rest,
-        barred: fixed(inputs),
-        avoided: avoided(inputs),
-    }
-}
-
-/// The numbers of the servers that are called as slots are, and are none because their addresses cannot be set.
-fn fixed(inputs: &Inputs<'_>) -> BTreeSet<SlotNo> {
-    let servers = inputs.seen.servers.iter().filter(|(_, seen)| seen.fixed_address().is_some());
-    servers.filter_map(|(name, _)| slot_by_name(inputs, name)).collect()
-}
-
-/// The numbers of the servers that HAProxy refused an instance, and that another instance may be refused too.
-fn avoided(inputs: &Inputs<'_>) -> BTreeSet<SlotNo> {
-    let refused = inputs.refusals.iter().filter(|(_, refused)| refused.bars_the_slot());
-    refused.filter_map(|(name, _)| slot_by_name(inputs, name)).collect()
 }
 
 /// How an instance is brought up: as the rule says, else by the source's word where the source is the one to ask.
@@ -347,6 +284,7 @@ impl Desk<'_> {
             policy: &exposure.policy,
             parking: exposure.slots.parking,
             by_address: exposure.names == Names::Address,
+            adds_checked: false,
             limits,
             own_weight: limits.line_weight.or(record.and_then(|record| record.own_weight)),
             bring_up: instance.map_or(BringUp::Probe, |instance| bring_up(self.inputs, instance)),
@@ -367,7 +305,11 @@ impl Desk<'_> {
         };
         let add = self.addition(place, instance.endpoint, weight);
         let steps = Steps { changes: vec![(add, why.clone())], ..Steps::default() };
-        rise(&self.scene(&place.name, place.record, Some(instance)), steps, instance, weight, None, &why)
+        let scene = Scene {
+            adds_checked: self.line().check.is_some(),
+            ..self.scene(&place.name, place.record, Some(instance))
+        };
+        rise(&scene, steps, instance, weight, None, &why)
     }
 
     fn add_spare(&mut self, place: &Place<'_>) -> Steps {
@@ -376,13 +318,19 @@ impl Desk<'_> {
         Steps { changes: vec![(add, Reason::Growth)], next: Some(next), ..Steps::default() }
     }
 
+    /// What the line of a server that is added says, but for what is its own.
+    fn line(&self) -> &ServerKeywords {
+        self.line.get_or_init(|| line(self.inputs))
+    }
+
     fn addition(&mut self, place: &Place<'_>, endpoint: Endpoint, weight: Option<Weight>) -> Change {
         let policy = &self.inputs.exposure.policy;
-        let mut keywords = policy.server.clone();
+        let mut keywords = self.line().clone();
         keywords.backup = place.row.shape().backup;
         keywords.weight = weight.or(keywords.weight);
-        if policy.cookie && self.inputs.seen.limits.version >= COOKIE_LIVE {
-            keywords.cookie = crate::name::CookieValue::new(place.name.as_str()).ok();
+        let has_cookie = policy.cookie || has_cookie(self.inputs);
+        if has_cookie && self.inputs.seen.limits.version >= COOKIE_LIVE {
+            keywords.cookie = CookieValue::of(&place.name);
         }
         let checked = policy.bring_up == Some(BringUp::Check) && keywords.check.is_some();
         if checked && self.inputs.seen.limits.version >= INIT_STATE {
@@ -402,7 +350,9 @@ impl Desk<'_> {
         record: Option<&AppliedServer>,
     ) {
         let backend = &self.inputs.exposure.backend;
-        let own_weight = own_weight(self.inputs, &steps, seen, record);
+        let is_added = matches!(steps.changes.first(), Some((Change::Add { .. }, _)));
+        let of_line = if is_added { self.line().weight } else { None };
+        let own_weight = own_weight(self.inputs, &steps, seen, record, of_line);
         for (change, why) in steps.changes {
             if change == Change::State(State::Ready) {
                 self.staying.add(server);
@@ -429,106 +379,10 @@ impl Desk<'_> {
         }
         self.plan.wake = self.plan.wake.into_iter().chain(steps.wake).min();
         if let Some(next) = steps.next {
-            self.records.push((server.clone(), AppliedServer { own_weight, ..next }));
+            let made = is_added || (self.inputs.same_process && record.is_some_and(|record| record.made));
+            self.records.push((server.clone(), AppliedServer { own_weight, made, ..next }));
         }
     }
-
-    /// What cannot be done live here, told before it is needed.
-    fn tell_what_cannot_be(&mut self, table: &SlotTable) {
-        let ObservedBackend { limits, servers, .. } = self.inputs.seen;
-        let policy = &self.inputs.exposure.policy;
-        if !limits.dynamic {
-            let (algorithm, slots) = (limits.algorithm.clone(), table.rows.len());
-            self.plan.notes.push(Note::Static { algorithm, slots });
-        }
-        let unchecked = beside(servers, &self.plan.applied.servers)
-            .filter(|(_, server, record)| !server.check.configured && record.is_some());
-        let slots = unchecked.count();
-        if policy.bring_up == Some(BringUp::Check) && slots > 0 {
-            self.plan.notes.push(Note::NoCheck { slots });
-        }
-        self.plan.notes.extend(left_alone(self.inputs));
-        if let Some(until) = self.waiting.until {
-            let servers = self.waiting.servers.iter().cloned().collect();
-            self.plan.wake = Some(self.plan.wake.map_or(until, |wake| wake.min(until)));
-            self.plan.notes.push(Note::ReplacementsAwaited { servers, until });
-        }
-        // Where none is added live, the file gets them, with their cookies.
-        if policy.cookie && limits.grows && limits.version < COOKIE_LIVE {
-            self.plan.notes.push(Note::NoCookie { version: limits.version.to_string() });
-        }
-    }
-
-    /// Whether servers that are none of the slots are to leave: all of the backend is Roster's, and nothing is held. An answer
-    /// that has no instance for the backend takes none of them out.
-    fn clears_others(&self, table: &SlotTable) -> bool {
-        let GuardRecord { hold, released, .. } = &self.plan.applied.guard;
-        let may = match self.inputs.evidence.grounds {
-            _ if *released => true,
-            Grounds::Removed => true,
-            Grounds::Answer => hold.is_none() && table.held() > 0,
-            Grounds::Absent | Grounds::Nothing(_) => false,
-        };
-        may && self.inputs.exposure.own == Own::Whole
-    }
-
-    /// Servers that are not Roster's: shown, and left alone, unless the whole backend is.
-    fn see_to_the_others(&mut self, table: &SlotTable) {
-        let mut placed: BTreeMap<_, _> = std::mem::take(&mut self.standings).into_iter().collect();
-        let servers = beside(&self.inputs.seen.servers, &placed);
-        let cap = self.inputs.exposure.policy.drain.cap;
-        let clears = self.clears_others(table);
-        for (name, seen, _) in servers.filter(|(_, _, placed)| placed.is_none()) {
-            let record = records(self.inputs).get(name);
-            let is_others = match seen.fixed_address() {
-                Some(FixedAddress::Host(_)) => true,
-                Some(FixedAddress::NotIp) => !clears,
-                // What has begun goes on.
-                None => !clears && record.is_none(),
-            };
-            let standing = if !is_others {
-                let goal = Goal::Park { why: &Departure::NoSlot };
-                let steps = steps(&self.scene(name, record, None), goal, seen, record);
-                let standing = standing(&steps, Some(seen), None, record, cap);
-                self.take(name, steps, Some(seen), record);
-                standing
-            } else {
-                Standing {
-                    status: Status::Foreign,
-                    instance: None,
-                    endpoint: seen.endpoint(),
-                    since: None,
-                    left: None,
-                }
-            };
-            self.plan.standings.insert(name.clone(), standing);
-        }
-        self.plan.standings.append(&mut placed);
-        let Names::Slot(names) = &self.inputs.exposure.names else { return };
-        let ours = self.inputs.seen.servers.keys().any(|name| names.slot(name).is_some());
-        if !ours && !self.inputs.seen.servers.is_empty() && !table.rows.is_empty() {
-            let there = self.inputs.seen.servers.keys().take(3).cloned().collect();
-            self.plan.notes.push(Note::NoSlots { names: names.to_string(), there });
-        }
-    }
-}
-
-/// The servers that are called as slots are and are none, a few by name.
-fn left_alone(inputs: &Inputs<'_>) -> impl Iterator<Item = Note> {
-    let mut by_host: BTreeMap<Option<&str>, Vec<&ServerName>> = BTreeMap::new();
-    let named = inputs.seen.servers.iter().filter(|(name, _)| slot_by_name(inputs, name).is_some());
-    for (name, seen) in named {
-        match seen.fixed_address() {
-            Some(FixedAddress::Host(host)) => by_host.entry(Some(host)).or_default().push(name),
-            Some(FixedAddress::NotIp) => by_host.entry(None).or_default().push(name),
-            None => {}
-        }
-    }
-    by_host.into_iter().map(|(host, names)| Note::FixedAddress {
-        count: names.len(),
-        servers: names.into_iter().take(3).cloned().collect(),
-        host: host.map(str::to_owned),
-    })
 }
 
 /// Keeps what a hold or a question needs that comes later: what the source last said of an instance, and why it left.

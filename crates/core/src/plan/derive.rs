@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::backend::Inputs;
+use super::backend::{Inputs, grows};
 use super::beside::beside;
 use crate::address::Endpoint;
 use crate::applied::{AppliedServer, Phase};
@@ -57,7 +57,7 @@ pub(super) fn derive(inputs: &Inputs<'_>, ours: &[Ours<'_>], wishes: &[Wish<'_>]
     let mut rows: BTreeMap<SlotNo, Row> = ours.iter().map(|one| (one.slot, row(one))).collect();
     // A server of ours that is not there any more was lost in a restart; where it can be added again, its
     // instance keeps its place.
-    if inputs.seen.limits.grows {
+    if grows(inputs) {
         let lost = beside(records(inputs), &inputs.seen.servers).filter(|(_, _, seen)| seen.is_none());
         let lost = lost.filter(|(name, record, _)| record.is_held() && !is_refused(inputs, name, record));
         let lost: Vec<(SlotNo, &AppliedServer)> =
@@ -167,7 +167,7 @@ pub(super) fn slot_by_name(inputs: &Inputs<'_>, name: &ServerName) -> Option<Slo
     }
 }
 
-fn slot_of(inputs: &Inputs<'_>, name: &ServerName, id: ServerId) -> Option<SlotNo> {
+pub(super) fn slot_of(inputs: &Inputs<'_>, name: &ServerName, id: ServerId) -> Option<SlotNo> {
     match &inputs.exposure.names {
         Names::Slot(names) => names.slot(name),
         Names::Address => {

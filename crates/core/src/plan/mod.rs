@@ -3,6 +3,7 @@
 //! Planning is a pure function of what is desired, what was observed and what was last applied. It is done one
 //! backend at a time; nothing in one backend changes the plan for another.
 
+mod additions;
 mod backend;
 mod beside;
 mod compact;

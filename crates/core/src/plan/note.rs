@@ -74,6 +74,8 @@ pub enum Note {
         /// The version that cannot.
         version: String,
     },
+    /// No servers are added, for the slots are reached over TLS, and the rule does not say how.
+    NoTls,
     /// Servers that are called as slots are, and whose addresses cannot be set.
     FixedAddress {
         /// How many.
@@ -108,6 +110,7 @@ impl Note {
             | Note::Static { .. }
             | Note::NoCheck { .. }
             | Note::NoCookie { .. }
+            | Note::NoTls
             | Note::FixedAddress { .. } => false,
         }
     }
@@ -156,6 +159,10 @@ impl fmt::Display for Note {
                 f,
                 "servers that are added live get no cookie on HAProxy {version}; 2.8 is the first that takes one, \
                  or give the backend enough slots with cookies"
+            ),
+            Note::NoTls => f.write_str(
+                "no server is added: HAProxy reaches the slots over TLS, and would reach a server that is added in clear text; \
+                 write `server: { ssl: … }` in the rule, or give the backend more slots",
             ),
             Note::Flapping { instances } => write!(
                 f,

@@ -79,7 +79,7 @@ fn serving(next: &AppliedServer, seen: Option<&ObservedServer>, wish: Option<&Wi
         (State::Ready, State::Ready) if wish.is_some_and(Wish::is_kept) => Status::Held,
         (State::Ready, State::Ready) => Status::Active,
         (State::Ready, _) => Status::Inherited,
-        _ if seen.agent.is_some() && next.confirmed => Status::Agent,
+        _ if seen.has_agent && next.confirmed => Status::Agent,
         _ => Status::Rising(BringUp::Registry),
     }
 }

@@ -152,3 +152,27 @@ fn without_a_roster_that_runs_nothing_is_called_active_that_is_only_wanted() {
     let status = rig.roster(&["status"]).out;
     assert!(status.contains("1 leaving") && !status.contains("active"), "{status}");
 }
+
+#[test]
+fn a_server_past_slots_with_tls_is_added_only_if_the_rule_says_how_and_gets_the_check_of_the_slots() {
+    let sections = "backend web\n    balance roundrobin\n    default-server ssl verify none check inter 1h\n    \
+                    server-template srv 1-1 127.0.0.1:1 disabled\n";
+    for bin in all_versions() {
+        let rig = Rig::new(&bin, sections, AT_ONCE);
+        rig.web(&[8001, 8002]);
+        let planned = rig.roster(&["plan"]).out;
+        assert!(planned.contains("HAProxy reaches the slots over TLS"), "{planned}");
+        assert!(planned.contains("127.0.0.1:8002 has no server"), "{planned}");
+        let once = rig.roster(&["once"]);
+        assert!(once.err.contains("write `server: { ssl: … }` in the rule"), "{once:?}");
+        assert_eq!((once.code, rig.ready("web")), (Some(1), vec![("srv1".into(), 8001)]));
+        rig.configure("expose: [ { each: fleet, bring_up: registry, server: { ssl: { verify: none } } } ]\n");
+        let once = rig.roster(&["once"]);
+        assert_eq!(once.code, Some(0), "{once:?}");
+        assert_eq!(rig.ready("web").len(), 2);
+        let checked = rig.haproxy.cli("show servers state web").or_fail();
+        let row = checked.lines().find(|line| line.contains(" srv2 ")).unwrap_or_default();
+        let flags: u16 = row.split(' ').nth(13).and_then(|flags| flags.parse().ok()).unwrap_or_default();
+        assert_eq!(flags & 6, 6, "it has no check that runs: {row}");
+    }
+}

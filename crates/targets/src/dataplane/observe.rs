@@ -98,7 +98,7 @@ fn observed(server: &RuntimeServer, said: &Said, weight: Weight, place: usize) -
         initial_weight: said.weight.unwrap_or(weight),
         // The API has no word for a check's outcome: Roster probes what is to come up.
         check: ObservedCheck::default(),
-        agent: None,
+        has_agent: false,
         tls: false,
         line: ObservedLine { backup: said.backup, ..ObservedLine::default() },
         connections: None,

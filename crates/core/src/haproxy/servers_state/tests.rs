@@ -145,7 +145,6 @@ fn host_names_checks_elsewhere_agents_and_tls_are_read() {
     assert!(elsewhere.tls && elsewhere.agent.is_configured() && elsewhere.agent.is_enabled());
     let ip = |text: &str| Some(text.parse().unwrap());
     assert_eq!((elsewhere.check.address, elsewhere.check.port), (ip("127.0.0.2"), Port::new(18081)));
-    assert_eq!((elsewhere.agent.address, elsewhere.agent.port), (ip("127.0.0.1"), Port::new(18765)));
     assert_eq!(elsewhere.host, None);
     assert_eq!(server(&rows, "dns1").host.as_deref(), Some("app.example.org"));
     assert_eq!(server(&rows, "dns2").host.as_deref(), Some("_http._tcp.example.org"));

@@ -43,8 +43,7 @@ pub(super) fn leave(
     let began = draining.map_or(scene.now, |r| r.since);
     let until = later(began, scene.policy.drain.cap);
     match seen.told() {
-        State::Maint if to_parking && scene.by_address && record.is_some() => {
-            // What was not made by Roster has no record and is not deleted. A refusal is tried again.
+        State::Maint if to_parking && scene.by_address && is_made(scene, record) => {
             steps.push(Change::Delete, why);
             steps.wake_at(later(scene.now, DRAIN_POLL));
             steps.next = record.cloned();
@@ -77,6 +76,11 @@ pub(super) fn leave(
         ..AppliedServer::new(Phase::Draining, began)
     });
     steps
+}
+
+/// Whether Roster made a server: it added it, or the lines of the file are its own.
+fn is_made(scene: &Scene<'_>, record: Option<&AppliedServer>) -> bool {
+    record.is_some_and(|record| record.made || scene.limits.line_weight.is_some())
 }
 
 /// A server that is in maintenance, or will be by `steps`.

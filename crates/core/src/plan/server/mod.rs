@@ -51,6 +51,8 @@ pub(super) struct Scene<'a> {
     pub parking: Endpoint,
     /// Whether the server is called after its address, so that it is deleted rather than parked.
     pub by_address: bool,
+    /// Whether the server is added with a check.
+    pub adds_checked: bool,
     pub limits: &'a BackendLimits,
     /// The weight of its line before Roster gave it another one, if that is not the one it starts with.
     pub own_weight: Option<Weight>,
@@ -232,7 +234,7 @@ pub(super) fn rise(
     seen: Option<&ObservedServer>,
     why: &Reason,
 ) -> Steps {
-    let checked = seen.map_or(scene.policy.server.check.is_some(), |seen| seen.check.configured);
+    let checked = seen.map_or(scene.adds_checked, |seen| seen.check.configured);
     let how = match scene.bring_up {
         _ if !scene.others_serve => BringUp::Registry,
         BringUp::Check if !checked => BringUp::Probe,
@@ -333,7 +335,7 @@ fn settle(
     let by_others = serving
         .filter(|r| r.confirmed && (went_over || (scene.same_process && shown != Some(seen.weight))))
         .filter(|_| full_weight(scene, weight, seen, risen) != seen.weight);
-    let operator = by_others.filter(|_| seen.agent.is_none()).map(|_| OperatorHold {
+    let operator = by_others.filter(|_| !seen.has_agent).map(|_| OperatorHold {
         state: None,
         weight: Some(seen.weight),
         since: known.map_or(scene.now, |hold| hold.since),

@@ -27,7 +27,7 @@ pub(super) fn author(
     if state == State::Ready {
         return None;
     }
-    let has_agent = seen.agent.is_some();
+    let has_agent = seen.has_agent;
     let known = record.and_then(|r| r.operator).filter(|hold| hold.state.is_some() && !has_agent);
     let new = OperatorHold { state: Some(state), weight: known.and_then(|k| k.weight), since: scene.now };
     let hold = OperatorHold { since: known.map_or(scene.now, |k| k.since), ..new };

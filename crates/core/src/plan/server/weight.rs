@@ -32,16 +32,14 @@ pub(in crate::plan) fn own_weight(
     steps: &Steps,
     seen: Option<&ObservedServer>,
     record: Option<&AppliedServer>,
+    of_line: Option<Weight>,
 ) -> Option<Weight> {
     if inputs.seen.limits.line_weight.is_some() {
         return None;
     }
     let given = steps.changes.iter().find_map(|(change, _)| match change {
         Change::Weight(_) => seen.map(|seen| seen.initial_weight),
-        Change::Add { keywords, .. } => {
-            let of_line = inputs.exposure.policy.server.weight;
-            (keywords.weight != of_line).then(|| of_line.unwrap_or(Weight::ONE))
-        }
+        Change::Add { keywords, .. } => (keywords.weight != of_line).then(|| of_line.unwrap_or(Weight::ONE)),
         _ => None,
     });
     let known = record.and_then(|record| record.own_weight);

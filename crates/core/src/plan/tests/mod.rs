@@ -1,5 +1,6 @@
 //! Planning against a small HAProxy made of values.
 
+mod additions;
 mod authors;
 mod compact;
 mod departures;

@@ -94,7 +94,7 @@ pub(crate) fn spare(n: u32) -> ObservedServer {
         weight: Weight::ONE,
         initial_weight: Weight::ONE,
         check: ObservedCheck { configured: true, enabled: true, ..ObservedCheck::default() },
-        agent: None,
+        has_agent: false,
         tls: false,
         line: ObservedLine::default(),
         connections: Some(0),

@@ -1,22 +1,23 @@
 //! One part of a pass: some backends, from the first look to the last.
 
+mod by_reload;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
-use roster_core::agenda::{Agenda, Item, Moment};
+use roster_core::agenda::{Agenda, Moment};
 use roster_core::applied::{AppliedBackend, Phase, ProcessId};
 use roster_core::haproxy::Refusal;
-use roster_core::layout::{self, Lines};
+use roster_core::layout::Lines;
 use roster_core::name::{BackendName, TargetName};
 use roster_core::observed::ObservedBackend;
-use roster_core::plan::{BackendPlan, Compaction, Note, Operation, ProbeResults, Status};
+use roster_core::plan::{BackendPlan, Compaction, Operation, ProbeResults};
 use roster_core::refusals::Refusals;
-use roster_core::slots::{NoSlot, Unplaced};
 use roster_targets::{Look, Reading, Target};
 
 use super::efforts::{Efforts, Outcome};
-use super::{Passed, Refused, Weights};
+use super::{Passed, Refused};
 use crate::clock;
 use crate::events::{
     BackendTakenOver, ChangeRefused, Changed, Event, InstanceReplaced, ProcessReplaced, Reporter,
@@ -343,47 +344,6 @@ where
         spare.collect()
     }
 
-    /// The servers of backends that came to rest, with those that only a reload can give them; and these alone.
-    fn lines(
-        &self,
-        reading: &Reading,
-        plans: &BTreeMap<BackendName, BackendPlan>,
-        now: Timestamp,
-    ) -> (Lines, Lines) {
-        let (mut all, mut lacking) = (Lines::new(), Lines::new());
-        for (backend, plan) in plans.iter().filter(|(_, plan)| plan.operations.is_empty()) {
-            let (item, seen) = (self.scene.agenda.items.get(backend), reading.observed.backends.get(backend));
-            let (Some(item), Some(seen)) = (item, seen) else { continue };
-            let mut lines = layout::lines(&item.exposure, seen, Some(&plan.applied));
-            if !seen.limits.grows && is_short(item, plan) {
-                let missing = layout::missing(item, reading.version, Some(seen), now);
-                lines.extend(missing.iter().cloned());
-                lacking.insert(backend.clone(), missing);
-            }
-            all.insert(backend.clone(), lines);
-        }
-        (all, lacking)
-    }
-
-    /// Takes out of the notes what comes by a reload. Answers the weights among it.
-    fn by_reload(&self, plans: &mut BTreeMap<BackendName, BackendPlan>, lacking: &Lines) -> Weights {
-        let by_api = matches!(self.scene.own_lines, OwnLines::Of(_));
-        let mut weights = Weights::new();
-        for (backend, plan) in plans {
-            let grows = lacking.get(backend).is_some_and(|lines| !lines.is_empty());
-            plan.notes.retain(|note| match note {
-                Note::Unplaced(Unplaced { why: NoSlot::Full { .. }, .. }) | Note::NoSlots { .. } => !grows,
-                Note::Static { .. } => !by_api,
-                Note::WeightRefused { server, wanted, .. } if by_api => {
-                    weights.entry(backend.clone()).or_default().insert(server.clone(), *wanted);
-                    false
-                }
-                _ => true,
-            });
-        }
-        weights
-    }
-
     async fn write(
         &mut self,
         whole: &mut Passed,
@@ -423,13 +383,4 @@ where
         }
         Ok(())
     }
-}
-
-/// Whether a backend may have fewer slots than are wanted.
-fn is_short(item: &Item, plan: &BackendPlan) -> bool {
-    let scheme = &item.exposure.slots;
-    let slots = plan.standings.values().filter(|standing| standing.status != Status::Foreign).count();
-    let instances = u32::try_from(item.instances().count()).unwrap_or(u32::MAX);
-    let wanted = usize::try_from(scheme.growth.size(scheme.base, instances)).unwrap_or(usize::MAX);
-    item.is_wanted() && (slots < wanted || plan.notes.iter().any(|note| matches!(note, Note::Unplaced(_))))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use roster_core::haproxy::{Command, ParseError, ServerConnections, ServerState, StatScope, servers_state};
 use roster_core::name::{BackendName, ServerName};
-use roster_core::observed::{ObservedAgent, ObservedCheck, ObservedLine, ObservedServer};
+use roster_core::observed::{ObservedCheck, ObservedLine, ObservedServer};
 
 /// One backend.
 #[derive(Debug)]
@@ -43,7 +43,6 @@ impl ReadBackend {
 }
 
 fn observed(row: &ServerState<&str>) -> Option<ObservedServer> {
-    let agent = ObservedAgent { address: row.agent.address, port: row.agent.port };
     Some(ObservedServer {
         id: row.server_id?,
         id_is_forced: row.id_is_forced,
@@ -61,7 +60,7 @@ fn observed(row: &ServerState<&str>) -> Option<ObservedServer> {
             address: row.check.address,
             port: row.check.port,
         },
-        agent: (row.agent.is_configured() && row.agent.is_enabled()).then_some(agent),
+        has_agent: row.agent.is_configured() && row.agent.is_enabled(),
         tls: row.tls,
         line: ObservedLine::default(),
         connections: None,
