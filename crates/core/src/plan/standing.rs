@@ -75,8 +75,8 @@ fn serving(next: &AppliedServer, seen: Option<&ObservedServer>, wish: Option<&Wi
         return Status::Rising(BringUp::Registry);
     };
     match (seen.told(), seen.state()) {
-        (State::Ready, State::Ready) if !seen.is_up() => Status::Down,
         (State::Ready, State::Ready) if wish.is_some_and(Wish::is_kept) => Status::Held,
+        (State::Ready, State::Ready) if !seen.is_up() => Status::Down,
         (State::Ready, State::Ready) => Status::Active,
         (State::Ready, _) => Status::Inherited,
         _ if seen.has_agent && next.confirmed => Status::Agent,
