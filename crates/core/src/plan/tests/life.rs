@@ -85,7 +85,11 @@ fn servers_are_added_with_their_number_when_slots_run_out() {
     let done = sim.settle(&instances([1, 2]));
     assert_eq!(
         texts(&done)[2..],
-        ["srv2 add 10.0.0.3:8080 id 2: i-002 appeared", "srv2 state ready: i-002 appeared"]
+        [
+            "srv2 add 10.0.0.3:8080 id 2 check: i-002 appeared",
+            "srv2 switch its check on: i-002 appeared",
+            "srv2 state ready: i-002 appeared"
+        ]
     );
 }
 
