@@ -233,7 +233,12 @@ impl AppliedBackend {
 
     /// Lets what a guard holds back go through at the next pass. Answers what that is, if it is anything.
     pub fn release(&mut self) -> Option<Released> {
-        self.guard.release()
+        let released = self.guard.release();
+        // Those that were let go before, and wait for others to serve in their place.
+        for record in self.servers.values_mut().filter(|record| record.phase == Phase::Serving) {
+            record.left = record.left.take().map(|_| Departure::Released);
+        }
+        released
     }
 
     /// Takes a server back from an operator: what HAProxy shows of it counts as unfinished work of Roster's own, and

@@ -235,10 +235,8 @@ impl Desk<'_> {
             since: Some(record.since),
             left: Some(departure.clone()),
         };
-        // Which service had the backend before, the record says but once.
-        if matches!(departure, Departure::TakenOver { .. }) {
-            record.left = Some(departure);
-        }
+        // It was let go: the guards do not judge that again.
+        record.left = Some(departure);
         self.standings.push((place.name.clone(), standing));
         self.records.push((place.name.clone(), record));
     }

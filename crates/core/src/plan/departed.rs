@@ -35,7 +35,12 @@ impl<'a> Departed<'a> {
 
     /// Why the instance of a place left it, or is to leave it.
     pub(super) fn why(&self, place: &Place<'_>, leaves: bool) -> Departure {
-        match place.record.and_then(|record| record.left.as_ref()) {
+        // Of a server that waits for its replacement something else may be said by now.
+        let is_final = |record: &&AppliedServer| {
+            record.phase != Phase::Serving
+                || matches!(record.left, Some(Departure::TakenOver { .. } | Departure::Released))
+        };
+        match place.record.filter(is_final).and_then(|record| record.left.as_ref()) {
             Some(known) => known.clone(),
             None if leaves => self.judge(place),
             None => Departure::NotReported,

@@ -59,7 +59,9 @@ pub(super) fn derive(inputs: &Inputs<'_>, ours: &[Ours<'_>], wishes: &[Wish<'_>]
     // instance keeps its place.
     if grows(inputs) {
         let lost = beside(records(inputs), &inputs.seen.servers).filter(|(_, _, seen)| seen.is_none());
-        let lost = lost.filter(|(name, record, _)| record.is_held() && !is_refused(inputs, name, record));
+        let lost = lost.filter(|(name, record, _)| {
+            record.is_held() && record.left.is_none() && !is_refused(inputs, name, record)
+        });
         let lost: Vec<(SlotNo, &AppliedServer)> =
             lost.filter_map(|(name, record, _)| Some((slot_by_name(inputs, name)?, record))).collect();
         let shapes = shapes(if lost.is_empty() { &[] } else { wishes });
@@ -80,6 +82,10 @@ fn shapes<'a>(wishes: &'a [Wish<'_>]) -> HashMap<&'a InstanceId, Shape> {
 fn recorded(inputs: &Inputs<'_>, record: &AppliedServer, shape: Shape) -> Row {
     let instance = record.instance.clone().filter(|id| is_comparable(inputs) || is_reported(inputs, id));
     match (record.phase, record.endpoint) {
+        // It was let go, and stays until others serve.
+        (Phase::Serving, Some(endpoint)) if record.left.is_some() => {
+            Row::Leaving { shape, instance, endpoint }
+        }
         (_, Some(endpoint)) if record.is_held() => {
             Row::Held { shape, instance, endpoint, well: !record.is_unwell() }
         }

@@ -159,10 +159,28 @@ fn an_operators_release_ends_the_wait() {
     sim.settle(&instances([1, 2]));
     sim.exposure().policy.bring_up = Some(BringUp::Probe);
     sim.settle(&instances([3, 4]));
-    let released = sim.applied.as_mut().unwrap().guard.release().unwrap();
+    let released = sim.applied.as_mut().unwrap().release().unwrap();
     assert_eq!(released.to_string(), "servers stayed until others serve in their place");
     sim.settle(&instances([3, 4]));
     assert!(!serving(&sim).iter().any(|at| endpoints([1, 2]).contains(at)));
+}
+
+#[test]
+fn who_waits_is_let_go_once_and_comes_back_where_it_was() {
+    let mut sim = Sim::with_slots(4);
+    sim.settle(&instances([1, 2]));
+    sim.exposure().policy.bring_up = Some(BringUp::Probe);
+    sim.exposure().policy.guard.flaps = 5;
+    for _ in 0..3 {
+        sim.settle(&instances([3, 4]));
+        sim.pass_time(1);
+    }
+    let guard = &sim.applied.as_ref().unwrap().guard;
+    assert_eq!(guard.left.len(), 2);
+    assert!(guard.left.values().all(|left| left.len() == 1), "{:?}", guard.left);
+    sim.settle(&instances([1, 2]));
+    assert_eq!(sim.serving()[..2], [("srv1".into(), endpoint(1)), ("srv2".into(), endpoint(2))]);
+    assert!(sim.plan(&instances([1, 2])).operations.is_empty());
 }
 
 #[test]
