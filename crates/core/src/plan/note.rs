@@ -145,25 +145,6 @@ impl fmt::Display for Note {
                  leastconn or `hash-type consistent`",
                 algorithm.as_deref().unwrap_or("of this backend"),
             ),
-            Note::Static { algorithm, slots } => write!(
-                f,
-                "balance {} takes no servers live and only the weights 0 and 100 %: past its {slots} slots instances \
-                 wait; use roundrobin, leastconn, random or `hash-type consistent`, or give it more slots",
-                algorithm.as_deref().unwrap_or("of this backend"),
-            ),
-            Note::NoCheck { slots } => write!(
-                f,
-                "bring_up is check, but {slots} slots have no `check` on their line: Roster probes those itself"
-            ),
-            Note::NoCookie { version } => write!(
-                f,
-                "servers that are added live get no cookie on HAProxy {version}; 2.8 is the first that takes one, \
-                 or give the backend enough slots with cookies"
-            ),
-            Note::NoTls => f.write_str(
-                "no server is added: HAProxy reaches the slots over TLS, and would reach a server that is added in clear text; \
-                 write `server: { ssl: … }` in the rule, or give the backend more slots",
-            ),
             Note::Flapping { instances } => write!(
                 f,
                 "kept out because they come and go too often: {}",
@@ -191,6 +172,40 @@ impl fmt::Display for Note {
                 "leave once others serve in their place, at {until:.0} at the latest: {}",
                 first_three(servers.iter().map(ServerName::as_str)),
             ),
+            Note::NoName(_)
+            | Note::Static { .. }
+            | Note::NoCheck { .. }
+            | Note::NoCookie { .. }
+            | Note::NoTls
+            | Note::FixedAddress { .. }
+            | Note::NoSlots { .. } => self.write_limit(f),
+        }
+    }
+}
+
+impl Note {
+    /// What a backend's servers or its algorithm do not allow.
+    fn write_limit(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Note::Static { algorithm, slots } => write!(
+                f,
+                "balance {} takes no servers live and only the weights 0 and 100 %: past its {slots} slots instances \
+                 wait; use roundrobin, leastconn, random or `hash-type consistent`, or give it more slots",
+                algorithm.as_deref().unwrap_or("of this backend"),
+            ),
+            Note::NoCheck { slots } => write!(
+                f,
+                "bring_up is check, but {slots} slots have no `check` on their line: Roster probes those itself"
+            ),
+            Note::NoCookie { version } => write!(
+                f,
+                "servers that are added live get no cookie on HAProxy {version}; 2.8 is the first that takes one, \
+                 or give the backend enough slots with cookies"
+            ),
+            Note::NoTls => f.write_str(
+                "no server is added: HAProxy reaches the slots over TLS, and would reach a server that is added in clear text; \
+                 write `server: { ssl: … }` in the rule, or give the backend more slots",
+            ),
             Note::NoName(why) => write!(f, "{why}; set slots.names"),
             Note::FixedAddress { count, servers, host } => {
                 let more = count.saturating_sub(servers.len());
@@ -208,6 +223,7 @@ impl fmt::Display for Note {
                 "no server is called {names}; there are {}: set slots.names if those are the slots",
                 first_three(there.iter().map(ServerName::as_str))
             ),
+            _ => Ok(()),
         }
     }
 }

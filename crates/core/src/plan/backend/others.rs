@@ -69,13 +69,13 @@ impl Desk<'_> {
         let clears = self.clears_others(table);
         for (name, seen, _) in servers.filter(|(_, _, placed)| placed.is_none()) {
             let record = records(self.inputs).get(name);
-            let is_others = match seen.fixed_address() {
-                Some(FixedAddress::Host(_)) => true,
-                Some(FixedAddress::NotIp) => !clears,
+            let is_rosters = match seen.fixed_address() {
+                Some(FixedAddress::Host(_)) => false,
+                Some(FixedAddress::NotIp) => clears,
                 // What has begun goes on.
-                None => !clears && record.is_none(),
+                None => clears || record.is_some(),
             };
-            let standing = if !is_others {
+            let standing = if is_rosters {
                 let goal = Goal::Park { why: &Departure::NoSlot };
                 let steps = steps(&self.scene(name, record, None), goal, seen, record);
                 let standing = standing(&steps, Some(seen), None, record, cap);
