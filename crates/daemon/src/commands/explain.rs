@@ -107,14 +107,19 @@ fn explain_in(
     })
 }
 
-fn because(standing: &Standing, backend: &BackendName, server: &ServerName) -> String {
-    let who = match (&standing.instance, standing.endpoint) {
+/// The instance of a server, and where it is.
+fn who(standing: &Standing) -> String {
+    match (&standing.instance, standing.endpoint) {
         (Some(id), Some(at)) if id.as_str() == at.to_string() => id.to_string(),
         (Some(id), Some(at)) => format!("{id} at {at}"),
         (Some(id), None) => id.to_string(),
         (None, Some(at)) => at.to_string(),
         (None, None) => "nobody".into(),
-    };
+    }
+}
+
+fn because(standing: &Standing, backend: &BackendName, server: &ServerName) -> String {
+    let who = who(standing);
     let since = standing.since.map(|since| format!(", since {since:.0}")).unwrap_or_default();
     match &standing.status {
         Status::Active => format!("in. It serves {who}, which its source reports{since}"),
