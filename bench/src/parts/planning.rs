@@ -14,8 +14,9 @@ use roster_core::exposure::{BringUp, Claim, Own, Policy, Rule, Selector, Service
 use roster_core::haproxy::{AdminState, OpState};
 use roster_core::instance::{Instance, Snapshot, SourceEvent};
 use roster_core::name::{BackendName, ServerName, ServiceName, SourceName, TargetName};
-use roster_core::observed::{ObservedBackend, ObservedCheck, ObservedServer};
+use roster_core::observed::{ObservedBackend, ObservedCheck, ObservedLine, ObservedServer};
 use roster_core::plan::{BackendPlan, Change, ProbeResults};
+use roster_core::refusals::Refusals;
 use roster_core::slots::SlotScheme;
 use roster_core::weight::{ServerId, Weight};
 
@@ -159,6 +160,7 @@ impl World {
             applied: self.applied.backends.get(backend),
             same_process: true,
             probes: &ProbeResults::new(),
+            refusals: Refusals::none(),
             now: Timestamp::UNIX_EPOCH,
         };
         Some(agenda.items.get(backend)?.plan(&moment))
@@ -194,14 +196,18 @@ fn free_slot(number: usize) -> anyhow::Result<(ServerName, ObservedServer)> {
     let id = u32::try_from(number).ok().and_then(ServerId::new);
     let server = ObservedServer {
         id: id.ok_or_else(|| anyhow::anyhow!("{number} is no server's number"))?,
+        id_is_forced: false,
+        host: None,
         ip: Some(parking.ip),
         port: parking.port.get(),
         op: OpState::Stopped,
         admin: AdminState::from_bits(5),
         weight: Weight::ONE,
         initial_weight: Weight::ONE,
-        check: ObservedCheck { configured: true, enabled: true, health: 0 },
-        backup: false,
+        check: ObservedCheck { configured: true, enabled: true, ..ObservedCheck::default() },
+        has_agent: false,
+        tls: false,
+        line: ObservedLine::default(),
         connections: None,
     };
     Ok((format!("srv{number}").parse()?, server))

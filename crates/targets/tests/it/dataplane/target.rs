@@ -182,7 +182,7 @@ fn a_look_has_addresses_and_states_of_the_process_and_weights_of_the_file() {
         let app = &reading.observed.backends["app"];
         let of = |server: &str| {
             let seen = &app.servers[server];
-            (seen.port, seen.state(), seen.weight.get(), seen.backup)
+            (seen.port, seen.state(), seen.weight.get(), seen.line.backup)
         };
         assert_eq!(of("s1"), (2001, State::Ready, 10, false));
         assert_eq!(of("s2"), (1002, State::Maint, 20, false));

@@ -77,7 +77,9 @@ async fn what_was_read_ahead_is_not_asked_again_and_is_right() {
         assert_eq!(asked(&tap, "show stat "), 0);
         let fresh = RuntimeTarget::new(address(&haproxy), Limits::default());
         assert_eq!(seen, observe(&fresh, &all).await);
-        assert!(seen.backends["rr"].servers["spare"].backup && !seen.backends["rr"].servers["a"].backup);
+        assert!(
+            seen.backends["rr"].servers["spare"].line.backup && !seen.backends["rr"].servers["a"].line.backup
+        );
     })
     .await;
 }
@@ -143,7 +145,7 @@ async fn what_was_read_ahead_counts_only_for_its_process() {
         tap.take();
         let seen = observe(&target, &["rr"]).await;
         assert_eq!(asked(&tap, "show stat "), 1);
-        assert!(!seen.backends["rr"].servers["spare"].backup);
+        assert!(!seen.backends["rr"].servers["spare"].line.backup);
         assert_eq!(seen.backends["rr"].limits.algorithm.as_deref(), Some("leastconn"));
         haproxy.restart().or_fail();
         target.prepare(&backends(&["rr", "map"])).await.or_fail();
@@ -168,7 +170,7 @@ async fn another_server_makes_what_was_read_ahead_void() {
         tap.take();
         let seen = observe(&target, &["rr"]).await;
         assert_eq!(asked(&tap, "show stat "), 1);
-        assert!(seen.backends["rr"].servers["other"].backup);
+        assert!(seen.backends["rr"].servers["other"].line.backup);
     })
     .await;
 }

@@ -65,7 +65,7 @@ async fn each_backend_is_read_with_what_its_algorithm_allows() {
         assert_eq!(limits("empty").algorithm.as_deref(), Some("roundrobin"));
         assert_eq!(reading.observed.missing, backends(&["absent"]));
         let rr = &reading.observed.backends["rr"].servers;
-        assert_eq!((rr["a"].backup, rr["spare"].backup), (false, true));
+        assert_eq!((rr["a"].line.backup, rr["spare"].line.backup), (false, true));
         assert_eq!((rr["a"].state(), rr["spare"].state()), (State::Ready, State::Maint));
         assert_eq!(reading.observed.backends["static"].servers["a"].weight, Weight::new(7).unwrap());
         assert_eq!(reading.process.pid, haproxy.pid());
