@@ -114,7 +114,7 @@ impl Owner {
 
     pub(super) async fn see_to(&mut self, agenda: &Agenda, applied: &Applied, now: Timestamp) -> Changed {
         match self {
-            Self::Managed(own) => own.see_to(agenda, now).await,
+            Self::Managed(own) => own.see_to(agenda, applied.process, now).await,
             Self::Api(file) => file.see_to(agenda, applied, now).await,
         }
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use roster_config::native::{ManagedProcess, ReloadBy};
 use roster_core::agenda::Agenda;
+use roster_core::applied::ProcessId;
 use roster_core::haproxy::Command;
 use roster_core::render::{ReloadReason, Rendered, render};
 use roster_targets::managed::process::{External, Limits, ProcessError, Program, Reload};
@@ -37,14 +38,19 @@ pub(crate) enum Changed {
 }
 
 impl Own {
-    /// Does what is due.
-    pub(crate) async fn see_to(&mut self, agenda: &Agenda, now: Timestamp) -> Changed {
+    /// Does what is due. `known` is the process that the records of the servers are of.
+    pub(crate) async fn see_to(
+        &mut self,
+        agenda: &Agenda,
+        known: Option<ProcessId>,
+        now: Timestamp,
+    ) -> Changed {
         if self.stranger_due.take().is_some() {
             self.look_at_stranger(now).await;
         }
         let changed = if self.due.is_some_and(|due| due.at <= now) {
             self.due = None;
-            self.change(agenda, now).await
+            self.change(agenda, known, now).await
         } else {
             Changed::Nothing
         };
@@ -63,7 +69,7 @@ impl Own {
         changed
     }
 
-    async fn change(&mut self, agenda: &Agenda, now: Timestamp) -> Changed {
+    async fn change(&mut self, agenda: &Agenda, known: Option<ProcessId>, now: Timestamp) -> Changed {
         if let Some(changed) = self.add_backends(agenda, now).await {
             return changed;
         }
@@ -87,7 +93,7 @@ impl Own {
                 return Changed::Nothing;
             }
             match self.write_checked(&rendered).await {
-                Ok(()) => return self.take_in(&rendered, &reasons, replace, now).await,
+                Ok(()) => return self.take_in(&rendered, &reasons, (replace, known), now).await,
                 Err(lines) if lines.iter().any(|line| rendered.is_profile_at(*line)) => self.profiles.clear(),
                 Err(lines) => {
                     if !self.leave_out(agenda, &rendered, &lines, now) {
@@ -121,13 +127,11 @@ impl Own {
         &mut self,
         rendered: &Rendered,
         reasons: &[ReloadReason],
-        replace: bool,
+        (replace, known): (bool, Option<ProcessId>),
         now: Timestamp,
     ) -> Changed {
         let started = Instant::now();
-        if self.is_up() {
-            self.dump_state().await;
-        }
+        let goes_over = self.is_up() && self.dump_state(known).await;
         // Should Roster be killed before the outcome is known, then the next one knows that nobody knows.
         let before = (self.book.structure.take(), std::mem::take(&mut self.book.inherited));
         self.keep_book();
@@ -154,7 +158,7 @@ impl Own {
                 self.taken_in(rendered);
                 self.settle().await;
                 self.forget_state().await;
-                Changed::Reloaded
+                if goes_over { Changed::Reloaded } else { Changed::Started }
             }
             Ok(Reload::Refused { text }) => {
                 (self.book.structure, self.book.inherited) = before;
@@ -235,18 +239,31 @@ impl Own {
         external.reload(&Limits { reload: timeout, ..Limits::default() }, serving).await
     }
 
-    /// Keeps the servers' state for the process that is about to take over.
-    async fn dump_state(&self) {
+    /// Keeps the servers' state for the process that is about to take over. Answers whether that is the state of the
+    /// process that the records are of.
+    ///
+    /// A process that began since then has the servers as its file has them: what is in maintenance there is so by no
+    /// operator, and must not seem to be.
+    async fn dump_state(&self, known: Option<ProcessId>) -> bool {
         let socket = SocketAddress::Unix(self.stats_socket());
-        let commands = [Command::ShowServersState(None)];
+        let commands = [Command::ShowInfo, Command::ShowServersState(None)];
         let said = session::run(&socket, &session_limits(self.reach.timeout), &commands).await;
-        let text = match &said {
-            Ok(replies) => replies.first().map(|reply| reply.text().to_owned()).unwrap_or_default(),
+        let state = match said.as_deref() {
+            Ok([info, state]) => {
+                let process = roster_core::haproxy::info::parse(info.text()).ok();
+                process.filter(|process| known.is_none_or(|known| known.pid == process.pid)).map(|_| state)
+            }
+            Ok(_) => None,
             Err(error) => {
-                return self.trouble(&format!("the servers' state could not be kept over a reload: {error}"));
+                self.trouble(&format!("the servers' state could not be kept over a reload: {error}"));
+                None
             }
         };
-        self.write_state(for_successor(&text)).await;
+        match state {
+            Some(state) => self.write_state(for_successor(state.text())).await,
+            None => self.forget_state().await,
+        }
+        state.is_some()
     }
 
     /// The servers' state was for one process. A later one that others start would get back what has changed since:

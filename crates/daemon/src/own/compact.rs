@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
+use roster_core::applied::ProcessId;
 use roster_core::name::{BackendName, ServerName};
 use roster_core::plan::Compaction;
 use roster_core::render::{ReloadReason, SectionKey};
@@ -42,6 +43,7 @@ impl Own {
         &mut self,
         agenda: &Agenda,
         going: &BTreeMap<BackendName, Vec<ServerName>>,
+        known: Option<ProcessId>,
         now: Timestamp,
     ) -> Changed {
         let lines = self.lines.clone();
@@ -49,8 +51,8 @@ impl Own {
             strike(&mut self.lines, backend, servers);
         }
         self.due = Some(Due { since: now, at: now });
-        let changed = self.see_to(agenda, now).await;
-        if changed != Changed::Reloaded {
+        let changed = self.see_to(agenda, known, now).await;
+        if !matches!(changed, Changed::Reloaded | Changed::Started) {
             // What it is tried again for must not come over servers that are in use by then.
             (self.lines, self.doubtful) = (lines, true);
             self.file_due = Some(now);

@@ -1,6 +1,7 @@
 //! End to end: a HAProxy whose file, process and ports are Roster's.
 
 mod external;
+mod failed;
 pub(crate) mod lives;
 mod old;
 mod owners;
@@ -8,6 +9,5 @@ pub(crate) mod reloads;
 mod shared;
 pub(crate) mod site;
 pub(crate) mod start;
-
 mod strangers;
 mod trouble;

@@ -120,7 +120,7 @@ where
     async fn shed(&mut self, going: &BTreeMap<BackendName, Vec<ServerName>>) -> bool {
         let (before, now) = (self.applied.process, clock::now());
         let changed = match &mut self.own {
-            Some(Owner::Managed(own)) => own.shed(&self.agenda, going, now).await,
+            Some(Owner::Managed(own)) => own.shed(&self.agenda, going, before, now).await,
             Some(Owner::Api(file)) => file.shed(&self.agenda, going, now).await,
             None => OwnChanged::Nothing,
         };

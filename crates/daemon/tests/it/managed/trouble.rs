@@ -118,7 +118,8 @@ fn a_folder_that_takes_no_file_is_told_and_waited_for() {
         // A file in the place of the folder stops root too.
         fs::write(&folder, "in the way").or_fail();
         let roster = site.run();
-        roster.until_log(&folder.display().to_string());
+        roster.until_log("ERROR");
+        assert!(roster.log().contains(&folder.display().to_string()));
         assert_eq!(site.processes(), Vec::<u32>::new());
         fs::remove_file(&folder).or_fail();
         fs::create_dir(&folder).or_fail();
