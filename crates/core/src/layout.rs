@@ -104,7 +104,14 @@ fn plan(
     applied: Option<&AppliedBackend>,
     now: Timestamp,
 ) -> BackendPlan {
-    let limits = BackendLimits { version, algorithm: None, dynamic: true, grows: true, line_weight: None };
+    let limits = BackendLimits {
+        version,
+        algorithm: None,
+        dynamic: true,
+        grows: true,
+        line_weight: None,
+        at_once: false,
+    };
     let seen = ObservedBackend { limits, servers };
     let probes = ProbeResults::new();
     let refusals = Refusals::none();

@@ -44,6 +44,8 @@ pub struct BackendLimits {
     /// The weight of a line to which Roster gives none, where the lines are Roster's own. What such a line says besides was
     /// written by Roster and is taken back. None where the weight of a line is somebody else's word.
     pub line_weight: Option<Weight>,
+    /// Whether all that is done at once takes effect at once, or none of it, as in one write of HAProxy's file.
+    pub at_once: bool,
 }
 
 /// One server.
@@ -122,6 +124,7 @@ impl Default for BackendLimits {
             dynamic: true,
             grows: true,
             line_weight: None,
+            at_once: false,
         }
     }
 }

@@ -153,7 +153,7 @@ pub fn plan_backend(inputs: &Inputs<'_>) -> BackendPlan {
 }
 
 /// How an instance is brought up: as the rule says, else by the source's word where the source is the one to ask.
-fn bring_up(inputs: &Inputs<'_>, instance: &Instance) -> BringUp {
+pub(super) fn bring_up(inputs: &Inputs<'_>, instance: &Instance) -> BringUp {
     let is_vouched_for =
         instance.health_authority == HealthAuthority::Source && instance.health == Health::Passing;
     let by_source = if is_vouched_for { BringUp::Registry } else { BringUp::Probe };

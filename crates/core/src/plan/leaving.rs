@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::backend::Inputs;
+use super::backend::{Inputs, bring_up};
 use super::departed::Departed;
 use super::later;
 use super::places::Place;
 use crate::applied::{AppliedServer, Phase};
 use crate::departure::Departure;
-use crate::exposure::Names;
+use crate::exposure::{BringUp, Names};
+use crate::guard::Wish;
 use crate::name::{InstanceId, ServerName};
 use crate::observed::ObservedServer;
 use crate::slots::Row;
@@ -159,7 +160,12 @@ fn is_newcomer(inputs: &Inputs<'_>, place: &Place<'_>, began: Timestamp) -> bool
     // Whoever is kept out by an operator is not on the way.
     let is_kept_out = |record: &AppliedServer| record.operator.is_some_and(|hold| hold.state.is_some());
     let is_young = |record: &AppliedServer| !is_kept_out(record) && began < later(record.since, LONGEST);
-    is_refused(inputs, place) || record.is_none_or(is_young)
+    // Where all takes effect at once, it takes traffic as soon as the others leave.
+    let comes_at_once = || {
+        let by_registry = |wish: &Wish<'_>| bring_up(inputs, &wish.instance) == BringUp::Registry;
+        inputs.seen.limits.at_once && place.wish.is_some_and(by_registry)
+    };
+    is_refused(inputs, place) || (!comes_at_once() && record.is_none_or(is_young))
 }
 
 fn is_refused(inputs: &Inputs<'_>, place: &Place<'_>) -> bool {

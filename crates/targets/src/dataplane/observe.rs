@@ -37,7 +37,7 @@ pub(super) fn backend(
     let dynamic = view.algorithm.is_dynamic();
     let grows = adds && dynamic && !view.default_server;
     let algorithm = view.algorithm.text.clone();
-    let limits = BackendLimits { version, algorithm, dynamic, grows, line_weight: None };
+    let limits = BackendLimits { version, algorithm, dynamic, grows, line_weight: None, at_once: false };
     ObservedBackend { limits, servers: servers.collect() }
 }
 

@@ -68,6 +68,20 @@ fn servers_stay_while_those_in_their_place_are_not_up() {
 }
 
 #[test]
+fn where_all_takes_effect_at_once_a_deployment_is_one_write() {
+    let mut sim = Sim::with_slots(4);
+    sim.seen.limits.at_once = true;
+    sim.settle(&instances([1, 2]));
+    let plan = sim.plan(&instances([3, 4]));
+    sim.carry_out(&plan);
+    assert_eq!(serving(&sim), endpoints([3, 4]));
+    // What has to be probed comes later, and so do those that leave leave later.
+    sim.exposure().policy.bring_up = Some(BringUp::Probe);
+    sim.settle(&instances([5, 6]));
+    assert_eq!(serving(&sim), endpoints([3, 4]));
+}
+
+#[test]
 fn each_newcomer_that_serves_lets_one_server_go() {
     let mut sim = Sim::with_slots(4);
     sim.settle(&instances([1, 2]));

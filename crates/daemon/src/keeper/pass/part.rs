@@ -282,6 +282,7 @@ where
         let bare = self.scene.target.adds_only_bare();
         for (backend, seen) in &mut reading.observed.backends {
             let policy = self.scene.agenda.items.get(backend).map(|item| &item.exposure.policy);
+            seen.limits.at_once = self.scene.target.is_one_write();
             seen.limits.line_weight = policy.and_then(|policy| self.scene.own_lines.weight(backend, policy));
             seen.limits.grows &=
                 !bare || policy.is_some_and(|policy| policy.server.check.is_none() && !policy.cookie);

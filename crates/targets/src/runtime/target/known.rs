@@ -136,7 +136,14 @@ impl Known {
             }
             let dynamic = known.dynamic.unwrap_or(true);
             let algorithm = known.algorithm.clone();
-            let limits = BackendLimits { version, algorithm, dynamic, grows: dynamic, line_weight: None };
+            let limits = BackendLimits {
+                version,
+                algorithm,
+                dynamic,
+                grows: dynamic,
+                line_weight: None,
+                at_once: false,
+            };
             Some((read.name, ObservedBackend { limits, servers: read.servers }))
         };
         if self.process == Some(process) { read.into_iter().map(finish).collect() } else { None }
