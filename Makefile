@@ -14,7 +14,7 @@ SETUP_OR_SOME := tools/setup test || (($$? == 3))
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: help run build install test soak bench lint setup deny clean-cache need-cargo
+.PHONY: help run build install test soak bench lint setup deny units clean-cache need-cargo
 
 help: ## List what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ deny: need-cargo ## Check licences, origins and advisories of all dependencies
 	@$(CARGO) deny --version >/dev/null 2>&1 || { \
 	    echo "cargo-deny is missing. Install with: cargo install cargo-deny --locked --version $(CARGO_DENY_VERSION)" >&2; exit 1; }
 	$(CARGO) deny check
+
+units: ## Show how exposed each systemd unit leaves its service; 2.5 is the most
+	@tools/check-units
 
 clean-cache: ## Remove the real servers from the cache
 	@tools/setup clean
