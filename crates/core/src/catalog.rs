@@ -40,6 +40,16 @@ impl Catalog {
         Self { sources: sources.into_iter().map(|name| (name, SourceState::default())).collect() }
     }
 
+    /// A source that has said nothing yet, whatever one of this name has said.
+    pub fn put(&mut self, source: SourceName) {
+        self.sources.insert(source, SourceState::default());
+    }
+
+    /// Forgets the sources for which this does not hold.
+    pub fn retain(&mut self, stays: impl Fn(&SourceName) -> bool) {
+        self.sources.retain(|name, _| stays(name));
+    }
+
     /// Takes in what a source says. A complete answer replaces the one before; anything else leaves it.
     pub fn accept(&mut self, source: &SourceName, event: SourceEvent, now: Timestamp) {
         let Some(state) = self.sources.get_mut(source) else { return };

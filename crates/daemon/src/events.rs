@@ -7,6 +7,7 @@ mod reporter;
 mod server;
 mod source;
 mod target;
+mod task;
 
 use crate::clock;
 use crate::metrics::Metrics;
@@ -29,6 +30,7 @@ pub(crate) use target::{
     ChangeRefused, Changed, Converged, NotConverged, Ordered, ProcessReplaced, TargetBack, TargetLost,
     VersionSeen,
 };
+pub(crate) use task::TaskEnded;
 
 /// A fact that is told and counted.
 pub(crate) trait Event: Sized {

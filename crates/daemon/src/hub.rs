@@ -7,14 +7,15 @@ use std::time::Duration;
 use roster_core::catalog::Catalog;
 use roster_core::instance::{Reject, Snapshot, SourceEvent};
 use roster_core::name::SourceName;
-use roster_sources::{AnySource, Source};
+use roster_sources::Source;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::clock;
 use crate::events::{Answered, Event, Rejected, RejectedMore, Reporter, SourceLost};
 use crate::store::Store;
+use crate::supervise::{Task, Tasks, stopped};
 use crate::wiring;
 
 /// How many answers of one source may wait.
@@ -26,68 +27,154 @@ const SAVE_AFTER: Duration = Duration::from_millis(500);
 /// How much newer an answer that says the same must be to be kept on disk: `last_good.max_age` counts from when it was taken.
 const SAVE_AGAIN: Duration = Duration::from_mins(5);
 
-/// Starts the sources and whoever listens to them. The catalog they fill is seen through the receiver.
-pub(crate) fn start(
-    sources: Vec<(SourceName, AnySource)>,
-    known: Catalog,
-    store: &Store,
-    reporter: &Reporter,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-) -> watch::Receiver<Arc<Catalog>> {
-    let (to_hub, answers) = mpsc::channel(WAITING);
-    for (name, source) in sources {
-        let source = match known.snapshot(&name) {
-            Some(answer) => source.resume(answer.clone()),
-            None => source,
-        };
-        let (out, events) = mpsc::channel(WAITING);
-        tasks.spawn(source.run(out, stop.clone()));
-        tasks.spawn(forward(name, events, to_hub.clone(), stop.clone()));
-    }
-    let (catalog, seen) = watch::channel(Arc::new(known));
-    if store.is_kept() {
-        tasks.spawn(save(store.clone(), seen.clone(), reporter.clone(), stop.clone()));
-    }
-    tasks.spawn(gather(answers, catalog, reporter.clone(), stop.clone()));
-    seen
+/// The sources that run, and the catalog that they fill.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    catalog: watch::Sender<Arc<Catalog>>,
+    sources: BTreeMap<SourceName, Running>,
+    saving: Option<Running>,
+    reporter: Reporter,
+    tasks: Tasks,
 }
 
-async fn forward(
-    name: SourceName,
-    mut events: mpsc::Receiver<SourceEvent>,
-    hub: mpsc::Sender<(SourceName, SourceEvent)>,
+/// A task, and what stops it.
+#[derive(Debug)]
+struct Running {
     stop: CancellationToken,
-) {
-    while let Some(Some(event)) = stop.run_until_cancelled(events.recv()).await {
-        if hub.send((name.clone(), event)).await.is_err() {
-            return;
-        }
-    }
+    task: JoinHandle<Option<()>>,
 }
 
-async fn gather(
-    mut answers: mpsc::Receiver<(SourceName, SourceEvent)>,
+/// One source. It is made anew, by what it said last, after it ended by a mistake.
+struct Listening<M> {
+    name: SourceName,
+    make: M,
     catalog: watch::Sender<Arc<Catalog>>,
     reporter: Reporter,
     stop: CancellationToken,
-) {
-    while let Some(Some((source, event))) = stop.run_until_cancelled(answers.recv()).await {
-        let mut next = Catalog::clone(&catalog.borrow());
-        let known = next.snapshot(&source).is_some();
-        let before = heard(&next, &source);
-        next.accept(&source, event.clone(), clock::now());
+}
+
+/// Keeps every source's last answer on disk.
+struct Saving {
+    store: Store,
+    catalog: watch::Receiver<Arc<Catalog>>,
+    reporter: Reporter,
+    stop: CancellationToken,
+}
+
+impl Hub {
+    /// No source yet. What they say is kept in the store.
+    pub(crate) fn start(store: &Store, reporter: &Reporter, tasks: &Tasks) -> Self {
+        let catalog = watch::Sender::new(Arc::new(Catalog::new([])));
+        let saving = store.is_kept().then(|| {
+            let (stop, catalog) = (CancellationToken::new(), catalog.subscribe());
+            let task =
+                Saving { store: store.clone(), catalog, reporter: reporter.clone(), stop: stop.clone() };
+            Running { task: tasks.spawn("records of sources".to_owned(), &stop, task), stop }
+        });
+        let sources = BTreeMap::new();
+        Self { catalog, sources, saving, reporter: reporter.clone(), tasks: tasks.clone() }
+    }
+
+    /// What the sources say.
+    pub(crate) fn catalog(&self) -> watch::Receiver<Arc<Catalog>> {
+        self.catalog.subscribe()
+    }
+
+    /// Takes the source in. `known` puts it into the catalog, with what is known of it. `make` makes it, given what it said last.
+    pub(crate) fn listen<M, S>(&mut self, name: SourceName, known: impl FnOnce(&mut Catalog), make: M)
+    where
+        M: FnMut(Option<Arc<Snapshot>>) -> S + Send + Sync + 'static,
+        S: Source + 'static,
+    {
+        change(&self.catalog, known);
+        let stop = CancellationToken::new();
+        let listening = Listening {
+            name: name.clone(),
+            make,
+            catalog: self.catalog.clone(),
+            reporter: self.reporter.clone(),
+            stop: stop.clone(),
+        };
+        let task = self.tasks.spawn(format!("source {name}"), &stop, listening);
+        self.sources.insert(name, Running { stop, task });
+    }
+
+    /// Whether the source runs.
+    pub(crate) fn has(&self, name: &SourceName) -> bool {
+        self.sources.contains_key(name)
+    }
+
+    /// Stops the sources for which this does not hold. What they said stands until it is forgotten or said anew.
+    pub(crate) async fn stop_all_but(&mut self, stays: impl Fn(&SourceName) -> bool) {
+        end(self.sources.extract_if(.., |name, _| !stays(name)).map(|(_, running)| running).collect()).await;
+    }
+
+    /// Forgets what was said by sources for which this does not hold.
+    pub(crate) fn forget_all_but(&self, stays: impl Fn(&SourceName) -> bool) {
+        change(&self.catalog, |catalog| catalog.retain(stays));
+    }
+
+    /// Stops all of them. What was said last is kept.
+    pub(crate) async fn stop(self) {
+        end(self.sources.into_values().collect()).await;
+        end(self.saving.into_iter().collect()).await;
+    }
+}
+
+/// The targets see all of a change at once.
+fn change(catalog: &watch::Sender<Arc<Catalog>>, with: impl FnOnce(&mut Catalog)) {
+    let mut next = Catalog::clone(&catalog.borrow());
+    with(&mut next);
+    catalog.send_replace(Arc::new(next));
+}
+
+async fn end(running: Vec<Running>) {
+    running.iter().for_each(|running| running.stop.cancel());
+    for running in running {
+        // However it ends was told.
+        running.task.await.ok();
+    }
+}
+
+impl<M, S> Task for Listening<M>
+where
+    M: FnMut(Option<Arc<Snapshot>>) -> S + Send + Sync,
+    S: Source,
+{
+    type Left = ();
+
+    async fn run(&mut self) -> Result<(), String> {
+        let known = self.catalog.borrow().snapshot(&self.name).cloned();
+        let source = (self.make)(known);
+        let (out, mut events) = mpsc::channel(WAITING);
+        let take = async {
+            while let Some(event) = events.recv().await {
+                self.take(event);
+            }
+        };
+        tokio::join!(source.run(out, self.stop.clone()), take);
+        stopped((), &self.stop)
+    }
+}
+
+impl<M> Listening<M> {
+    fn take(&self, event: SourceEvent) {
+        let source = &self.name;
+        let (known, before) = {
+            let catalog = self.catalog.borrow();
+            (catalog.snapshot(source).is_some(), heard(&catalog, source))
+        };
         // The targets come first; telling can wait.
-        catalog.send_replace(Arc::new(next));
+        change(&self.catalog, |catalog| catalog.accept(source, event.clone(), clock::now()));
         match &event {
             // A source that is polled says the same again and again, which only guards care for.
             SourceEvent::Full(snapshot)
                 if before.as_ref().is_some_and(|before| snapshot.says_what(before)) => {}
             SourceEvent::Full(snapshot) => {
-                Answered { source: &source, snapshot }.emit(&reporter);
-                tell_rejects(&source, before.as_deref(), snapshot, &reporter);
+                Answered { source, snapshot }.emit(&self.reporter);
+                tell_rejects(source, before.as_deref(), snapshot, &self.reporter);
             }
-            SourceEvent::Lost(error) => SourceLost { source: &source, error, known }.emit(&reporter),
+            SourceEvent::Lost(error) => SourceLost { source, error, known }.emit(&self.reporter),
         }
     }
 }
@@ -111,33 +198,33 @@ pub(crate) fn tell_rejects(source: &SourceName, before: Option<&Snapshot>, now: 
     }
 }
 
-/// Keeps every source's last answer on disk.
-async fn save(
-    store: Store,
-    mut catalog: watch::Receiver<Arc<Catalog>>,
-    reporter: Reporter,
-    stop: CancellationToken,
-) {
-    let mut saved: BTreeMap<SourceName, Arc<Snapshot>> = BTreeMap::new();
-    let mut going_on = true;
-    while going_on {
-        going_on = matches!(stop.run_until_cancelled(catalog.changed()).await, Some(Ok(())));
-        if going_on {
-            going_on = stop.run_until_cancelled(tokio::time::sleep(SAVE_AFTER)).await.is_some();
-        }
-        let now = catalog.borrow_and_update().clone();
-        for (name, state) in now.sources() {
-            let Some(answer) = state.last_good.as_ref().filter(|_| !state.from_disk) else { continue };
-            if saved.get(name).is_some_and(|before| is_kept_as(answer, before)) {
-                continue;
+impl Task for Saving {
+    type Left = ();
+
+    async fn run(&mut self) -> Result<(), String> {
+        let mut saved: BTreeMap<SourceName, Arc<Snapshot>> = BTreeMap::new();
+        let mut going_on = true;
+        while going_on {
+            going_on = matches!(self.stop.run_until_cancelled(self.catalog.changed()).await, Some(Ok(())));
+            if going_on {
+                going_on = self.stop.run_until_cancelled(tokio::time::sleep(SAVE_AFTER)).await.is_some();
             }
-            match store.keep_last_good(name, answer) {
-                Ok(()) => {
-                    saved.insert(name.clone(), answer.clone());
+            let now = self.catalog.borrow_and_update().clone();
+            saved.retain(|name, _| now.has(name));
+            for (name, state) in now.sources() {
+                let Some(answer) = state.last_good.as_ref().filter(|_| !state.from_disk) else { continue };
+                if saved.get(name).is_some_and(|before| is_kept_as(answer, before)) {
+                    continue;
                 }
-                Err(error) => wiring::told(&error, &reporter),
+                match self.store.keep_last_good(name, answer) {
+                    Ok(()) => {
+                        saved.insert(name.clone(), answer.clone());
+                    }
+                    Err(error) => wiring::told(&error, &self.reporter),
+                }
             }
         }
+        stopped((), &self.stop)
     }
 }
 
@@ -149,7 +236,10 @@ fn is_kept_as(answer: &Snapshot, saved: &Snapshot) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use roster_core::instance::SourceError;
+
     use super::*;
+    use crate::supervise::tests::PanicsOnce;
 
     fn answer(rejects: std::ops::Range<usize>) -> Snapshot {
         let reject = |n| Reject::aside(format!("i-{n:03}"), "no port");
@@ -179,5 +269,81 @@ mod tests {
         assert_eq!(lines(Some(&answer(0..3)), &answer(0..4)), 1);
         assert_eq!(lines(None, &answer(0..20)), 20);
         assert_eq!(lines(None, &answer(0..500)), 21, "and one that says how many more");
+    }
+
+    struct Scripted {
+        panics: bool,
+        answer: Arc<Snapshot>,
+    }
+
+    impl Source for Scripted {
+        async fn fetch(&mut self) -> Result<Arc<Snapshot>, SourceError> {
+            Ok(Arc::clone(&self.answer))
+        }
+
+        async fn run(self, out: mpsc::Sender<SourceEvent>, stop: CancellationToken) {
+            out.send(SourceEvent::Full(self.answer)).await.unwrap();
+            tokio::task::yield_now().await;
+            assert!(!self.panics, "a mistake");
+            stop.cancelled().await;
+        }
+    }
+
+    fn fleet() -> SourceName {
+        "fleet".parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_source_that_panics_is_made_anew_by_what_it_said_and_answers() {
+        let reporter = Reporter::default();
+        let tasks = Tasks::quick(&reporter);
+        let mut hub = Hub::start(&Store::default(), &reporter, &tasks);
+        let mut catalog = hub.catalog();
+        let (told, mut known) = mpsc::unbounded_channel();
+        let mut times = 0;
+        hub.listen(
+            fleet(),
+            |catalog| catalog.put(fleet()),
+            move |known| {
+                times += 1;
+                told.send(known.map(|known| known.rejects.len())).unwrap();
+                Scripted { panics: times == 1, answer: Arc::new(answer(0..times)) }
+            },
+        );
+        let has = |count: usize| {
+            move |catalog: &Arc<Catalog>| {
+                catalog.snapshot(&fleet()).is_some_and(|answer| answer.rejects.len() == count)
+            }
+        };
+        catalog.wait_for(has(2)).await.unwrap();
+        assert_eq!((known.recv().await, known.recv().await), (Some(None), Some(Some(1))));
+        assert!(tasks.ended()["source fleet"].cause.contains("a mistake"));
+        hub.stop().await;
+        assert!(tasks.ended().is_empty(), "what is stopped on purpose is shown as ended");
+    }
+
+    #[tokio::test]
+    async fn the_records_of_sources_are_written_though_the_task_that_writes_them_panicked() {
+        let (folder, reporter) = (tempfile::tempdir().unwrap(), Reporter::default());
+        let (store, tasks) = (Store::open(folder.path()).unwrap(), Tasks::quick(&reporter));
+        let catalog = watch::Sender::new(Arc::new(Catalog::new([fleet()])));
+        let (stop, panics) = (CancellationToken::new(), CancellationToken::new());
+        let saving = Saving {
+            store: store.clone(),
+            catalog: catalog.subscribe(),
+            reporter: reporter.clone(),
+            stop: stop.clone(),
+        };
+        let saving = tasks.spawn("records".into(), &stop, PanicsOnce::new(saving, &panics));
+        panics.cancel();
+        while tasks.ended().values().all(|ended| !ended.runs) {
+            tokio::task::yield_now().await;
+        }
+        change(&catalog, |catalog| {
+            catalog.accept(&fleet(), SourceEvent::Full(Arc::new(answer(0..1))), clock::now());
+        });
+        stop.cancel();
+        saving.await.unwrap();
+        assert_eq!(store.last_good(&fleet()).unwrap().unwrap().rejects.len(), 1);
     }
 }

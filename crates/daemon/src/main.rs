@@ -24,6 +24,7 @@ mod own;
 mod planned;
 mod state_dir;
 mod store;
+mod supervise;
 mod telemetry;
 mod wiring;
 

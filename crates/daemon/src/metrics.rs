@@ -74,6 +74,11 @@ struct OfLive {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct OfTask {
+    task: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct OfBuild {
     version: &'static str,
 }
@@ -103,6 +108,7 @@ pub(crate) struct Metrics {
     process_ended: Series<OfTarget, Counter>,
     files_refused: Series<OfTarget, Counter>,
     convergence: Series<OfTarget, Histogram>,
+    tasks_ended: Series<OfTask, Counter>,
     state_errors: Counter,
     config_good: Gauge,
     config_read: Gauge<f64, AtomicU64>,
@@ -125,6 +131,7 @@ impl Default for Metrics {
             process_ended: Series::new(Counter::default),
             files_refused: Series::new(Counter::default),
             convergence: Series::new(|| Histogram::new(BUCKETS)),
+            tasks_ended: Series::new(Counter::default),
             state_errors: Counter::default(),
             config_good: Gauge::default(),
             config_read: Gauge::default(),
@@ -152,6 +159,7 @@ impl Metrics {
         );
         let help = "From a source's complete answer to the look at HAProxy that shows it, a backend each";
         self.convergence.register(to, "convergence_seconds", help);
+        self.tasks_ended.register(to, "tasks_ended", "Times that a task of Roster's own ended by a mistake");
         let help = "Records in the state folder that could not be written or read";
         to.register("state_errors", help, self.state_errors.clone());
         let help = "Whether the configuration could be taken over when it was last read";
@@ -250,6 +258,15 @@ impl Metrics {
 
     pub(crate) fn converged(&self, target: &TargetName, took: Duration) {
         self.convergence.of(OfTarget { target: target.to_string() }).observe(took.as_secs_f64());
+    }
+
+    /// Begins at nought how often a task ends.
+    pub(crate) fn task(&self, task: &str) {
+        self.tasks_ended.of(OfTask { task: task.to_owned() });
+    }
+
+    pub(crate) fn task_ended(&self, task: &str) {
+        self.tasks_ended.of(OfTask { task: task.to_owned() }).inc();
     }
 
     pub(crate) fn state_error(&self) {

@@ -11,6 +11,7 @@ use roster_core::times::Times;
 use serde::{Deserialize, Serialize};
 
 use crate::keeper::TargetStatus;
+use crate::supervise::Ended;
 
 /// How everything is doing; the shape is part of the interface.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub(crate) struct Overview {
     pub(crate) roster: Option<Running>,
     pub(crate) sources: BTreeMap<SourceName, SourceStatus>,
     pub(crate) targets: BTreeMap<TargetName, TargetStatus>,
+    /// Roster's own tasks that ended by a mistake since it started.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) tasks: BTreeMap<String, Ended>,
 }
 
 /// A Roster that runs.
@@ -86,12 +90,15 @@ impl SourceStatus {
 impl Times for Overview {
     fn each_time(&mut self, with: &mut dyn FnMut(&mut Timestamp)) {
         // What is told of the configuration is of the machine's clock already.
-        let Self { roster: _, sources, targets } = self;
+        let Self { roster: _, sources, targets, tasks } = self;
         for source in sources.values_mut() {
             source.each_time(with);
         }
         for target in targets.values_mut() {
             target.each_time(with);
+        }
+        for ended in tasks.values_mut() {
+            ended.each_time(with);
         }
     }
 }
@@ -112,13 +119,14 @@ pub(crate) fn sources(catalog: &Catalog) -> BTreeMap<SourceName, SourceStatus> {
 impl Overview {
     /// How everything is doing, by a look of one's own.
     pub(crate) fn new(catalog: &Catalog, targets: BTreeMap<TargetName, TargetStatus>) -> Self {
-        Self { roster: None, sources: sources(catalog), targets }
+        Self { sources: sources(catalog), targets, ..Self::default() }
     }
 
-    /// Whether every source and every target answers.
+    /// Whether every source and every target answers, and every task runs.
     pub(crate) fn is_well(&self) -> bool {
         let sources = self.sources.values().all(|source| source.up);
-        sources && self.targets.values().all(|target| target.trouble.is_none())
+        let tasks = self.tasks.values().all(|ended| ended.runs);
+        sources && tasks && self.targets.values().all(|target| target.trouble.is_none())
     }
 
     /// Whether it is about the sources and targets of this configuration, and no others.
@@ -127,7 +135,7 @@ impl Overview {
     }
 
     /// Each source and target, and what keeps it from having been brought to what is wanted once; none if nothing
-    /// does. What was ready stays so, whatever fails later.
+    /// does. What was ready stays so, whatever fails later; but a task of Roster's own that does not run makes it unready.
     pub(crate) fn readiness(&self) -> Vec<(String, Option<String>)> {
         let sources = self.sources.iter().map(|(name, source)| {
             let silent = source.answer.is_none().then(|| match &source.error {
@@ -147,7 +155,13 @@ impl Overview {
             });
             (format!("target {name}"), lacking)
         });
-        sources.chain(targets).collect()
+        let tasks = self.tasks.iter().map(|(name, ended)| {
+            (
+                format!("task {name}"),
+                (!ended.runs).then(|| format!("ended and is to be started anew: {}", ended.cause)),
+            )
+        });
+        sources.chain(targets).chain(tasks).collect()
     }
 }
 
@@ -168,9 +182,9 @@ mod tests {
         };
         let target = TargetStatus { heard: answered, synced, ..TargetStatus::default() };
         Overview {
-            roster: None,
             sources: [("fleet".parse().unwrap(), source)].into(),
             targets: [("local".parse().unwrap(), target)].into(),
+            ..Overview::default()
         }
     }
 
@@ -203,6 +217,23 @@ mod tests {
         }
         assert!(lacking(&overview).is_empty());
         assert!(!overview.is_well());
+    }
+
+    #[test]
+    fn a_task_that_ended_is_not_ready_until_it_runs_again() {
+        let mut overview = overview(true, true);
+        let ended =
+            Ended { cause: "it panicked: oh".into(), at: Timestamp::UNIX_EPOCH, times: 1, runs: false };
+        overview.tasks.insert("keeper local".into(), ended);
+        assert_eq!(
+            lacking(&overview),
+            ["task keeper local ended and is to be started anew: it panicked: oh"]
+        );
+        assert!(!overview.is_well());
+        for ended in overview.tasks.values_mut() {
+            ended.runs = true;
+        }
+        assert!(lacking(&overview).is_empty() && overview.is_well());
     }
 
     #[test]

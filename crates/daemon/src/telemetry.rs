@@ -10,8 +10,8 @@ use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::{cli, clock};
-pub(crate) use burst::Burst;
+use crate::{cli, clock, supervise};
+pub(crate) use burst::{Burst, dropped};
 
 /// Time as the rest of Roster writes it: RFC 3339, UTC, milliseconds.
 struct Clock;
@@ -60,4 +60,12 @@ pub(crate) fn start(log: Log, asked: Option<cli::LogFormat>) -> Burst {
 fn quiet(targets: Targets, level: LevelFilter) -> Targets {
     let libraries = if level >= LevelFilter::DEBUG { level } else { LevelFilter::OFF };
     targets.with_targets(REPORTED_BY_ROSTER.map(|library| (library, libraries)))
+}
+
+/// Has a panic logged like anything else, with its place in the program.
+pub(crate) fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a mistake in Roster: {}", supervise::words(panic.payload()));
+    }));
 }

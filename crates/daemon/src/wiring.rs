@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use roster_config::env::ProcessEnv;
 use roster_config::native::{
-    Address, ApiVersion, Apply, Config, DataplaneReach, LastGood, ManagedReach, Reach, RuntimeReach,
+    self, Address, ApiVersion, Apply, Config, DataplaneReach, LastGood, ManagedReach, Reach, RuntimeReach,
 };
 use roster_core::catalog::Catalog;
 use roster_core::haproxy::Version;
@@ -24,8 +24,6 @@ use roster_targets::dataplane::{DataplaneTarget, Way};
 use roster_targets::managed::file::haproxy_version;
 use roster_targets::runtime::{RuntimeTarget, session, socket::SocketAddress};
 
-use tokio_util::task::TaskTracker;
-
 use crate::api_file::ApiFile;
 use crate::clock;
 use crate::events::{AnswerLacksMetadata, AnswerTooOld, Event, Reporter, SourceLost, StateTrouble};
@@ -33,6 +31,7 @@ use crate::exit::Failure;
 use crate::keeper::Owner;
 use crate::own::{Book, Own};
 use crate::store::{Store, StoreError};
+use crate::supervise::Tasks;
 
 /// How long `haproxy -v` may take.
 const VERSION_WITHIN: Duration = Duration::from_secs(10);
@@ -45,6 +44,19 @@ pub(crate) struct Reached {
     pub poll: Duration,
     /// Its file, where that is Roster's to see to.
     pub file: Option<File>,
+    /// What was found for it besides the configuration.
+    pub found: Found,
+}
+
+/// What of a target is found outside of the configuration. Where it differs, the target is another one.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Found {
+    /// Where its socket is.
+    address: Option<SocketAddress>,
+    /// The version of the program that Roster runs.
+    version: Option<Version>,
+    /// The certificates of the authorities that an API is trusted by.
+    authorities: Option<Vec<u8>>,
 }
 
 /// HAProxy's file, and who sees to it.
@@ -74,11 +86,19 @@ pub(crate) fn load(path: &Path) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// Every source of the configuration.
-pub(crate) fn sources(config: &Config, to: &Reporter) -> Vec<(SourceName, AnySource)> {
+/// A source of the configuration. `known` is what it said last.
+pub(crate) fn source(
+    name: &SourceName,
+    config: &native::Source,
+    known: Option<Arc<Snapshot>>,
+    to: &Reporter,
+) -> AnySource {
     let calls: Arc<dyn Calls> = Arc::new(to.clone());
-    let sources = config.sources.iter();
-    sources.map(|(name, source)| (name.clone(), roster_sources::build(name, source, &calls))).collect()
+    let source = roster_sources::build(name, config, &calls);
+    match known {
+        Some(known) => source.resume(known),
+        None => source,
+    }
 }
 
 impl Calls for Reporter {
@@ -103,18 +123,22 @@ pub(crate) async fn target(
     reach: &Reach,
 ) -> Result<Reached, anyhow::Error> {
     let wrong = || format!("target {name}");
+    let mut found = Found::default();
     let (address, timeout, poll, file) = match reach {
         Reach::Dataplane(reach) => return dataplane(reach).with_context(wrong),
         Reach::Runtime(reach) => (address(reach).await.with_context(wrong)?, reach.timeout, reach.poll, None),
         Reach::Managed(reach) => {
             let version = version(&reach.haproxy).await.with_context(wrong)?;
+            found.version = Some(version);
             let address = SocketAddress::Unix(Path::new(reach.stats_socket.as_str()).to_owned());
             let profiles = profiles(&config.rules, name);
             let owned = Owned { reach: reach.as_ref().clone(), version, profiles };
             (address, reach.timeout, reach.poll, Some(File::Owned(Box::new(owned))))
         }
     };
-    Ok(Reached { target: AnyTarget::Runtime(RuntimeTarget::new(address, limits(timeout))), poll, file })
+    found.address = Some(address.clone());
+    let target = AnyTarget::Runtime(RuntimeTarget::new(address, limits(timeout)));
+    Ok(Reached { target, poll, file, found })
 }
 
 fn limits(timeout: Duration) -> session::Limits {
@@ -150,7 +174,9 @@ fn dataplane(reach: &DataplaneReach) -> Result<Reached, anyhow::Error> {
         };
         AnyTarget::Dataplane(DataplaneTarget::new(client.clone(), way))
     };
-    Ok(Reached { target, poll: reach.poll, file: Some(File::Api(client, Box::new(reach.clone()))) })
+    let authorities = reach.ca_file.as_ref().and_then(|path| std::fs::read(path).ok());
+    let file = Some(File::Api(client, Box::new(reach.clone())));
+    Ok(Reached { target, poll: reach.poll, file, found: Found { authorities, ..Found::default() } })
 }
 
 impl File {
@@ -170,7 +196,7 @@ impl File {
         book: Option<Book>,
         store: &Store,
         reporter: &Reporter,
-        tasks: &TaskTracker,
+        tasks: &Tasks,
     ) -> Owner {
         match self {
             Self::Owned(owned) => {
@@ -208,20 +234,16 @@ pub(crate) async fn ask_all(
 ) -> (Catalog, Vec<(SourceName, SourceError)>) {
     let mut catalog = Catalog::new(config.sources.keys().cloned());
     let mut lost = Vec::new();
-    for (name, source) in sources(config, to) {
-        restore(&mut catalog, store, &name, config, to);
-        let known = catalog.snapshot(&name).cloned();
-        let mut source = match &known {
-            Some(answer) => source.resume(answer.clone()),
-            None => source,
-        };
-        match source.fetch().await {
-            Ok(snapshot) => catalog.accept(&name, SourceEvent::Full(snapshot), clock::now()),
+    for (name, source) in &config.sources {
+        restore(&mut catalog, store, name, config, to);
+        let known = catalog.snapshot(name).cloned();
+        let is_known = known.is_some();
+        match self::source(name, source, known, to).fetch().await {
+            Ok(snapshot) => catalog.accept(name, SourceEvent::Full(snapshot), clock::now()),
             Err(error) => {
-                let known = known.is_some();
-                SourceLost { source: &name, error: &error, known }.emit(to);
-                catalog.accept(&name, SourceEvent::Lost(error.clone()), clock::now());
-                lost.push((name, error));
+                SourceLost { source: name, error: &error, known: is_known }.emit(to);
+                catalog.accept(name, SourceEvent::Lost(error.clone()), clock::now());
+                lost.push((name.clone(), error));
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::clock;
 use crate::events::Reporter;
 use crate::keeper::{Order, TargetStatus};
 use crate::overview::{self, Overview, RefusedConfig, Running, SourceStatus};
+use crate::supervise::Tasks;
 
 /// How many may listen to the events at once, so that they leave connections for others.
 const STREAMS: usize = 16;
@@ -23,6 +24,7 @@ pub(crate) struct Live {
     pub roster: Running,
     pub catalog: watch::Receiver<Arc<Catalog>>,
     pub targets: BTreeMap<TargetName, Kept>,
+    pub tasks: Tasks,
 }
 
 /// A target that is kept.
@@ -47,7 +49,7 @@ impl Live {
         let targets = self.targets.iter();
         let targets = targets.map(|(name, kept)| (name.clone(), kept.status.borrow().clone())).collect();
         let catalog = self.catalog.borrow().clone();
-        clock::to_wall(Overview::new(&catalog, targets))
+        clock::to_wall(Overview { tasks: self.tasks.ended(), ..Overview::new(&catalog, targets) })
     }
 
     /// How every source is doing.

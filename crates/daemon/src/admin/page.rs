@@ -41,6 +41,10 @@ pub(super) async fn page(State(window): State<Window>) -> Html<String> {
 fn html(overview: &Overview, now: Timestamp) -> String {
     print::text(|text| {
         text.push_str(HEAD);
+        for (name, ended) in &overview.tasks {
+            let runs = if ended.runs { "it runs again" } else { "it is started anew soon" };
+            write!(text, "<p class=bad>{} ended: {}; {runs}", Escaped(name), Escaped(&ended.cause))?;
+        }
         text.push_str("<table><tr><th>source<th>state<th>services<th>instances<th>last new answer");
         for (name, source) in &overview.sources {
             write_source(text, name.as_str(), source, now)?;
@@ -117,9 +121,9 @@ mod tests {
         };
         let target = TargetStatus { trouble: Some("<img src=x>".into()), ..TargetStatus::default() };
         let overview = Overview {
-            roster: None,
             sources: [("fleet".parse().unwrap(), source)].into(),
             targets: [("local".parse().unwrap(), target)].into(),
+            ..Overview::default()
         };
         let html = html(&overview, Timestamp::UNIX_EPOCH);
         assert!(html.contains("&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;&quot;"), "{html}");

@@ -129,7 +129,7 @@ async fn status(State(window): State<Window>, Query(Status { look }): Query<Stat
         let (looks, end): (Vec<_>, _) = (looks.collect(), Instant::now() + LOOK);
         for (name, answer) in looks {
             if let Ok(Ok(status)) = timeout_at(end, answer).await {
-                overview.targets.insert(name.clone(), status);
+                overview.targets.insert(name.clone(), clock::to_wall(status));
             }
         }
     }

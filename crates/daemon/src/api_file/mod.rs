@@ -236,6 +236,11 @@ impl ApiFile {
         self.due = Some(Due { since, at });
     }
 
+    /// Has the file read.
+    pub(crate) fn look_anew(&mut self, now: Timestamp) {
+        self.look_due = now;
+    }
+
     /// When there is something to do.
     pub(crate) fn wake(&self) -> Option<Timestamp> {
         [self.due.map(|due| due.at), self.file_due, Some(self.look_due)].into_iter().flatten().min()

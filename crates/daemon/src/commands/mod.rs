@@ -27,7 +27,6 @@ use roster_core::catalog::Catalog;
 use roster_core::name::{BackendName, TargetName};
 use roster_core::plan::ProbeResults;
 use roster_targets::any::AnyTarget;
-use tokio_util::task::TaskTracker;
 
 use crate::cli::{Common, LogFormat};
 use crate::clock;
@@ -38,6 +37,7 @@ use crate::overview::Running;
 use crate::own::Preview;
 use crate::state_dir::{Kept, Places};
 use crate::store::{Store, StoreError};
+use crate::supervise::Tasks;
 use crate::wiring::{self, Reached};
 
 /// Where a configuration comes from, also when it is to be read again.
@@ -130,7 +130,7 @@ pub(crate) async fn look_at(
     let reach = config.targets.get(name).with_context(|| format!("there is no target {name}"))?;
     let Reached { target, file, .. } = wiring::target(config, name, reach).await?;
     let mut applied = recorded(store, name, to);
-    let tasks = TaskTracker::new();
+    let tasks = Tasks::new(to);
     let mut owner = file.map(|file| file.owner(name, None, store, to, &tasks));
     let found = match &mut owner {
         Some(Owner::Api(file)) => file.find().await,

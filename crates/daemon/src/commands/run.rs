@@ -1,58 +1,27 @@
 //! `roster run`: the daemon.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+mod parts;
 
-use roster_config::native::{Config, Reach, Source};
-use roster_core::applied::Applied;
-use roster_core::catalog::Catalog;
-use roster_core::instance::{Snapshot, SourceEvent};
-use roster_core::name::{SourceName, TargetName};
-use roster_targets::any::AnyTarget;
+use std::collections::BTreeMap;
+
+use roster_config::native::Config;
+use roster_core::name::TargetName;
 use roster_targets::managed::process::{GRACE, is_first_process, reap_orphans};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use super::{Given, recorded, rules};
-use crate::admin::{Admin, Bound, Kept, Live};
+use self::parts::Parts;
+use super::Given;
+use crate::admin::{Admin, Bound};
 use crate::claims::Claims;
 use crate::events::{Reporter, chain};
 use crate::exit::{Exit, Failure};
-use crate::keeper::{Ears, Keeper};
 use crate::overview::{RefusedConfig, Running};
-use crate::own::Book;
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
+use crate::supervise::{Task, Tasks, stopped};
 use crate::wiring::Reached;
-use crate::{clock, hub, wiring};
-
-/// The longest that a pass may take to finish once Roster is told to stop.
-const STOP_WITHIN: Duration = Duration::from_secs(10);
-
-/// How many orders may wait for one target.
-const ORDERS: usize = 8;
-
-/// What one configuration runs.
-struct Generation {
-    config: Config,
-    tasks: TaskTracker,
-    stop: CancellationToken,
-    keepers: BTreeMap<TargetName, JoinHandle<Keeper<AnyTarget>>>,
-    catalog: watch::Receiver<Arc<Catalog>>,
-}
-
-/// What goes over from one configuration to the next.
-#[derive(Default)]
-struct Carry {
-    sources: BTreeMap<SourceName, (Source, Arc<Snapshot>)>,
-    targets: BTreeMap<TargetName, (Reach, Applied)>,
-    /// What is known of a HAProxy that Roster owns, whatever else changes.
-    books: BTreeMap<TargetName, Book>,
-}
+use crate::{clock, wiring};
 
 /// A configuration that everything was found for.
 struct Ready {
@@ -60,6 +29,9 @@ struct Ready {
     targets: BTreeMap<TargetName, Reached>,
     roster: Running,
 }
+
+/// Takes in the processes that lose their parent.
+struct Reaping(CancellationToken);
 
 struct Signals {
     terminate: Signal,
@@ -96,20 +68,30 @@ pub(crate) async fn run(given: &Given) -> Result<Exit, Failure> {
     let roster = given.running();
     let config = given.config.load()?;
     let log = crate::telemetry::start(config.log, given.log_format);
+    crate::telemetry::log_panics();
     let over = CancellationToken::new();
     let writing = tokio::spawn(log.serve(over.clone()));
+    let reporter = Reporter::default();
+    let tasks = Tasks::new(&reporter);
     if is_first_process() {
         // In a container whoever loses its parent becomes Roster's child.
-        tokio::spawn(reap_orphans(GRACE, over.clone()));
+        tasks.spawn("reaper".to_owned(), &over, Reaping(over.clone()));
     }
-    let kept = keep(given, config, roster, signals).await;
+    let kept = keep(given, config, roster, signals, &tasks, &reporter).await;
     over.cancel();
     // What it had still to write it writes however it ends.
     writing.await.ok();
     kept
 }
 
-async fn keep(given: &Given, config: Config, roster: Running, mut signals: Signals) -> Result<Exit, Failure> {
+async fn keep(
+    given: &Given,
+    config: Config,
+    roster: Running,
+    mut signals: Signals,
+    tasks: &Tasks,
+    reporter: &Reporter,
+) -> Result<Exit, Failure> {
     let kept = given.keep().map_err(refused)?;
     let store = &kept.store;
     if let Some(folder) = store.folder() {
@@ -127,19 +109,22 @@ async fn keep(given: &Given, config: Config, roster: Running, mut signals: Signa
     }
     let mut claims = Claims::of(given.config.path()).take(&config).await?;
     let targets = wiring::targets(&config).await?;
-    let reporter = Reporter::default();
-    let mut admin = Admin::start(store, config.admin, &reporter).await.map_err(anyhow::Error::from)?;
-    let ready = Ready { config, targets, roster };
-    let mut generation = Generation::start(ready, store, &Carry::default(), &reporter, &admin);
-    loop {
-        match signals.next().await {
-            Told::Stop => break,
+    let mut admin = Admin::start(store, config.admin, reporter).await.map_err(anyhow::Error::from)?;
+    let mut parts = Parts::start(Ready { config, targets, roster }, store, reporter, tasks);
+    admin.show(parts.live());
+    let given_up = loop {
+        let told = tokio::select! {
+            told = signals.next() => told,
+            why = tasks.given_up() => break Some(why),
+        };
+        match told {
+            Told::Stop => break None,
             Told::Reload => match read_again(given, &claims, &admin).await {
                 Ok((ready, taken, bound)) => {
-                    let carry = generation.stop(false).await;
+                    parts.change(ready).await;
                     claims = taken;
                     admin.listen(bound);
-                    generation = Generation::start(ready, store, &carry, &reporter, &admin);
+                    admin.show(parts.live());
                     info!("the configuration was read again");
                 }
                 Err(failure) => {
@@ -149,11 +134,21 @@ async fn keep(given: &Given, config: Config, roster: Running, mut signals: Signa
                 }
             },
         }
-    }
+    };
     info!("stopping");
-    generation.stop(true).await;
+    // A mistake in Roster ends no HAProxy.
+    parts.stop(given_up.is_none()).await;
     admin.stop().await;
-    Ok(Exit::Done)
+    given_up.map_or(Ok(Exit::Done), |why| Err(anyhow::anyhow!("{why}").into()))
+}
+
+impl Task for Reaping {
+    type Left = ();
+
+    async fn run(&mut self) -> Result<(), String> {
+        reap_orphans(GRACE, self.0.clone()).await;
+        stopped((), &self.0)
+    }
 }
 
 /// Why the records cannot be had.
@@ -176,92 +171,4 @@ async fn read_again(
     let targets = wiring::targets(&config).await?;
     let bound = admin.bind(config.admin).await.map_err(anyhow::Error::from)?;
     Ok((Ready { config, targets, roster }, taken, bound))
-}
-
-impl Generation {
-    fn start(ready: Ready, store: &Store, carry: &Carry, reporter: &Reporter, admin: &Admin) -> Self {
-        let Ready { config, targets, roster } = ready;
-        reporter.metrics().keep(config.sources.keys(), config.targets.keys());
-        reporter.metrics().config_taken(clock::wall());
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let known = known(&config, store, carry, reporter);
-        let catalog = hub::start(wiring::sources(&config, reporter), known, store, reporter, &tasks, &stop);
-        let mut keepers = BTreeMap::new();
-        let mut live = Live { roster, catalog: catalog.clone(), targets: BTreeMap::new() };
-        for (name, Reached { target, poll, file }) in targets {
-            let applied = match carry.targets.get(&name) {
-                Some((before, applied)) if config.targets.get(&name) == Some(before) => applied.clone(),
-                _ => recorded(store, &name, reporter),
-            };
-            let (socket_sign, socket) = mpsc::channel(1);
-            let watching = target.watch(socket_sign);
-            let (give, orders) = mpsc::channel(ORDERS);
-            let ears = Ears { catalog: catalog.clone(), socket, orders, stop: stop.clone() };
-            let (rules, store) = (rules(&config), store.clone());
-            let book = carry.books.get(&name).cloned();
-            let own = file.map(|file| file.owner(&name, book, &store, reporter, &tasks));
-            let keeper = Keeper::new(name.clone(), target, rules, store, applied, poll, reporter.clone());
-            let keeper = keeper.with(own);
-            live.targets.insert(name.clone(), Kept { status: keeper.status(), orders: give });
-            let kept = tasks.track_future(async move {
-                let _watching = watching;
-                keeper.run(ears).await
-            });
-            keepers.insert(name, tokio::spawn(kept));
-        }
-        admin.show(live);
-        info!(
-            sources = config.sources.len(),
-            targets = config.targets.len(),
-            version = env!("CARGO_PKG_VERSION"),
-            "running"
-        );
-        tasks.close();
-        Self { config, tasks, stop, keepers, catalog }
-    }
-
-    /// Ends everything; a pass that was begun is finished. `for_good` where no other configuration follows.
-    async fn stop(self, for_good: bool) -> Carry {
-        self.stop.cancel();
-        let (mut carry, config) = (Carry::default(), &self.config);
-        let ending = self.keepers.into_iter().map(|(name, mut keeping)| async move {
-            let Ok(kept) = tokio::time::timeout(STOP_WITHIN, &mut keeping).await else {
-                warn!(target = %name, "did not answer in time; what was begun there is finished at the next start");
-                keeping.abort();
-                return None;
-            };
-            let (applied, book) = kept.ok()?.let_go(for_good).await;
-            let reach = config.targets.get(&name)?.clone();
-            Some((name, reach, applied, book))
-        });
-        for (name, reach, applied, book) in futures_util::future::join_all(ending).await.into_iter().flatten()
-        {
-            carry.books.extend(book.map(|book| (name.clone(), book)));
-            carry.targets.insert(name, (reach, applied));
-        }
-        if tokio::time::timeout(STOP_WITHIN, self.tasks.wait()).await.is_err() {
-            warn!("not everything ended in time");
-        }
-        let catalog = self.catalog.borrow().clone();
-        for (name, source) in self.config.sources {
-            if let Some(answer) = catalog.snapshot(&name) {
-                carry.sources.insert(name, (source, answer.clone()));
-            }
-        }
-        carry
-    }
-}
-
-/// What is known of each source before it speaks: what it said under the configuration before, or before the start.
-fn known(config: &Config, store: &Store, carry: &Carry, reporter: &Reporter) -> Catalog {
-    let mut catalog = Catalog::new(config.sources.keys().cloned());
-    for (name, source) in &config.sources {
-        match carry.sources.get(name) {
-            Some((before, answer)) if before == source => {
-                catalog.accept(name, SourceEvent::Full(answer.clone()), clock::now());
-            }
-            _ => wiring::restore(&mut catalog, store, name, config, reporter),
-        }
-    }
-    catalog
 }

@@ -17,6 +17,7 @@ use crate::hint;
 use crate::keeper::{BackendStatus, TargetStatus, Unreached};
 use crate::overview::{Overview, SourceStatus};
 use crate::own::OwnStatus;
+use crate::supervise::Ended;
 
 /// Shows how everything is doing. Exit code 1 if a source or a target does not answer.
 pub(crate) async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
@@ -36,6 +37,12 @@ pub(crate) fn render(overview: &Overview, now: Timestamp) -> String {
         if let Some(roster) = &overview.roster {
             let (pid, config) = (roster.pid, roster.config.display());
             writeln!(text, "roster: process {pid}, by {config} as read {} ago", age(roster.read, now))?;
+        }
+        for (name, ended) in &overview.tasks {
+            let Ended { cause, at, times, runs } = ended;
+            let runs = if *runs { "it runs again" } else { "it is started anew soon" };
+            let often = if *times == 1 { String::new() } else { format!(" {times} times, the last") };
+            writeln!(text, "task {name}: ended{often} {} ago, {runs}: {cause}", age(*at, now))?;
         }
         for (name, source) in &overview.sources {
             write_source(text, name.as_str(), source, now)?;

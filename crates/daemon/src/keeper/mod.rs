@@ -13,6 +13,9 @@ mod probes;
 mod schedule;
 mod status;
 mod takeover;
+mod task;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,6 +39,7 @@ pub(crate) use pass::{Bench, Passed, Refused, Weights};
 pub(crate) use probes::Unreached;
 pub(crate) use status::{BackendStatus, TargetStatus};
 pub(crate) use takeover::Takeover;
+pub(crate) use task::{Keeping, Made, Make};
 
 use crate::clock;
 use crate::events::{Event, LeftOut, NotReached, Reporter, TargetBack};
@@ -150,13 +154,18 @@ where
         (self.applied, book)
     }
 
+    /// The same that shows there how it is doing.
+    pub(crate) fn shown_by(self, status: watch::Sender<TargetStatus>) -> Self {
+        Self { status, ..self }
+    }
+
     /// Where to see how it is doing.
     pub(crate) fn status(&self) -> watch::Receiver<TargetStatus> {
         self.status.subscribe()
     }
 
     /// Keeps the target until stopped. A pass that was begun is finished.
-    pub(crate) async fn run(mut self, mut ears: Ears) -> Self {
+    pub(crate) async fn run(mut self, ears: &mut Ears) -> Self {
         let mut poll = tokio::time::interval(self.poll);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         if let Some(own) = &mut self.own {
@@ -172,26 +181,20 @@ where
                 self.is_outdated |= self.own.as_mut().is_some_and(Owner::has_found);
                 continue;
             }
-            let wait = match step {
-                Step::Pass(backends) if self.is_up() => {
-                    self.pass(&backends).await;
-                    continue;
-                }
-                Step::Pass(_) => LONG,
-                Step::Wait(until) => until.map_or(LONG, clock::until),
+            let (due, wait) = match step {
+                Step::Pass(backends) if self.is_up() => (Some(backends), LONG),
+                Step::Pass(_) => (None, LONG),
+                Step::Wait(until) => (None, until.map_or(LONG, clock::until)),
             };
             let wait = self.own.as_ref().and_then(Owner::wake).map_or(wait, |at| clock::until(at).min(wait));
             let process = self.status.borrow().process;
+            let is_idle = due.is_none();
+            // Which branch is polled first is left to chance, so that passes that are always due keep nothing else from being heard.
             tokio::select! {
                 () = ears.stop.cancelled() => break,
-                changed = ears.catalog.changed() => match changed {
-                    Ok(()) => self.hear(&ears.catalog.borrow_and_update().clone()),
-                    Err(_closed) => break,
-                },
                 probed = self.probes.next() => self.probed(probed),
                 Some(()) = ears.socket.recv() => self.socket_changed().await,
-                Some(order) = ears.orders.recv() => self.obey(order).await,
-                () = ahead::read(&self.target, &self.name, &self.rules), if self.ahead.is_due(process) => {
+                () = ahead::read(&self.target, &self.name, &self.rules), if is_idle && self.ahead.is_due(process) => {
                     self.ahead.over(process);
                 }
                 _ = poll.tick(), if self.is_up() => {
@@ -200,6 +203,12 @@ where
                 }
                 serves = own_changed(&mut self.own) => self.own_changed(serves),
                 () = tokio::time::sleep(wait) => {}
+                changed = ears.catalog.changed() => match changed {
+                    Ok(()) => self.hear(&ears.catalog.borrow_and_update().clone()),
+                    Err(_closed) => break,
+                },
+                Some(order) = ears.orders.recv() => self.obey(order).await,
+                Some(backends) = std::future::ready(due) => self.pass(&backends).await,
             }
         }
         self

@@ -21,6 +21,8 @@ pub(crate) enum Order {
     Do(Want, oneshot::Sender<Result<Done, Refused>>),
     /// Say how everything is doing, by a look made now that changes nothing.
     Look(oneshot::Sender<TargetStatus>),
+    /// Look at everything anew, HAProxy's routes, certificates and file too, as after a start.
+    LookAnew,
     /// Say what would be done now.
     Plan(oneshot::Sender<PlannedTarget>),
     /// Say what of a backend's slots, or of all, could go; or have it go.
@@ -50,6 +52,13 @@ where
             }
             Order::Look(reply) if !reply.is_closed() => {
                 reply.send(self.looked().await).ok();
+            }
+            Order::LookAnew => {
+                self.schedule.hurry(clock::now());
+                self.schedule.add(self.agenda.items.keys());
+                if let Some(own) = &mut self.own {
+                    own.look_anew(clock::now());
+                }
             }
             Order::Do(..) | Order::Look(_) | Order::Plan(_) | Order::Compact { .. } => {}
         }

@@ -105,6 +105,14 @@ impl Owner {
         }
     }
 
+    /// Has everything that is to be in the file or in the process looked at.
+    pub(super) fn look_anew(&mut self, now: Timestamp) {
+        match self {
+            Self::Managed(own) => own.look_anew(now),
+            Self::Api(file) => file.look_anew(now),
+        }
+    }
+
     pub(super) fn wake(&self) -> Option<Timestamp> {
         match self {
             Self::Managed(own) => own.wake(),

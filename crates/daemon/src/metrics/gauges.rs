@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -13,6 +14,7 @@ use roster_core::plan::Status;
 use super::{OfSource, OfTarget, PREFIX, seconds};
 use crate::keeper::{BackendStatus, TargetStatus};
 use crate::overview::{Overview, SourceStatus};
+use crate::telemetry;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct OfSlots {
@@ -83,6 +85,8 @@ pub(super) fn registry(overview: &Overview, now: Timestamp) -> Registry {
     for (name, target) in &overview.targets {
         targets.set(name, target);
     }
+    let help = "Lines of the log that were dropped because their reader was too slow";
+    registry.register("log_lines_dropped", help, ConstCounter::new(telemetry::dropped()));
     sources.register(&mut registry);
     targets.register(&mut registry);
     registry

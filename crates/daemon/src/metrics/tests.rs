@@ -49,7 +49,11 @@ fn overview() -> Overview {
     let backends = [("web".parse().unwrap(), backend)].into();
     let own = Some(OwnStatus { old_workers: Some(2), ..OwnStatus::default() });
     let target = TargetStatus { trouble: Some("no".into()), own, backends, ..TargetStatus::default() };
-    Overview { roster: None, sources: [(fleet(), source)].into(), targets: [(local(), target)].into() }
+    Overview {
+        sources: [(fleet(), source)].into(),
+        targets: [(local(), target)].into(),
+        ..Overview::default()
+    }
 }
 
 fn scrape(metrics: &Metrics, overview: &Overview) -> String {
@@ -126,6 +130,7 @@ fn the_page_of_metrics_is_that_of_the_registry() {
     metrics.keep([&fleet()], [&local()]);
     metrics.commands(&local(), "ready", "done", 1);
     metrics.source_call(&fleet(), "DescribeInstances", "200");
+    metrics.task("keeper local");
     let text = scrape(&metrics, &overview());
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     let registered: BTreeSet<String> = types

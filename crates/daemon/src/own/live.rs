@@ -36,6 +36,11 @@ impl Own {
         }
     }
 
+    /// Has routes, certificates and the file looked at.
+    pub(crate) fn look_anew(&mut self, now: Timestamp) {
+        (self.live_due, self.file_due, self.doubtful) = (Some(now), Some(now), true);
+    }
+
     /// Brings the running HAProxy to the routes and certificates that are wanted.
     pub(super) async fn bring(&mut self, agenda: &Agenda, now: Timestamp) {
         self.live_due = None;

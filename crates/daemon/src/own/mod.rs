@@ -41,7 +41,6 @@ use roster_core::render::{Profile, Section, Structure};
 use roster_targets::managed::file::Record;
 use roster_targets::managed::listen::Held;
 use roster_targets::managed::process::{Patience, ProcessError, Program};
-use tokio_util::task::TaskTracker;
 
 pub(crate) use book::Book;
 pub(crate) use budget::Budget;
@@ -54,6 +53,7 @@ pub(crate) use tell::{OwnStatus, Preview};
 use crate::clock;
 use crate::events::{Event, OwnTrouble, Reporter, StartFailed};
 use crate::store::Store;
+use crate::supervise::Tasks;
 use crate::wiring::Owned;
 
 /// How long after a change of servers the file follows; a crash before that starts with what was there a moment ago.
@@ -123,7 +123,7 @@ impl Own {
         known: Option<Book>,
         store: &Store,
         reporter: &Reporter,
-        tasks: &TaskTracker,
+        tasks: &Tasks,
     ) -> Self {
         let book = known.or_else(|| {
             let kept = store.own(name);
@@ -364,7 +364,12 @@ impl Own {
             ManagedProcess::External { .. } => AtExit::Keep,
         };
         if let (true, AtExit::Stop { graceful }) = (for_good, at_exit) {
-            let stopped = self.steward.stop(Patience { graceful, ..Patience::default() }).await;
+            let Some(stopped) = self.steward.stop(Patience { graceful, ..Patience::default() }).await else {
+                self.trouble(
+                    "HAProxy was not ended, because Roster does not follow its process at the moment",
+                );
+                return self.book;
+            };
             tracing::info!(target = %self.name, ?stopped, "HAProxy was ended");
             self.book.master = None;
             self.keep_book();

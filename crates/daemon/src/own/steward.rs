@@ -7,9 +7,10 @@ use roster_targets::managed::process::{
     Adoptable, Event as ProcessEvent, Patience, ProcessError, Program, Reload, Stopped, Supervisor,
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio_util::task::TaskTracker;
+use tokio_util::sync::CancellationToken;
 
-use crate::events::{Event, ProcessEnded, ProcessServes, Reporter, StartFailed};
+use crate::events::{Event, ProcessEnded, ProcessServes, Reporter, StartFailed, chain};
+use crate::supervise::{self, Tasks};
 
 /// How many orders may wait; there is one who gives them.
 const WAITING: usize = 4;
@@ -55,7 +56,10 @@ pub(crate) enum Began {
 
 struct Task {
     target: TargetName,
+    asked: mpsc::Receiver<Order>,
     kept: Option<Supervisor>,
+    /// How HAProxy was last started, so that it is followed again after a mistake in this task.
+    program: Option<Program>,
     running: watch::Sender<Running>,
     reporter: Reporter,
 }
@@ -68,27 +72,13 @@ impl Running {
 
 impl Steward {
     /// Starts the task. It has no process yet, and ends when what is returned is dropped.
-    pub(crate) fn start(target: TargetName, reporter: Reporter, tasks: &TaskTracker) -> Self {
-        let (orders, mut asked) = mpsc::channel(WAITING);
+    pub(crate) fn start(target: TargetName, reporter: Reporter, tasks: &Tasks) -> Self {
+        let (orders, asked) = mpsc::channel(WAITING);
         let (tell, running) = watch::channel(Running::default());
-        let mut task = Task { target, kept: None, running: tell, reporter };
-        tasks.spawn(async move {
-            loop {
-                tokio::select! {
-                    order = asked.recv() => match order {
-                        Some(order) => task.obey(order).await,
-                        None => break,
-                    },
-                    event = next(&mut task.kept) => {
-                        let serves = matches!(event, ProcessEvent::Serving { .. });
-                        task.take(event);
-                        if serves {
-                            task.count().await;
-                        }
-                    }
-                }
-            }
-        });
+        let name = format!("process {target}");
+        let task = Task { target, asked, kept: None, program: None, running: tell, reporter };
+        // It is stopped by dropping what is returned, whatever it is doing.
+        tasks.spawn(name, &CancellationToken::new(), task);
         Self { orders, running }
     }
 
@@ -100,6 +90,7 @@ impl Steward {
     /// Waits until something else is known of it.
     pub(crate) async fn changed(&mut self) {
         if self.running.changed().await.is_err() {
+            // The task is given up, and Roster ends with it.
             std::future::pending::<()>().await;
         }
     }
@@ -110,22 +101,26 @@ impl Steward {
         program: Program,
         known: Option<Adoptable>,
     ) -> Result<Began, ProcessError> {
-        self.ask(|reply| Order::Start(Box::new(program), known, reply)).await
+        self.ask(|reply| Order::Start(Box::new(program), known, reply))
+            .await
+            .unwrap_or(Err(ProcessError::NotFollowed))
     }
 
     /// Makes HAProxy take its file as it is now.
     pub(crate) async fn reload(&self) -> Result<Reload, ProcessError> {
-        self.ask(Order::Reload).await
+        self.ask(Order::Reload).await.unwrap_or(Err(ProcessError::NotFollowed))
     }
 
     /// Puts a new master in the place of the old one.
     pub(crate) async fn replace(&self, program: Program) -> Result<Reload, ProcessError> {
-        self.ask(|reply| Order::Replace(Box::new(program), reply)).await
+        self.ask(|reply| Order::Replace(Box::new(program), reply))
+            .await
+            .unwrap_or(Err(ProcessError::NotFollowed))
     }
 
     /// How many processes finish what they have; unknown while nobody says.
     pub(crate) async fn old_ones(&self) -> Option<usize> {
-        self.ask(|reply| Order::OldOnes(Some(reply))).await
+        self.ask(|reply| Order::OldOnes(Some(reply))).await.flatten()
     }
 
     /// Has them counted without waiting for the number: a master that stands still would take its time.
@@ -136,19 +131,48 @@ impl Steward {
         }
     }
 
-    /// Ends HAProxy.
-    pub(crate) async fn stop(&self, patience: Patience) -> Stopped {
+    /// Ends HAProxy. Answers nothing where that is not known.
+    pub(crate) async fn stop(&self, patience: Patience) -> Option<Stopped> {
         self.ask(|reply| Order::Stop(patience, reply)).await
     }
 
-    async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> T {
+    /// Answers nothing if the task ended by a mistake meanwhile; it is started anew.
+    async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Option<T> {
         let (reply, answer) = oneshot::channel();
         self.orders.send(order(reply)).await.ok();
-        match answer.await {
-            Ok(answer) => answer,
-            // The task only ends after its keeper, or with the whole of Roster.
-            Err(_gone) => std::future::pending().await,
+        answer.await.ok()
+    }
+}
+
+impl supervise::Task for Task {
+    type Left = ();
+
+    async fn run(&mut self) -> Result<(), String> {
+        if self.asked.is_closed() {
+            return Ok(());
         }
+        self.resume().await?;
+        loop {
+            tokio::select! {
+                order = self.asked.recv() => match order {
+                    Some(order) => self.obey(order).await,
+                    None => return Ok(()),
+                },
+                event = next(&mut self.kept) => {
+                    let serves = matches!(event, ProcessEvent::Serving { .. });
+                    self.take(event);
+                    if serves {
+                        self.count().await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn pause(&mut self) {
+        // HAProxy goes on meanwhile; what followed it may be half done.
+        self.kept = None;
+        while self.asked.recv().await.is_some() {}
     }
 }
 
@@ -160,18 +184,21 @@ impl Task {
                 reply.send(began).ok();
             }
             Order::Reload(reply) => {
-                if let Some(kept) = &mut self.kept {
-                    let done = kept.reload().await;
-                    self.learn(&done);
-                    reply.send(done).ok();
-                }
+                let done = match &mut self.kept {
+                    Some(kept) => kept.reload().await,
+                    None => Err(ProcessError::NotFollowed),
+                };
+                self.learn(&done);
+                reply.send(done).ok();
             }
             Order::Replace(program, reply) => {
-                if let Some(kept) = &mut self.kept {
-                    let done = kept.replace(*program).await;
-                    self.learn(&done);
-                    reply.send(done).ok();
-                }
+                self.program = Some(Program::clone(&program));
+                let done = match &mut self.kept {
+                    Some(kept) => kept.replace(*program).await,
+                    None => Err(ProcessError::NotFollowed),
+                };
+                self.learn(&done);
+                reply.send(done).ok();
             }
             Order::OldOnes(reply) => {
                 let old = self.count().await;
@@ -180,6 +207,7 @@ impl Task {
                 }
             }
             Order::Stop(patience, reply) => {
+                self.program = None;
                 let stopped = match self.kept.take() {
                     Some(kept) => kept.stop(patience).await,
                     None => Stopped::NotRunning,
@@ -189,7 +217,18 @@ impl Task {
         }
     }
 
+    /// Follows the process again that was followed before a mistake in this task, or starts it if it is gone.
+    async fn resume(&mut self) -> Result<(), String> {
+        let Some(program) = self.program.clone().filter(|_| self.kept.is_none()) else { return Ok(()) };
+        let known = self.running.borrow().master;
+        match self.begin(program, known).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(chain(&error)),
+        }
+    }
+
     async fn begin(&mut self, program: Program, known: Option<Adoptable>) -> Result<Began, ProcessError> {
+        self.program = Some(program.clone());
         if let Some(known) = known {
             match self.adopt(&program, known).await {
                 Err(ProcessError::Gone { .. }) => {}

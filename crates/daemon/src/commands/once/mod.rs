@@ -14,7 +14,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::{Given, Origin, print, recorded, rules};
 use crate::claims::Claims;
@@ -24,6 +23,7 @@ use crate::hint;
 use crate::hub;
 use crate::keeper::{BackendStatus, Ears, Keeper, TargetStatus};
 use crate::store::{Store, StoreError};
+use crate::supervise::Tasks;
 use crate::wiring::{self, Reached};
 use progress::Progress;
 
@@ -133,8 +133,8 @@ impl Round<'_> {
         told: &mut Stop,
         limit: Duration,
     ) -> Result<bool, anyhow::Error> {
-        let Reached { target, poll, file } = wiring::target(self.config, name, reach).await?;
-        let (tasks, is_owned) = (TaskTracker::new(), file.is_some());
+        let Reached { target, poll, file, .. } = wiring::target(self.config, name, reach).await?;
+        let (tasks, is_owned) = (Tasks::new(self.to), file.is_some());
         let own = file.map(|file| file.at_once().owner(name, None, self.store, self.to, &tasks));
         let applied = recorded(self.store, name, self.to);
         let (rules, store) = (rules(self.config), self.store.clone());
@@ -144,8 +144,8 @@ impl Round<'_> {
         let stop = CancellationToken::new();
         let (_silent, socket) = mpsc::channel(1);
         let (_nobody, orders) = mpsc::channel(1);
-        let ears = Ears { catalog, socket, orders, stop: stop.clone() };
-        let keeping = tokio::spawn(keeper.run(ears));
+        let mut ears = Ears { catalog, socket, orders, stop: stop.clone() };
+        let keeping = tokio::spawn(async move { keeper.run(&mut ears).await });
         let mut progress = Progress::new(name);
         let settled = self.settle(&mut status, is_owned, &mut progress);
         let last = tokio::select! {

@@ -103,7 +103,7 @@ fn another_configuration_is_taken_over_at_sighup_by_the_same_haproxy() {
         let (master, worker) = (site.master(), site.worker());
         let load = TrafficLoad::builder(site.address()).start();
         roster.signal(Signal::HUP);
-        roster.until_log("HAProxy runs already and goes on");
+        roster.until_log("the configuration was read again");
         site.services(&[("web", &all)]);
         site.until_ready("web", &all);
         assert_eq!((site.master(), site.worker(), site.reloads()), (master, worker, 0));

@@ -106,6 +106,11 @@ pub enum ProcessError {
         /// How.
         ended: Ended,
     },
+    /// The task that follows it has ended by a mistake.
+    #[error(
+        "Roster does not follow HAProxy's process at the moment, for a mistake of its own; this is tried again"
+    )]
+    NotFollowed,
     /// It runs and does not serve. If it was to be started it was killed; if it was to be adopted it was left alone.
     #[error("HAProxy did not serve within {after:?}: {}; if its configuration is that large, raise the limit", gist(.said))]
     NotReady {
