@@ -129,7 +129,9 @@ fn change(catalog: &watch::Sender<Arc<Catalog>>, with: impl FnOnce(&mut Catalog)
 }
 
 async fn end(running: Vec<Running>) {
-    running.iter().for_each(|running| running.stop.cancel());
+    for running in &running {
+        running.stop.cancel();
+    }
     for running in running {
         // However it ends was told.
         running.task.await.ok();
@@ -149,7 +151,7 @@ where
         let (out, mut events) = mpsc::channel(WAITING);
         let take = async {
             while let Some(event) = events.recv().await {
-                self.take(event);
+                self.take(&event);
             }
         };
         tokio::join!(source.run(out, self.stop.clone()), take);
@@ -158,7 +160,7 @@ where
 }
 
 impl<M> Listening<M> {
-    fn take(&self, event: SourceEvent) {
+    fn take(&self, event: &SourceEvent) {
         let source = &self.name;
         let (known, before) = {
             let catalog = self.catalog.borrow();
@@ -166,7 +168,7 @@ impl<M> Listening<M> {
         };
         // The targets come first; telling can wait.
         change(&self.catalog, |catalog| catalog.accept(source, event.clone(), clock::now()));
-        match &event {
+        match event {
             // A source that is polled says the same again and again, which only guards care for.
             SourceEvent::Full(snapshot)
                 if before.as_ref().is_some_and(|before| snapshot.says_what(before)) => {}

@@ -171,6 +171,18 @@ pub(crate) fn stopped<T>(left: T, stop: &CancellationToken) -> Result<T, String>
     if stop.is_cancelled() { Ok(left) } else { Err("it ended though it was not stopped".to_owned()) }
 }
 
+/// Does work that may wait for a disk on a thread that may. A panic there is one here.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // It was not begun because the runtime ends, and with it what waits here.
+            Err(_cancelled) => std::future::pending().await,
+        },
+    }
+}
+
 /// What a panic says.
 pub(crate) fn words(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());

@@ -146,7 +146,7 @@ impl Task for Reaping {
     type Left = ();
 
     async fn run(&mut self) -> Result<(), String> {
-        reap_orphans(GRACE, self.0.clone()).await;
+        reap_orphans(GRACE, self.0.clone()).await.map_err(|error| chain(&error))?;
         stopped((), &self.0)
     }
 }

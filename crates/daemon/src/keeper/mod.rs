@@ -172,6 +172,7 @@ where
             own.begin().await;
         }
         self.hear(&ears.catalog.borrow_and_update().clone());
+        let mut has_passed = false;
         while !ears.stop.is_cancelled() {
             if self.is_outdated {
                 self.hear(&ears.catalog.borrow_and_update().clone());
@@ -181,15 +182,16 @@ where
                 self.is_outdated |= self.own.as_mut().is_some_and(Owner::has_found);
                 continue;
             }
-            let (due, wait) = match step {
-                Step::Pass(backends) if self.is_up() => (Some(backends), LONG),
-                Step::Pass(_) => (None, LONG),
-                Step::Wait(until) => (None, until.map_or(LONG, clock::until)),
-            };
-            let wait = self.own.as_ref().and_then(Owner::wake).map_or(wait, |at| clock::until(at).min(wait));
+            let (due, wait) = self.due(step);
             let process = self.status.borrow().process;
+            if let Some(backends) = due.as_ref().filter(|_| !has_passed) {
+                self.pass(backends).await;
+                has_passed = true;
+                continue;
+            }
+            has_passed = false;
             let is_idle = due.is_none();
-            // Which branch is polled first is left to chance, so that passes that are always due keep nothing else from being heard.
+            // Between two passes that are due something else is heard, if there is something; which of it is left to chance.
             tokio::select! {
                 () = ears.stop.cancelled() => break,
                 probed = self.probes.next() => self.probed(probed),
@@ -212,6 +214,17 @@ where
             }
         }
         self
+    }
+
+    /// The backends to pass over now, and how long there is nothing else to do.
+    fn due(&self, step: Step) -> (Option<BTreeSet<BackendName>>, Duration) {
+        let (due, wait) = match step {
+            Step::Pass(backends) if self.is_up() => (Some(backends), LONG),
+            Step::Pass(_) => (None, LONG),
+            Step::Wait(until) => (None, until.map_or(LONG, clock::until)),
+        };
+        let own = self.own.as_ref().and_then(Owner::wake).map_or(wait, |at| clock::until(at).min(wait));
+        (due, own)
     }
 
     /// The target's socket was made anew, so another process may serve.

@@ -41,6 +41,6 @@ impl<M: Make> Task for Keeping<M> {
 
     async fn pause(&mut self) {
         while self.ears.orders.recv().await.is_some() {}
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

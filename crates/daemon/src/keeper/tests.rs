@@ -28,6 +28,10 @@ impl Takeover for Never {
     fn is_takeover(&self) -> bool {
         false
     }
+
+    fn is_busy(&self) -> bool {
+        false
+    }
 }
 
 const PROCESS: ProcessId = ProcessId { pid: 7, started: None };

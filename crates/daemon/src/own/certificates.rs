@@ -35,6 +35,8 @@ pub(super) struct Certificates {
 struct Known {
     stamp: Stamp,
     pem: Option<Pem>,
+    /// What is wrong with it.
+    wrong: Option<String>,
 }
 
 /// What changes with every write of a file, and with every replacement.
@@ -127,15 +129,18 @@ impl Certificates {
         if let (Ok(stamp), Some(before)) = (&stamp, before)
             && before.stamp == *stamp
         {
+            troubles.extend(before.wrong.clone());
             return Some(before.clone());
         }
         let read = stamp.and_then(|stamp| Ok((stamp, fs::read_to_string(path.as_str())?)));
         let why = match read {
             Ok((stamp, text)) => match Pem::new(&text) {
-                Ok(pem) => return Some(Known { stamp, pem: Some(pem) }),
+                Ok(pem) => return Some(Known { stamp, pem: Some(pem), wrong: None }),
                 Err(why) => {
-                    troubles.push(format!("{path} is no certificate: {why}"));
-                    return Some(Known { stamp, pem: before.and_then(|before| before.pem.clone()) });
+                    let wrong = format!("{path} is no certificate: {why}");
+                    troubles.push(wrong.clone());
+                    let pem = before.and_then(|before| before.pem.clone());
+                    return Some(Known { stamp, pem, wrong: Some(wrong) });
                 }
             },
             Err(why) => why,
@@ -211,8 +216,9 @@ mod tests {
         assert_eq!(named(&first), ["first.pem", "a.pem", "b.pem"]);
         assert!(first.changed && first.troubles.len() == 1, "{:?}", first.troubles);
         assert!(first.troubles[0].contains("half.pem is no certificate"), "{:?}", first.troubles);
+        let first_troubles = first.troubles.clone();
         let again = first.now.look(now);
-        assert!(!again.changed && again.troubles.is_empty(), "{:?}", again.troubles);
+        assert!(!again.changed && again.troubles == first_troubles, "{:?}", again.troubles);
 
         fs::write(certs.join("a.pem"), "-----BEGIN CERT").unwrap();
         fs::write(certs.join("half.pem"), PEM).unwrap();

@@ -14,7 +14,7 @@ use roster_targets::runtime::session;
 use roster_targets::runtime::socket::SocketAddress;
 
 use super::state::for_successor;
-use super::{Own, numbers};
+use super::{Own, Topic, numbers};
 use crate::clock;
 use crate::events::{Event, ReloadRefused, Reloaded, ReloadsSpent, chain};
 
@@ -62,7 +62,9 @@ impl Own {
             self.bring(agenda, now).await;
         }
         if self.file_due.is_some_and(|at| at <= now) {
+            self.retry.begins(Topic::File);
             self.write_file(agenda, now).await;
+            self.retry.ends();
         }
         self.release().await;
         self.look(agenda, now);
@@ -70,7 +72,10 @@ impl Own {
     }
 
     async fn change(&mut self, agenda: &Agenda, known: Option<ProcessId>, now: Timestamp) -> Changed {
-        if let Some(changed) = self.add_backends(agenda, now).await {
+        self.retry.begins(Topic::Backends);
+        let added = self.add_backends(agenda, now).await;
+        self.retry.ends();
+        if let Some(changed) = added {
             return changed;
         }
         if self.is_up()
@@ -85,6 +90,13 @@ impl Own {
             self.due = Some(super::Due { since: now, at: spent.until });
             return Changed::Nothing;
         }
+        self.retry.begins(Topic::Change);
+        let changed = self.try_change(agenda, known, now).await;
+        self.retry.ends();
+        changed
+    }
+
+    async fn try_change(&mut self, agenda: &Agenda, known: Option<ProcessId>, now: Timestamp) -> Changed {
         let replace = self.open(agenda);
         for _ in 0..TRIES {
             let reasons = self.reasons(agenda, now);
@@ -208,6 +220,8 @@ impl Own {
     /// The process has this file.
     fn taken_in(&mut self, rendered: &Rendered) {
         self.retry.went_well();
+        self.retry
+            .is_over(Topic::Change, |what| rendered.left_out.iter().any(|left| left.to_string() == what));
         (self.followed, self.doubtful) = (true, true);
         self.left_to_reload.clear();
         self.not_live.clear();

@@ -14,8 +14,8 @@ use roster_core::render::{LiveBackend, ReloadReason, Rendered};
 use roster_targets::managed::dynamic;
 use roster_targets::runtime::socket::SocketAddress;
 
-use super::Own;
 use super::change::{Changed, session_limits};
+use super::{Own, Topic};
 use crate::events::{BackendsAdded, Event, chain};
 
 impl Own {
@@ -86,6 +86,7 @@ impl Own {
         }
         let done =
             dynamic::publish(&self.runtime_socket(), &session_limits(self.reach.timeout), &ready).await;
+        self.retry.begins(Topic::Publishing);
         match done {
             Ok(published) => {
                 for failed in &published.failed {
@@ -101,6 +102,7 @@ impl Own {
             }
             Err(error) => self.trouble(&chain(&error)),
         }
+        self.retry.ends();
     }
 
     pub(super) fn runtime_socket(&self) -> SocketAddress {

@@ -12,6 +12,7 @@ use super::Own;
 use super::change::NO_STATE;
 use crate::clock;
 use crate::events::{Event, FileForeign, chain};
+use crate::supervise;
 
 /// When a file that could not follow the servers is tried again, though nothing else happens.
 const FILE_AGAIN: Duration = Duration::from_secs(5);
@@ -86,8 +87,7 @@ impl Own {
 
     pub(super) async fn write_state(&self, text: String) {
         let path = PathBuf::from(self.reach.state_file.as_str());
-        let done = tokio::task::spawn_blocking(move || dump_state(&text, &path)).await;
-        if let Ok(Err(error)) = done {
+        if let Err(error) = supervise::blocking(move || dump_state(&text, &path)).await {
             self.trouble(&format!("the servers' state is not kept over a reload: {}", chain(&error)));
         }
     }
@@ -110,15 +110,11 @@ impl Own {
         work: impl FnOnce(&mut Record) -> Result<T, FileError> + Send + 'static,
     ) -> Result<T, FileError> {
         let mut record = self.book.file.clone().unwrap_or_default();
-        let done = tokio::task::spawn_blocking(move || {
+        let (result, record) = supervise::blocking(move || {
             let result = work(&mut record);
             (result, record)
-        });
-        let (result, record) = match done.await {
-            Ok(done) => done,
-            // The work is only ever dropped together with the runtime.
-            Err(_gone) => return std::future::pending().await,
-        };
+        })
+        .await;
         if self.book.file.as_ref() != Some(&record) {
             self.book.file = Some(record);
             self.keep_book();

@@ -11,10 +11,11 @@ use roster_core::agenda::Agenda;
 use roster_core::render::{Bind, FilePath, render};
 use roster_targets::managed::live::{Wanted, bring_to};
 
-use super::Own;
 use super::change::session_limits;
+use super::{Own, Topic};
 use crate::clock::after;
 use crate::events::{Event, FilesBrought, chain};
+use crate::supervise;
 
 /// How often HAProxy is asked though nothing changed, and how soon after it could not be.
 const LOOK: Duration = Duration::from_secs(60);
@@ -27,9 +28,11 @@ impl Own {
             return;
         }
         let before = self.certificates.clone();
-        let Ok(looked) = tokio::task::spawn_blocking(move || before.look(now)).await else { return };
+        let looked = supervise::blocking(move || before.look(now)).await;
         self.certificates = looked.now;
+        self.retry.begins(Topic::Certificates);
         looked.troubles.iter().for_each(|trouble| self.trouble(trouble));
+        self.retry.ends();
         if looked.changed {
             self.live_due = Some(now);
             self.doubtful = true;
@@ -57,7 +60,9 @@ impl Own {
         let (socket, limits) = (self.runtime_socket(), session_limits(self.reach.timeout));
         let (certificates, strict) = (self.certificates.pems(), self.strict_lists());
         let wanted = Wanted { files: &rendered.files, certificates: &certificates, strict: &strict };
-        match bring_to(&socket, &limits, wanted).await {
+        let brought = bring_to(&socket, &limits, wanted).await;
+        self.retry.begins(Topic::Live);
+        match brought {
             Ok(brought) => {
                 if !brought.changed.is_empty() {
                     let (target, changed) = (&self.name, brought.changed.as_slice());
@@ -74,6 +79,7 @@ impl Own {
                 self.live_due = Some(after(now, AGAIN));
             }
         }
+        self.retry.ends();
     }
 
     /// The lists of binds where a client that asks for no known name is turned away.

@@ -46,7 +46,7 @@ pub(crate) use book::Book;
 pub(crate) use budget::Budget;
 use certificates::Certificates;
 pub(crate) use change::Changed;
-pub(crate) use retry::Retry;
+pub(crate) use retry::{Retry, Topic};
 use steward::{Began, Steward};
 pub(crate) use tell::{OwnStatus, Preview};
 
@@ -254,6 +254,7 @@ impl Own {
         let wanted = rendered.as_ref().is_some_and(|rendered| !self.reasons_for(rendered).is_empty());
         if !wanted && !self.is_to_start() {
             self.due = None;
+            self.retry.is_over(Topic::Change, |what| self.told_left_out.iter().any(|left| left == what));
             return;
         }
         let since = self.due.map_or(now, |due| due.since);

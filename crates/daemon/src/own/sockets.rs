@@ -9,7 +9,7 @@ use roster_core::render::{Bind, BindAddress, Section};
 use roster_targets::managed::listen::recover::{FdStore, Way, Ways, passed};
 use roster_targets::managed::listen::{HeldSocket, ListenAddress, ListenOptions, Wanted, recover};
 
-use super::{Own, numbers};
+use super::{Own, Topic, numbers};
 
 impl Own {
     fn holds(&self) -> bool {
@@ -87,12 +87,14 @@ impl Own {
         if leaving.is_empty() || self.steward.old_ones().await != Some(0) {
             return;
         }
+        self.retry.begins(Topic::Sockets);
         for address in leaving {
             match self.held.release(&address) {
                 Ok(_) => tracing::info!(target = %self.name, %address, "is closed"),
                 Err(error) => self.trouble(&crate::events::chain(&error)),
             }
         }
+        self.retry.ends();
         self.book.sockets = Some(self.held.record());
         self.keep_book();
     }

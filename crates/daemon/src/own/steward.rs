@@ -302,3 +302,35 @@ async fn next(kept: &mut Option<Supervisor>) -> ProcessEvent {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supervise::tests::PanicsOnce;
+
+    #[tokio::test]
+    async fn what_is_asked_of_the_task_of_the_process_is_answered_also_when_it_panicked_and_it_goes_on() {
+        let reporter = Reporter::default();
+        let tasks = Tasks::quick(&reporter);
+        let (orders, asked) = mpsc::channel(WAITING);
+        let (tell, running) = watch::channel(Running::default());
+        let target = "local".parse().unwrap();
+        let task = Task { target, asked, kept: None, program: None, running: tell, reporter };
+        let (panics, stop) = (CancellationToken::new(), CancellationToken::new());
+        let task = tasks.spawn("process local".into(), &stop, PanicsOnce::new(task, &panics));
+        let steward = Steward { orders, running };
+        let reloaded = steward.reload().await;
+        assert!(matches!(reloaded, Err(ProcessError::NotFollowed)), "{reloaded:?}");
+        panics.cancel();
+        // This is dropped with the task, or answered by its next run.
+        steward.old_ones().await;
+        while !tasks.ended().values().any(|ended| ended.runs) {
+            tokio::task::yield_now().await;
+        }
+        assert!(tasks.ended()["process local"].cause.contains("a mistake"));
+        let stopped = steward.stop(Patience::default()).await;
+        assert!(matches!(stopped, Some(Stopped::NotRunning)), "{stopped:?}");
+        drop(steward);
+        assert_eq!(task.await.unwrap(), Some(()));
+    }
+}

@@ -65,7 +65,7 @@ impl Task for Fails {
 
     async fn pause(&mut self) {
         while self.asked.recv().await.is_some() {}
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

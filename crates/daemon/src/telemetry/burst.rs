@@ -1,16 +1,17 @@
 //! The log's way to standard error: lines that come in one go are written in one go, and none of them waits for its reader.
 //!
 //! A pass over thousands of servers tells a line for each; a system call for each of them, and waking whoever reads
-//! them, would cost more than deciding. So lines wait in memory for a few milliseconds, and a thread of their own writes them. Where
-//! the reader of a pipe is slow or stands still, that thread waits for it, and Roster does not: what finds no more room is dropped and
-//! counted, and a line says how much it was once the reader has caught up. Without that thread every line is written at once.
+//! them, would cost more than deciding. So lines wait in memory until Roster has to wait for something itself, and then a
+//! thread of their own writes them. Where the reader of a pipe is slow or stands still, that thread waits for it, and
+//! Roster does not: what finds no more room is dropped and counted, and a line says how much it was once the reader has
+//! caught up. Without that thread every line is written at once.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -18,10 +19,8 @@ use tracing_subscriber::fmt::MakeWriter;
 const ROOM: usize = 8 * 1024 * 1024;
 /// Memory that a burst needed beyond this is given back.
 const KEPT: usize = 64 * 1024;
-/// How long the first line waits for others.
-const GATHER: Duration = Duration::from_millis(5);
 /// How long the last lines may take to be written when Roster ends.
-const AT_END: Duration = Duration::from_secs(1);
+const AT_END: Duration = Duration::from_secs(3);
 
 /// How many lines were dropped since the start, for the metric.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
@@ -40,7 +39,10 @@ pub(crate) struct Burst {
 #[derive(Debug, Default)]
 struct Inner {
     waiting: Mutex<Waiting>,
+    /// Wakes the thread.
     changed: Condvar,
+    /// Says that there is a first line.
+    some: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +50,8 @@ struct Waiting {
     lines: Vec<u8>,
     /// How many lines were dropped that no line tells of yet.
     dropped: u64,
+    /// Whether they are to be written now.
+    is_due: bool,
     writer: Writer,
 }
 
@@ -77,8 +81,10 @@ impl Burst {
             burst.write_out(out);
             over.send(()).ok();
         });
-        if thread.is_ok() {
-            stop.cancelled().await;
+        // This is polled when Roster has nothing better to do.
+        while thread.is_ok() && stop.run_until_cancelled(self.inner.some.notified()).await.is_some() {
+            self.waiting().is_due = true;
+            self.inner.changed.notify_all();
         }
         self.waiting().writer = Writer::Ending;
         self.inner.changed.notify_all();
@@ -94,16 +100,13 @@ impl Burst {
         let mut lines = Vec::new();
         loop {
             let mut waiting = self.waiting();
-            while waiting.lines.is_empty() && waiting.writer == Writer::Thread {
+            while !waiting.is_due && waiting.writer == Writer::Thread {
                 waiting = self.inner.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
             }
-            if waiting.lines.is_empty() {
+            if waiting.lines.is_empty() && waiting.writer != Writer::Thread {
                 return;
             }
-            if waiting.writer == Writer::Thread {
-                let idle = self.inner.changed.wait_timeout(waiting, GATHER);
-                waiting = idle.unwrap_or_else(PoisonError::into_inner).0;
-            }
+            waiting.is_due = false;
             std::mem::swap(&mut lines, &mut waiting.lines);
             let dropped = std::mem::take(&mut waiting.dropped);
             drop(waiting);
@@ -138,7 +141,7 @@ impl Write for Burst {
             let is_first = waiting.lines.is_empty();
             waiting.lines.extend_from_slice(line);
             if is_first {
-                self.inner.changed.notify_all();
+                self.inner.some.notify_one();
             }
         }
         Ok(line.len())

@@ -23,7 +23,6 @@ mod hangup;
 mod hardship;
 mod home;
 mod keeping;
-mod log;
 mod managed;
 mod memory;
 mod refused;

@@ -222,7 +222,9 @@ async fn end(
     config: &Config,
     for_good: bool,
 ) -> BTreeMap<TargetName, Carried> {
-    targets.values().for_each(|target| target.stop.cancel());
+    for target in targets.values() {
+        target.stop.cancel();
+    }
     let ending = targets.into_iter().map(|(name, mut target)| async move {
         let Ok(kept) = tokio::time::timeout(STOP_WITHIN, &mut target.keeping).await else {
             warn!(target = %name, "did not answer in time; what was begun there is finished at the next start");
@@ -240,15 +242,14 @@ impl Make for Making {
     type Target = AnyTarget;
 
     async fn make(&mut self) -> Result<Made<AnyTarget>, String> {
-        let (reached, applied, book) = match self.first.take() {
-            Some(first) => first,
-            None => {
-                let (name, config) = (&self.name, &self.config);
-                let reach = config.targets.get(name).ok_or("it is not in the configuration")?;
-                let reached = wiring::target(config, name, reach).await;
-                let reached = reached.map_err(|error| chain(error.as_ref()))?;
-                (reached, recorded(&self.store, name, &self.reporter), None)
-            }
+        let (reached, applied, book) = if let Some(first) = self.first.take() {
+            first
+        } else {
+            let (name, config) = (&self.name, &self.config);
+            let reach = config.targets.get(name).ok_or("it is not in the configuration")?;
+            let reached = wiring::target(config, name, reach).await;
+            let reached = reached.map_err(|error| chain(error.as_ref()))?;
+            (reached, recorded(&self.store, name, &self.reporter), None)
         };
         let Reached { target, poll, file, found: _ } = reached;
         let watching = target.watch(self.socket.clone());

@@ -26,7 +26,7 @@ fn reloaded_by_others(bin: &HaproxyBin) {
     site.cli(&format!("set server web/{} state maint", names[&all[0]])).unwrap();
     site.cli(&format!("set server web/{} weight 7", names[&all[1]])).unwrap();
     roster.signal(Signal::HUP);
-    roster.until_log("HAProxy runs already and goes on");
+    roster.until_log("the configuration was read again");
     wait_until_or_fail(CAP, "the operator's doing to be seen", || {
         let seen = |status: &String| status.matches(": operator (").count() == 2;
         Poll::when(site.command(&["status"]).out, seen)
