@@ -17,8 +17,8 @@ use crate::applied::{AppliedServer, Phase};
 use crate::departure::Departure;
 use crate::exposure::{BringUp, Names};
 use crate::guard::Wish;
-use crate::name::{InstanceId, ServerName};
-use crate::observed::ObservedServer;
+use crate::name::ServerName;
+use crate::observed::{ObservedServer, State};
 use crate::slots::Row;
 
 /// How long servers wait for their replacements, and how long an instance counts as a newcomer.
@@ -94,7 +94,10 @@ impl<'p, 'a> Crew<'p, 'a> {
     ) -> Self {
         let wanted = places.iter().filter(|place| place.wish.is_some_and(|wish| wish.well));
         let (there, others): (Vec<&Place<'_>>, Vec<&Place<'_>>) = wanted.partition(|place| is_there(place));
-        let newcomers = others.into_iter().filter(|place| is_newcomer(inputs, place, began)).collect();
+        let came = leavers.iter().map(|place| place.record.map_or(Timestamp::MIN, |record| record.since));
+        let oldest = came.min().unwrap_or(Timestamp::MIN);
+        let newcomers =
+            others.into_iter().filter(|place| is_newcomer(inputs, place, began, oldest)).collect();
         let drains = |place: &&Place<'_>| place.record.is_some_and(|record| record.phase == Phase::Draining);
         Self { leavers, there, newcomers, draining: places.iter().filter(drains).count() }
     }
@@ -153,19 +156,31 @@ fn is_there(place: &Place<'_>) -> bool {
     place.seen.is_some_and(is_its)
 }
 
-/// Whether an instance that takes no traffic had come lately when the wait began: one that was there for long replaces nobody.
-fn is_newcomer(inputs: &Inputs<'_>, place: &Place<'_>, began: Timestamp) -> bool {
-    let has = |record: &&AppliedServer, id: &InstanceId| record.instance.as_ref() == Some(id);
-    let record = place.record.filter(|record| place.wish.is_some_and(|wish| has(record, &wish.instance.id)));
-    // Whoever is kept out by an operator is not on the way.
-    let is_kept_out = |record: &AppliedServer| record.operator.is_some_and(|hold| hold.state.is_some());
-    let is_young = |record: &AppliedServer| !is_kept_out(record) && began < later(record.since, LONGEST);
+/// Whether an instance that takes no traffic replaces one that leaves: it came after `oldest`, when the first of those came, and
+/// lately when the wait began.
+fn is_newcomer(inputs: &Inputs<'_>, place: &Place<'_>, began: Timestamp, oldest: Timestamp) -> bool {
     // Where all takes effect at once, it takes traffic as soon as the others leave.
     let comes_at_once = || {
         let by_registry = |wish: &Wish<'_>| bring_up(inputs, &wish.instance) == BringUp::Registry;
         inputs.seen.limits.at_once && place.wish.is_some_and(by_registry)
     };
-    is_refused(inputs, place) || (!comes_at_once() && record.is_none_or(is_young))
+    let is_at_its_address = place.seen.is_some_and(|seen| seen.endpoint() == place.row.endpoint());
+    let came_lately = || {
+        // Without a record, what is at its address was there before Roster.
+        let Some(record) = place.record else { return !is_at_its_address };
+        let is_its = place.wish.is_some_and(|wish| record.instance.as_ref() == Some(&wish.instance.id));
+        let is_rising = matches!(record.phase, Phase::Rising(_));
+        let is_young = (is_rising || record.since > oldest) && began < later(record.since, LONGEST);
+        !is_its || (is_young && !is_kept_out(place, record))
+    };
+    is_refused(inputs, place) || (!comes_at_once() && came_lately())
+}
+
+/// Whether an operator keeps the server out, also one whose command is seen for the first time.
+fn is_kept_out(place: &Place<'_>, record: &AppliedServer) -> bool {
+    let was_ready = record.confirmed && record.phase.state() == State::Ready;
+    record.operator.is_some_and(|hold| hold.state.is_some())
+        || (was_ready && place.seen.is_some_and(|seen| seen.told() != State::Ready))
 }
 
 fn is_refused(inputs: &Inputs<'_>, place: &Place<'_>) -> bool {

@@ -125,9 +125,34 @@ fn who_is_down_or_kept_out_for_long_is_no_successor() {
 }
 
 #[test]
+fn what_came_with_a_server_or_before_does_not_replace_it() {
+    let mut sim = Sim::with_slots(4);
+    sim.settle(&instances([1, 2, 3, 4]));
+    sim.server("srv3").op = OpState::Stopped;
+    sim.operator("srv1", State::Maint);
+    sim.settle(&instances([1, 2, 3]));
+    assert_eq!(
+        serving(&sim),
+        endpoints([2, 3]),
+        "srv3 is ready and down; an operator's command comes with the answer"
+    );
+}
+
+#[test]
+fn a_server_that_an_operator_kept_out_before_there_was_a_record_is_no_successor() {
+    let mut sim = Sim::with_slots(3);
+    sim.settle(&instances([1, 2, 3]));
+    sim.operator("srv2", State::Maint);
+    sim.applied = None;
+    sim.settle(&instances([1, 2]));
+    assert_eq!(serving(&sim), endpoints([1]));
+}
+
+#[test]
 fn a_newcomer_that_its_check_finds_down_is_waited_for() {
     let mut sim = Sim::with_slots(2);
     sim.settle(&instances([1]));
+    sim.pass_time(1);
     sim.settle(&instances([1, 2]));
     sim.server("srv2").op = OpState::Stopped;
     sim.settle(&instances([2]));
