@@ -229,9 +229,7 @@ impl Own {
         self.live_due = Some(clock::now());
         self.book.structure = Some(rendered.structure.clone());
         self.book.inherited = numbers(&self.held);
-        if let Some(master) = self.steward.running().master {
-            self.book.master = Some(master);
-        }
+        self.note_master(self.steward.running().master);
         self.keep_book();
     }
 

@@ -40,7 +40,7 @@ use roster_core::name::{BackendName, TargetName};
 use roster_core::render::{Profile, Section, Structure};
 use roster_targets::managed::file::Record;
 use roster_targets::managed::listen::Held;
-use roster_targets::managed::process::{Patience, ProcessError, Program};
+use roster_targets::managed::process::{Adoptable, Patience, ProcessError, Program};
 
 pub(crate) use book::Book;
 pub(crate) use budget::Budget;
@@ -205,10 +205,7 @@ impl Own {
         loop {
             self.steward.changed().await;
             let running = self.steward.running();
-            if running.master.is_some() && running.master != self.book.master {
-                (self.book.master, self.book.worker) = (running.master, None);
-                self.keep_book();
-            }
+            self.note_master(running.master);
             if running.times != self.seen_times || running.master.is_none() {
                 self.seen_times = running.times;
                 if running.master.is_none() {
@@ -217,6 +214,14 @@ impl Own {
                 }
                 return running.master.is_some();
             }
+        }
+    }
+
+    /// Takes in which master runs. Of another one than before nothing is known of which worker has Roster's file.
+    fn note_master(&mut self, master: Option<Adoptable>) {
+        if master.is_some() && master != self.book.master {
+            (self.book.master, self.book.worker) = (master, None);
+            self.keep_book();
         }
     }
 
@@ -284,6 +289,7 @@ impl Own {
         if running.master.is_none() || self.stranger == Some(process.pid) {
             return;
         }
+        self.note_master(running.master);
         match self.book.worker.or(running.worker) {
             Some(worker) if worker != process.pid => {
                 self.stranger = Some(process.pid);

@@ -23,7 +23,7 @@ impl Own {
             && let Some(found) = program.running().await
         {
             // The record is older where the Roster before was killed just then.
-            self.book.master = Some(found);
+            self.note_master(Some(found));
         }
         let ways = Ways {
             passed: passed().unwrap_or_default(),
