@@ -1,6 +1,6 @@
 //! What HAProxy refuses: nobody leaves for it, another slot is tried, the pauses grow, and its own words are reported.
 
-use roster_testkit::{HaproxyBin, HaproxyVersion, OrFail, Poll, wait_until_or_fail};
+use roster_testkit::{Haproxy, HaproxyBin, HaproxyVersion, OrFail, Poll, wait_until_or_fail};
 
 use crate::rig::{CAP, Rig, all_versions, one_version};
 
@@ -174,5 +174,41 @@ fn a_server_past_slots_with_tls_is_added_only_if_the_rule_says_how_and_gets_the_
         let row = checked.lines().find(|line| line.contains(" srv2 ")).unwrap_or_default();
         let flags: u16 = row.split(' ').nth(13).and_then(|flags| flags.parse().ok()).unwrap_or_default();
         assert_eq!(flags & 6, 6, "it has no check that runs: {row}");
+    }
+}
+
+#[test]
+fn through_a_socket_for_one_connection_all_backends_come_to_what_is_wanted() {
+    const BACKENDS: u16 = 100;
+    let backends: String = (0..BACKENDS)
+        .map(|n| {
+            format!(
+                "backend s{n}\n    balance roundrobin\n    server-template srv 1-6 127.0.0.1:1 disabled\n"
+            )
+        })
+        .collect();
+    for bin in all_versions() {
+        let haproxy = Haproxy::builder(&bin).config(&backends).global("stats maxconn 1").start().or_fail();
+        let rig = Rig::around(haproxy, AT_ONCE);
+        let services = |ports: [u16; 3]| {
+            let list = ports.map(|port| format!("\"127.0.0.1:{port}\"")).join(", ");
+            let each = (0..BACKENDS).map(|n| format!("  s{n}: [{list}]\n"));
+            rig.services(&format!("services:\n{}", each.collect::<String>()));
+        };
+        services([8001, 8002, 8003]);
+        let daemon = rig.run();
+        daemon.until_log("HAProxy shows what is wanted");
+        services([8001, 8002, 8004]);
+        wait_until_or_fail(CAP, "all backends to have the newest", || {
+            let behind: Vec<u16> = (0..BACKENDS)
+                .filter(|n| {
+                    let ports: Vec<u16> =
+                        rig.ready(&format!("s{n}")).into_iter().map(|(_, port)| port).collect();
+                    !(ports.contains(&8004) && !ports.contains(&8003))
+                })
+                .collect();
+            Poll::when(behind, Vec::is_empty)
+        });
+        assert_eq!(count(&daemon.log(), " ERROR "), 0, "{}", daemon.log());
     }
 }
