@@ -1,12 +1,14 @@
 //! Free ports on loopback, each handed out once.
 //!
 //! HAProxy shares a port with whoever else asks for it (`SO_REUSEPORT`), so two tests on one port would not fail but
-//! mix. A port is therefore reserved for the life of the process, by a socket with an abstract name (unix(7)): that holds
-//! between processes too, and nothing is left of it.
+//! mix. Ports are therefore reserved for the life of the process, by a socket with an abstract name (unix(7)): that holds
+//! between processes too, and nothing is left of it. One name reserves a block of ports, since a process may have no more
+//! than 1,024 files open and a suite takes more ports than that.
 //! The range lies below the kernel's usual ephemeral ports, so that no outgoing connection takes a port meanwhile.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener};
 use std::sync::{Mutex, PoisonError};
@@ -16,8 +18,11 @@ use crate::wait::{Poll, wait_until};
 
 const FIRST: u16 = 12_000;
 const COUNT: u16 = 20_000;
+/// The ports of a block.
+const BLOCK: u16 = 100;
+const BLOCKS: u16 = COUNT / BLOCK;
 
-static RESERVED: Mutex<Reserved> = Mutex::new(Reserved { tried: 0, names: Vec::new() });
+static RESERVED: Mutex<Reserved> = Mutex::new(Reserved { tried: 0, left: 0..0, names: Vec::new() });
 
 /// No port is left for the tests.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +30,10 @@ static RESERVED: Mutex<Reserved> = Mutex::new(Reserved { tried: 0, names: Vec::n
 pub struct NoFreePort;
 
 struct Reserved {
+    /// How many blocks were asked for.
     tried: u16,
+    /// What is left of the last block.
+    left: Range<u16>,
     names: Vec<UnixListener>,
 }
 
@@ -33,16 +41,22 @@ struct Reserved {
 pub fn free_port() -> Result<u16, NoFreePort> {
     let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
     // Processes begin at different places, so that they seldom meet.
-    let start = u16::try_from(std::process::id().wrapping_mul(389) % u32::from(COUNT)).unwrap_or_default();
-    while reserved.tried < COUNT {
-        let port = FIRST + (start + reserved.tried) % COUNT;
-        reserved.tried += 1;
-        if let Some(name) = reserve(port) {
-            reserved.names.push(name);
+    let start = u16::try_from(std::process::id().wrapping_mul(37) % u32::from(BLOCKS)).unwrap_or_default();
+    loop {
+        if let Some(port) = reserved.left.find(|port| is_free(*port)) {
             return Ok(port);
         }
+        if reserved.tried == BLOCKS {
+            return Err(NoFreePort);
+        }
+        let block = (start + reserved.tried) % BLOCKS;
+        reserved.tried += 1;
+        if let Some(name) = reserve(block) {
+            reserved.names.push(name);
+            let first = FIRST + block * BLOCK;
+            reserved.left = first..first + BLOCK;
+        }
     }
-    Err(NoFreePort)
 }
 
 /// A port on 127.0.0.1 that refuses connections, now and for the life of the process.
@@ -60,11 +74,13 @@ pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     bound.unwrap_or_else(|_| TcpListener::bind(addr))
 }
 
-fn reserve(port: u16) -> Option<UnixListener> {
-    let name = UnixAddr::from_abstract_name(format!("roster-test-port-{port}")).ok()?;
-    let name = UnixListener::bind_addr(&name).ok()?;
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
-    Some(name)
+fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
+fn reserve(block: u16) -> Option<UnixListener> {
+    let name = UnixAddr::from_abstract_name(format!("roster-test-ports-{block}")).ok()?;
+    UnixListener::bind_addr(&name).ok()
 }
 
 #[cfg(test)]
@@ -77,18 +93,19 @@ mod tests {
 
     #[test]
     fn no_port_is_handed_out_twice() {
-        let ports: BTreeSet<u16> = (0..50).map(|_| free_port().unwrap()).collect();
-        assert_eq!(ports.len(), 50);
+        let count = usize::from(BLOCK) * 2;
+        let ports: BTreeSet<u16> = (0..count).map(|_| free_port().unwrap()).collect();
+        assert_eq!(ports.len(), count);
     }
 
     #[test]
-    fn a_port_that_another_process_has_reserved_is_passed_over() {
-        let free = (FIRST + COUNT..u16::MAX).find_map(|port| Some((port, reserve(port)?)));
-        let (port, name) = free.unwrap();
-        assert!(reserve(port).is_none());
+    fn a_block_that_another_process_has_reserved_is_passed_over() {
+        let free = (BLOCKS..u16::MAX).find_map(|block| Some((block, reserve(block)?)));
+        let (block, name) = free.unwrap();
+        assert!(reserve(block).is_none());
         drop(name);
         // A process that another test is just starting holds a copy of the socket until it becomes its program.
-        wait_until(Duration::from_secs(20), "the port", || reserve(port).is_some()).unwrap();
+        wait_until(Duration::from_secs(20), "the block", || reserve(block).is_some()).unwrap();
     }
 
     #[test]
