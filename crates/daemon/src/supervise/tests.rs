@@ -4,6 +4,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::*;
 
+// The clock of these tests stands still while a task can go on, so no pause ends before the test has looked.
+
 /// A task that panics in its first run when it is told to.
 pub(crate) struct PanicsOnce<T> {
     task: T,
@@ -69,7 +71,7 @@ impl Task for Fails {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_task_that_panics_or_ends_by_itself_is_told_counted_shown_and_started_anew() {
     for (by_panic, why) in [(true, "it panicked: run 1 is wrong"), (false, "it had enough")] {
         let reporter = Reporter::default();
@@ -93,7 +95,7 @@ async fn a_task_that_panics_or_ends_by_itself_is_told_counted_shown_and_started_
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_asked_of_a_task_between_two_runs_is_answered() {
     let tasks = Tasks::quick(&Reporter::default());
     let (task, _runs, ask) = fails(1, true);
@@ -106,7 +108,7 @@ async fn what_is_asked_of_a_task_between_two_runs_is_answered() {
     stop.cancel();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_task_that_keeps_ending_gives_the_program_up_and_says_why() {
     let tasks = Tasks::quick(&Reporter::default());
     let (task, runs, _ask) = fails(u32::MAX, true);
@@ -117,7 +119,7 @@ async fn a_task_that_keeps_ending_gives_the_program_up_and_says_why() {
     assert_eq!((running.await.unwrap(), runs.load(Ordering::Relaxed)), (None, 8));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_task_that_is_stopped_while_it_waits_for_its_next_run_ends_at_once() {
     let tasks = Tasks::quick(&Reporter::default());
     let (task, runs, _ask) = fails(u32::MAX, false);
