@@ -29,7 +29,7 @@ pub enum SettingsError {
     /// An address that is none.
     #[error(transparent)]
     Cloud(#[from] CloudError),
-    /// A variable names a proxy that is none.
+    /// The value of a variable is not the address of a proxy.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
     /// The certificates to trust are of no use.

@@ -1,7 +1,7 @@
 //! The time.
 //!
 //! - [`now`] is the time inside the process: the machine's clock as it was at the start, and what has passed since. It never
-//!   jumps. Every decision, every hold, drain and pause goes by it.
+//!   jumps. Every decision, hold, drain and pause uses it.
 //! - [`wall`] is what the machine's clock shows. An operator or a time service may set it an hour forward or back at any moment.
 //!   It is for people, for the time stamps of files, and for protocols.
 //! - [`jumped`] is how far the second has jumped away from the first. It is added to a time that leaves the process (a record on

@@ -17,7 +17,7 @@ use crate::plan::{Change, Operation, Reason, later};
 
 /// The first pause after a refusal, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_mins(5));
-/// How many texts are told of one backend: HAProxy may put a number or a time into each.
+/// How many texts are reported of one backend: HAProxy may put a number or a time into each.
 const MOST_TOLD: usize = 32;
 
 /// What HAProxy refused of one backend's servers, in one process.

@@ -33,7 +33,7 @@ const LONGEST: usize = 107;
 /// What this Roster keeps.
 #[derive(Debug)]
 pub(crate) struct Claims {
-    /// The configuration that Roster goes by.
+    /// The configuration that Roster uses.
     by: PathBuf,
     locks: BTreeMap<FileId, (TargetName, Arc<Lock>)>,
     sockets: BTreeMap<String, Arc<UnixListener>>,

@@ -89,7 +89,7 @@ impl SourceStatus {
 
 impl Times for Overview {
     fn each_time(&mut self, with: &mut dyn FnMut(&mut Timestamp)) {
-        // What is told of the configuration is of the machine's clock already.
+        // The configuration's times are of the machine's clock already.
         let Self { roster: _, sources, targets, tasks } = self;
         for source in sources.values_mut() {
             source.each_time(with);

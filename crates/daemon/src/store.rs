@@ -123,7 +123,7 @@ impl Store {
         self.folder.as_deref()
     }
 
-    /// Takes the folder for this process alone, which goes by this configuration.
+    /// Takes the folder for this process alone, which uses this configuration.
     pub(crate) fn hold(&self, config: &Path) -> Result<Option<Lock>, StoreError> {
         let Some(folder) = &self.folder else { return Ok(None) };
         folder::check(folder).map_err(StoreError::Folder)?;

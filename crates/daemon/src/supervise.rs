@@ -33,7 +33,7 @@ pub(crate) trait Task: Send {
     /// Runs once, until it is stopped. Else it answers why it ended, and is run again.
     fn run(&mut self) -> impl Future<Output = Result<Self::Left, String>> + Send;
 
-    /// What it does between two runs: it drops what is asked of it meanwhile, so that whoever asks gets an answer.
+    /// What it does between two runs: it drops what is asked of it meanwhile, so that each question gets an answer.
     fn pause(&mut self) -> impl Future<Output = ()> + Send {
         std::future::pending()
     }

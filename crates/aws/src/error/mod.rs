@@ -36,7 +36,7 @@ pub enum SettingsError {
     /// The certificates are of no use.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// A variable names a proxy that is none.
+    /// The value of a variable is not the address of a proxy.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
     /// An address of a service that cannot be one.

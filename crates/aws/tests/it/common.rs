@@ -36,7 +36,7 @@ impl Calls {
         })
     }
 
-    /// Who asked, each time that it was somebody else.
+    /// The identity that asked, once for each change.
     pub(crate) fn principals(&self) -> Vec<String> {
         self.1.lock().unwrap().clone()
     }

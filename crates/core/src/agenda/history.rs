@@ -190,7 +190,7 @@ impl World {
         self.applied = serde_json::from_str(&stored).unwrap();
     }
 
-    /// Lets something happen. Answers whether it let go of everything that is held.
+    /// Lets something happen. Answers whether that released everything that is held.
     fn happens(&mut self, event: &Event) -> bool {
         self.same_process = true;
         match event {

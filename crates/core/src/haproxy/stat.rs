@@ -42,7 +42,7 @@ struct Columns {
     limit: Option<Column>,
     cookie: Option<Column>,
     algorithm: Option<Column>,
-    /// So many fields tell all there is to tell of a server.
+    /// A line of so many fields has all that is read of a server.
     of_server: usize,
 }
 

@@ -24,7 +24,7 @@ use super::types::{Change, Operation, ProbeOrder, ProbeResults, Reason, Replacem
 use crate::address::Endpoint;
 use crate::applied::{AppliedBackend, AppliedServer, Phase};
 use crate::departure::Departure;
-use crate::exposure::{BringUp, Exposure, Names, Policy};
+use crate::exposure::{BringUp, Exposure, Names};
 use crate::guard::{Evidence, Judged, Wish};
 use crate::haproxy::Version;
 use crate::haproxy::keywords::{InitState, ServerKeywords};
@@ -214,7 +214,7 @@ impl Desk<'_> {
         }
         self.note_replacement(place, &steps);
         if let Some(next) = &mut steps.next {
-            remember(next, place, &departure, &self.inputs.exposure.policy);
+            place.remember(next, &departure, &self.inputs.exposure.policy);
         }
         let cap = self.inputs.exposure.policy.drain.cap;
         self.standings.push((name.clone(), standing(&steps, seen, wish, record, cap)));
@@ -380,22 +380,5 @@ impl Desk<'_> {
             let made = is_added || (self.inputs.same_process && record.is_some_and(|record| record.made));
             self.records.push((server.clone(), AppliedServer { own_weight, made, ..next }));
         }
-    }
-}
-
-/// Keeps what a hold or a question needs that comes later: what the source last said of an instance, and why it left.
-fn remember(next: &mut AppliedServer, place: &Place<'_>, departure: &Departure, policy: &Policy) {
-    let record = place.record;
-    match place.wish {
-        Some(wish) if wish.is_kept() => {
-            next.health = record.map_or(Health::Unknown, |record| record.health);
-            next.full_weight = record.and_then(|record| record.full_weight);
-        }
-        Some(wish) => {
-            next.health = wish.instance.health;
-            next.full_weight = crate::select::weight(policy, &wish.instance);
-        }
-        None if next.instance.is_some() => next.left = Some(departure.clone()),
-        None => {}
     }
 }

@@ -6,8 +6,10 @@ use super::backend::{Inputs, replaces};
 use super::derive::{Ours, is_refused, records};
 use super::note::Note;
 use crate::applied::AppliedServer;
-use crate::exposure::Names;
+use crate::departure::Departure;
+use crate::exposure::{Names, Policy};
 use crate::guard::Wish;
+use crate::instance::Health;
 use crate::name::{InstanceId, InvalidName, ServerName};
 use crate::observed::ObservedServer;
 use crate::slots::{Row, SlotNo, SlotTable, address_name};
@@ -21,6 +23,25 @@ pub(super) struct Place<'a> {
     pub record: Option<&'a AppliedServer>,
     /// Why an instance is to be there.
     pub wish: Option<&'a Wish<'a>>,
+}
+
+impl Place<'_> {
+    /// Keeps what a hold or a question needs that comes later: what the source last said of an instance, and why it left.
+    pub(super) fn remember(&self, next: &mut AppliedServer, departure: &Departure, policy: &Policy) {
+        let record = self.record;
+        match self.wish {
+            Some(wish) if wish.is_kept() => {
+                next.health = record.map_or(Health::Unknown, |record| record.health);
+                next.full_weight = record.and_then(|record| record.full_weight);
+            }
+            Some(wish) => {
+                next.health = wish.instance.health;
+                next.full_weight = crate::select::weight(policy, &wish.instance);
+            }
+            None if next.instance.is_some() => next.left = Some(departure.clone()),
+            None => {}
+        }
+    }
 }
 
 /// The places of a table, in the order of their slots, and the slots for which there is no name.

@@ -323,7 +323,7 @@ where
         self.reporter.metrics().pass(&self.name, result);
         match ended {
             Ok(()) => self.passed(passed),
-            // What an owner is told of is a whole pass.
+            // An owner hears of a whole pass.
             Err(error) if self.own.is_none() && !passed.plans.is_empty() => {
                 let left = backends.iter().filter(|backend| !passed.plans.contains_key(*backend));
                 let left = left.cloned().collect();

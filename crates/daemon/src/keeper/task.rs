@@ -1,4 +1,4 @@
-//! The task of a keeper: a keeper that ended by a mistake is followed by another one, which goes by the records and by what HAProxy
+//! The task of a keeper: a keeper that ended by a mistake is followed by another one, which reads the records and what HAProxy
 //! shows, as after a start of Roster.
 
 use std::future::Future;

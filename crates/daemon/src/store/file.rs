@@ -47,7 +47,7 @@ pub(super) fn write(folder: &Path, name: &str, value: &impl Serialize) -> Result
     result
 }
 
-/// Where a file is written before it takes its name. Only whoever holds the folder writes there.
+/// Where a file is written before it takes its name. Only the process that holds the folder writes there.
 pub(super) fn beside(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!(".{name}.other"))
 }
@@ -72,7 +72,7 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StoreE
     };
     let result = parse(path, &bytes);
     if result.is_err() {
-        // Kept for whoever wants to know what happened; the next write takes the name.
+        // Kept for an operator to look at; the next write takes the name.
         fs::rename(path, path.with_extension("damaged")).ok();
     }
     result.map(Some)

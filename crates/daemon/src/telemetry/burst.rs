@@ -55,10 +55,10 @@ struct Waiting {
     writer: Writer,
 }
 
-/// Who writes the lines.
+/// What writes the lines.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum Writer {
-    /// Whoever has a line to write.
+    /// The task that has a line to write.
     #[default]
     Caller,
     /// The thread.

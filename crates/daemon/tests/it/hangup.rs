@@ -3,7 +3,6 @@
 use std::fs;
 
 use roster_testkit::{Haproxy, OrFail, Poll, wait_until_or_fail};
-use rustix::process::Signal;
 
 use crate::rig::{CAP, Daemon, Rig, THREE_SLOTS, one_version};
 
@@ -22,15 +21,6 @@ fn configure(rig: &Rig, second: &Haproxy, poll: &str, timeout: &str) {
         two.display(),
     );
     fs::write(rig.config(), text).unwrap();
-}
-
-fn hang_up(daemon: &Daemon) {
-    let count = || daemon.log().matches("the configuration was read again").count();
-    let before = count();
-    daemon.signal(Signal::HUP);
-    wait_until_or_fail(CAP, "the configuration to be read again", || {
-        Poll::when(count(), |now| *now > before)
-    });
 }
 
 /// How often each source was begun, and each target looked at for the first time.
@@ -58,12 +48,12 @@ fn a_hangup_restarts_the_sources_and_targets_that_changed_and_no_others() {
         });
     };
     until([1, 1, 1, 1]);
-    hang_up(&daemon);
+    daemon.hang_up();
     configure(&rig, &second, "20s", "2s");
-    hang_up(&daemon);
+    daemon.hang_up();
     until([1, 2, 1, 1]);
     configure(&rig, &second, "20s", "3s");
-    hang_up(&daemon);
+    daemon.hang_up();
     until([1, 2, 1, 2]);
     // All of it goes on.
     rig.web(&[8001, 8002]);

@@ -220,6 +220,16 @@ impl Daemon {
         kill_process(Pid::from_child(&self.child), signal).or_fail();
     }
 
+    /// Has the configuration read again, and waits until that is done.
+    pub(crate) fn hang_up(&self) {
+        let count = || self.log().matches("the configuration was read again").count();
+        let before = count();
+        self.signal(Signal::HUP);
+        wait_until_or_fail(CAP, "the configuration to be read again", || {
+            Poll::when(count(), |now| *now > before)
+        });
+    }
+
     /// Tells it to stop and waits for its exit code.
     pub(crate) fn stop(mut self) -> Option<i32> {
         self.signal(Signal::TERM);

@@ -52,7 +52,7 @@ pub struct ConfigFiles {
     pub limit: Duration,
 }
 
-/// The lock of whoever writes this haproxy.cfg, `.haproxy.cfg.lock` in the folder that it really is in.
+/// The lock of the process that writes this haproxy.cfg, `.haproxy.cfg.lock` in the folder that it really is in.
 ///
 /// # Errors
 /// The links that lead to the file cannot be followed.

@@ -176,7 +176,7 @@ impl Sim {
         self.same_process = true;
     }
 
-    /// Whoever is to be reached is, and every check passes.
+    /// Every probe succeeds, and every check passes.
     pub(super) fn come_up(&mut self, plan: &BackendPlan) {
         for order in &plan.probes {
             self.probes.insert((order.backend.clone(), order.server.clone()), order.endpoint);

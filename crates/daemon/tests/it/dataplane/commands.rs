@@ -3,10 +3,9 @@
 use std::time::{Duration, Instant};
 
 use roster_testkit::{Fault, OrFail, Poll, wait_until_or_fail};
-use rustix::process::Signal;
 
 use super::site::{Site, alone_stand_in, on_each};
-use crate::rig::{CAP, Daemon};
+use crate::rig::CAP;
 
 /// All that HAProxy and its file say, and what the API was asked to change.
 #[derive(Debug, PartialEq)]
@@ -146,16 +145,6 @@ fn status_tells_of_the_api_and_detach_leaves_all_as_it_is() {
     on_each(|site| status_and_detach(&site));
 }
 
-/// Has the configuration read again, and waits until it counts.
-fn hang_up(daemon: &Daemon) {
-    let count = || daemon.log().matches("the configuration was read again").count();
-    let before = count();
-    daemon.signal(Signal::HUP);
-    wait_until_or_fail(CAP, "the configuration to be read again", || {
-        Poll::when(count(), |now| *now > before)
-    });
-}
-
 fn keys_change(mut site: Site) {
     let ports = site.ports();
     site.services(&[("web", &ports[..1])]);
@@ -166,7 +155,7 @@ fn keys_change(mut site: Site) {
     let socket = format!(", socket: {}", site.rig.haproxy.socket().display());
     site.keys = if site.keys.is_empty() { socket } else { String::new() };
     site.configure();
-    hang_up(&daemon);
+    daemon.hang_up();
     site.services(&[("web", &ports[..2])]);
     site.until_ready("web", &ports[..2]);
     let shows = if site.keys.is_empty() { "does not show weights" } else { "kept through" };
@@ -176,10 +165,10 @@ fn keys_change(mut site: Site) {
     // A wrong password is told, and the right one mends it.
     let right = std::fs::read_to_string(site.rig.config()).or_fail();
     std::fs::write(site.rig.config(), right.replace("test-password", "pa55-w0rd")).or_fail();
-    hang_up(&daemon);
+    daemon.hang_up();
     daemon.until_log("does not accept this user with this password");
     std::fs::write(site.rig.config(), right).or_fail();
-    hang_up(&daemon);
+    daemon.hang_up();
     site.services(&[("web", &ports[1..3])]);
     site.until_ready("web", &ports[1..3]);
     wait_until_or_fail(CAP, "the trouble to be over in the status", || {
@@ -188,7 +177,7 @@ fn keys_change(mut site: Site) {
     // To transactions.
     ", apply: transaction".clone_into(&mut site.keys);
     site.configure();
-    hang_up(&daemon);
+    daemon.hang_up();
     site.services(&[("web", &ports[..1])]);
     site.until_ready("web", &ports[..1]);
     let log = daemon.log();
