@@ -11,18 +11,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use roster_haproxy::address::Endpoint;
+use roster_haproxy::cli::ProcessInfo;
+use roster_haproxy::name::{BackendName, InstanceId, ServerName, ServiceKey};
+use roster_haproxy::observed::State;
+use roster_haproxy::weight::Weight;
 use serde::{Deserialize, Serialize};
 
 use self::stored::Stored;
-use crate::address::Endpoint;
 use crate::departure::Departure;
 use crate::exposure::{BringUp, Exposure, Role};
 use crate::guard::{GuardRecord, Released};
-use crate::haproxy::ProcessInfo;
 use crate::instance::Health;
-use crate::name::{BackendName, InstanceId, ServerName, ServiceKey};
-use crate::observed::State;
-use crate::weight::Weight;
 
 /// The record of one target.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use roster_haproxy::name::{ServiceKey, SourceName};
 
 use crate::instance::{Definition, Instance, Snapshot, SourceError, SourceEvent};
-use crate::name::{ServiceKey, SourceName};
 
 /// What all sources last said.
 #[derive(Clone, Debug, Default)]

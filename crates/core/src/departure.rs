@@ -10,9 +10,8 @@
 
 use std::fmt;
 
+use roster_haproxy::name::{BackendName, InstanceId, ServiceKey, SourceName};
 use serde::{Deserialize, Serialize};
-
-use crate::name::{BackendName, InstanceId, ServiceKey, SourceName};
 
 /// What may take the servers of a backend out.
 #[derive(Clone, Debug, Eq, PartialEq)]

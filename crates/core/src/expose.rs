@@ -7,14 +7,15 @@ mod unexposed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use roster_haproxy::cli::keywords::HostName;
+use roster_haproxy::name::{BackendName, InstanceId, ServiceKey, TargetName};
+use roster_haproxy::render::{PathPrefix, RouteKey};
+
 pub use self::unexposed::{InvalidRoute, Unexposed};
 use crate::applied::{Applied, AppliedBackend};
 use crate::exposure::{Exposure, Layout, Names, Role, RoutePattern, RouteTo, Rule, Selector, Services};
-use crate::haproxy::keywords::HostName;
 use crate::instance::{Definition, Instance};
-use crate::name::{BackendName, InstanceId, ServiceKey, TargetName};
 use crate::pattern::{Pattern, Place};
-use crate::render::{PathPrefix, RouteKey};
 use crate::slots::NameScheme;
 
 /// A service and the instances that its source reports.

@@ -10,14 +10,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use roster_haproxy::cli::ServerKeywords;
+use roster_haproxy::name::{BackendName, Label, ServiceKey, SourceName, TargetName};
+use roster_haproxy::render::{Balance, Bind, FieldName, FrontendName, HttpCheck, Mode, RawLine, RouteKey};
+use roster_haproxy::weight::Weight;
 use serde::{Deserialize, Serialize};
 
-use crate::haproxy::ServerKeywords;
-use crate::name::{BackendName, Label, ServiceKey, SourceName, TargetName};
 use crate::pattern::Pattern;
-use crate::render::{Balance, Bind, FieldName, FrontendName, HttpCheck, Mode, RawLine, RouteKey};
 use crate::slots::{NameScheme, SlotNames, SlotScheme};
-use crate::weight::Weight;
 
 /// How services become exposures; one entry of `expose`.
 #[derive(Clone, Debug, PartialEq)]
@@ -173,7 +173,7 @@ pub struct Policy {
 pub struct ZonePolicy {
     /// The zone that HAProxy is in.
     pub local: Label,
-    /// What instances of other zones become that have no [`ZoneShare`](crate::weight::ZoneShare) of their own. One without a
+    /// What instances of other zones become that have no [`ZoneShare`](roster_haproxy::weight::ZoneShare) of their own. One without a
     /// zone counts as local.
     pub others: OtherZones,
 }

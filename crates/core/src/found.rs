@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 
+use roster_haproxy::dataplane::{FileView, Mark, SectionKind};
+use roster_haproxy::name::{BackendName, ServerName, ServiceKey, TargetName};
+
 use crate::catalog::Catalog;
-use crate::dataplane::{FileView, Mark, SectionKind};
 use crate::expose::{Held, ServiceView, offers};
 use crate::exposure::{Claim, Exposure, Names, Rule, Services};
 use crate::fleet;
 use crate::instance::Definition;
-use crate::name::{BackendName, ServerName, ServiceKey, TargetName};
 use crate::pattern::Place;
 
 /// A backend of the file, as far as it tells whose it is.

@@ -6,11 +6,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use roster_haproxy::address::{Endpoint, Port};
+use roster_haproxy::name::{InstanceId, Label, ServiceName};
+use roster_haproxy::weight::{Weight, ZoneShare};
 use serde::{Deserialize, Serialize};
-
-use crate::address::{Endpoint, Port};
-use crate::name::{InstanceId, Label, ServiceName};
-use crate::weight::{Weight, ZoneShare};
 
 /// One address and port that a source reports.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]

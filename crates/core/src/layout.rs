@@ -7,17 +7,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use roster_haproxy::cli::Version;
+use roster_haproxy::name::{BackendName, CookieValue, ServerName, TargetName};
+use roster_haproxy::observed::{BackendLimits, ObservedBackend, ObservedServer, State};
+use roster_haproxy::render::{Backend, Frontend, FrontendName, Pool, Profile, Section, ServerLine};
+use roster_haproxy::weight::Weight;
 
 use crate::agenda::{Item, Moment};
 use crate::applied::{AppliedBackend, AppliedServer, Phase};
 use crate::exposure::{BringUp, Exposure, Layout, Rule};
-use crate::haproxy::Version;
-use crate::name::{BackendName, CookieValue, ServerName, TargetName};
-use crate::observed::{BackendLimits, ObservedBackend, ObservedServer, State};
 use crate::plan::{BackendPlan, Change, Operation, ProbeResults};
 use crate::refusals::Refusals;
-use crate::render::{Backend, Frontend, FrontendName, Pool, Profile, Section, ServerLine};
-use crate::weight::Weight;
 
 /// The lines of each backend's servers.
 pub type Lines = BTreeMap<BackendName, Vec<ServerLine>>;
@@ -224,7 +224,7 @@ mod tests {
         let instances = instances.iter().map(instance).collect();
         let snapshot =
             Snapshot { services: [("web".parse().unwrap(), instances)].into(), ..Snapshot::default() };
-        let source: crate::name::SourceName = "fleet".parse().unwrap();
+        let source: roster_haproxy::name::SourceName = "fleet".parse().unwrap();
         let mut catalog = Catalog::new([source.clone()]);
         catalog.accept(&source, SourceEvent::Full(Arc::new(snapshot)), Timestamp::UNIX_EPOCH);
         let (target, applied) = ("edge".parse().unwrap(), Applied::default());
@@ -234,7 +234,7 @@ mod tests {
 
     fn texts(item: &Item, applied: Option<&AppliedBackend>) -> Vec<String> {
         let lines = first(item, VERSION, applied, Timestamp::UNIX_EPOCH);
-        lines.iter().map(|line| crate::render::server_text(line, VERSION)).collect()
+        lines.iter().map(|line| roster_haproxy::render::server_text(line, VERSION)).collect()
     }
 
     fn made(change: impl Fn(&mut Policy)) -> Vec<String> {

@@ -3,29 +3,23 @@
 //! Nothing here opens a socket, reads a file, looks at the environment or asks for the time: all of it comes in
 //! as a value, so that every decision can be tested, replayed and shown before it is carried out.
 
-pub mod address;
 pub mod agenda;
 pub mod applied;
 pub mod catalog;
 pub mod cause;
-pub mod dataplane;
 pub mod departure;
 pub mod expose;
 pub mod exposure;
 pub mod fleet;
 pub mod found;
 pub mod guard;
-pub mod haproxy;
 pub mod instance;
 pub mod layout;
-pub mod live;
-pub mod name;
-pub mod observed;
 pub mod pattern;
 pub mod plan;
 pub mod refusals;
-pub mod render;
 pub mod select;
 pub mod slots;
 pub mod times;
-pub mod weight;
+
+pub use roster_haproxy::{address, cli as haproxy, dataplane, live, name, observed, render, weight};

@@ -8,10 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use roster_haproxy::address::Port;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-
-use crate::address::Port;
 
 /// How many filters one placeholder may carry.
 const MAX_FILTERS: usize = 3;

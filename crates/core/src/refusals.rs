@@ -8,11 +8,11 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use roster_haproxy::cli::Refusal;
+use roster_haproxy::name::ServerName;
 use serde::{Deserialize, Serialize};
 
 use crate::applied::ProcessId;
-use crate::haproxy::Refusal;
-use crate::name::ServerName;
 use crate::plan::{Change, Operation, Reason, later};
 
 /// The first pause after a refusal, and the longest.
@@ -161,7 +161,7 @@ fn pause(times: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observed::State;
+    use roster_haproxy::observed::State;
 
     fn operation(change: Change, why: Reason) -> Operation {
         Operation { backend: "web".parse().unwrap(), server: "srv1".parse().unwrap(), change, why }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use roster_haproxy::name::Label;
+use roster_haproxy::weight::Weight;
+
 use crate::exposure::{Exposure, OtherZones, Policy, Selector};
 use crate::guard::Wish;
 use crate::instance::{Health, Instance, Lifecycle};
-use crate::name::Label;
 use crate::slots::Shape;
-use crate::weight::Weight;
 
 /// The instances that an exposure wants: those it selects that are meant to stay. Those that the registry finds
 /// unhealthy get no traffic.

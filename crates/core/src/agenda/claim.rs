@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use roster_haproxy::name::{BackendName, ServiceKey, TargetName};
 
 use super::{Agenda, Item, Members, is_held, serves};
 use crate::applied::{Applied, AppliedBackend};
@@ -18,7 +19,6 @@ use crate::exposure::{Role, Rule};
 use crate::fleet;
 use crate::found::Found;
 use crate::instance::{Likeness, Unread};
-use crate::name::{BackendName, ServiceKey, TargetName};
 use crate::pattern::Pattern;
 use crate::plan::Note;
 use crate::select::wanted;

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
+use roster_haproxy::address::Endpoint;
+use roster_haproxy::name::SourceName;
 
 use super::*;
-use crate::address::Endpoint;
 use crate::exposure::{BringUp, Claim, Drain, FallbackRule, Guards, Own, Policy, Selector, Services};
 use crate::instance::{Reject, SourceError, SourceEvent};
-use crate::name::SourceName;
 use crate::plan::tests::sim::Sim;
 use crate::slots::SlotScheme;
 

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use roster_haproxy::name::{BackendName, InstanceId, ServiceKey, TargetName};
+use roster_haproxy::observed::ObservedBackend;
 
 use self::claim::Claims;
 use crate::applied::{Applied, AppliedBackend, AppliedServer, Phase};
@@ -19,8 +21,6 @@ use crate::exposure::{Exposure, Rule};
 use crate::found::{Found, vanished};
 use crate::guard::Evidence;
 use crate::instance::{Instance, Snapshot, Unread};
-use crate::name::{BackendName, InstanceId, ServiceKey, TargetName};
-use crate::observed::ObservedBackend;
 use crate::plan::{BackendPlan, Compaction, Inputs, Note, ProbeResults, compact, plan_backend};
 use crate::refusals::Refusals;
 

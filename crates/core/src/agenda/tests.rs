@@ -1,9 +1,10 @@
+use roster_haproxy::name::SourceName;
+use roster_haproxy::weight::ZoneShare;
+
 use super::*;
 use crate::exposure::{Claim, Own, Policy, Selector, Services};
 use crate::instance::{Health, Lifecycle, SourceEvent};
-use crate::name::SourceName;
 use crate::slots::SlotScheme;
-use crate::weight::ZoneShare;
 
 pub(super) fn target() -> TargetName {
     "local".parse().unwrap()

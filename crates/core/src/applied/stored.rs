@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use roster_haproxy::address::Endpoint;
+use roster_haproxy::name::{BackendName, InvalidName, ServerName, ServiceKey};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{AppliedBackend, AppliedServer, ProcessId};
-use crate::address::Endpoint;
 use crate::exposure::{Claim, Drain, Exposure, Names, Own, Policy, Role, Selector};
 use crate::guard::GuardRecord;
-use crate::name::{BackendName, InvalidName, ServerName, ServiceKey};
 use crate::slots::SlotScheme;
 
 /// What is read.

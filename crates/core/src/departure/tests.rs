@@ -4,17 +4,17 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use jiff::Timestamp;
+use roster_haproxy::observed::State;
+use roster_haproxy::weight::Weight;
 
 use super::*;
 use crate::applied::OperatorHold;
 use crate::expose::{InvalidRoute, Unexposed};
 use crate::exposure::BringUp;
 use crate::guard::{Guard, Hold};
-use crate::observed::State;
 use crate::pattern::{NoValue, Place};
 use crate::plan::{Note, Reason, Status};
 use crate::slots::{NoName, NoSlot, Shape, Unplaced};
-use crate::weight::Weight;
 
 const PAGE: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/why-did-my-server-leave.md"));

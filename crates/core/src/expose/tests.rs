@@ -1,6 +1,7 @@
+use roster_haproxy::render::{Bind, BindAddress};
+
 use super::*;
 use crate::exposure::{Claim, FallbackRule, Own, Policy};
-use crate::render::{Bind, BindAddress};
 use crate::slots::SlotScheme;
 
 type Made = (Vec<Exposure>, Vec<Unexposed>);

@@ -1,11 +1,11 @@
 //! Why a service is left out.
 
+use roster_haproxy::cli::keywords::InvalidKeyword;
+use roster_haproxy::name::{BackendName, InvalidName, ServiceKey};
+use roster_haproxy::render::InvalidValue;
 use thiserror::Error;
 
-use crate::haproxy::keywords::InvalidKeyword;
-use crate::name::{BackendName, InvalidName, ServiceKey};
 use crate::pattern::NoValue;
-use crate::render::InvalidValue;
 use crate::slots::NoName;
 
 /// Why a service cannot be exposed. It never holds up another one.

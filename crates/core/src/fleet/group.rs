@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
+use roster_haproxy::address::{Endpoint, Port, parse_ip};
+use roster_haproxy::name::{InstanceId, Label, ServiceName};
 
 use super::tags::{self, Membership, Memberships, Shown, Wrong};
 use super::{Machine, Reported, TagRules, Untold, unreadable};
-use crate::address::{Endpoint, Port, parse_ip};
 use crate::instance::{Definition, HealthAuthority, Instance, Reject, Snapshot, Unread};
-use crate::name::{InstanceId, Label, ServiceName};
 
 /// The services that machines make: one for each name, port and region, called `NAME/PORT/REGION`.
 ///

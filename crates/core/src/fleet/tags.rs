@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 
+use roster_haproxy::address::Port;
+use roster_haproxy::name::{BackendName, InstanceId, InvalidName, Label, MAX_NAME, ServiceName};
+use roster_haproxy::weight::ZoneShare;
+
 use super::Machine;
-use crate::address::Port;
-use crate::name::{BackendName, InstanceId, InvalidName, Label, MAX_NAME, ServiceName};
-use crate::weight::ZoneShare;
 
 /// How much of a text of a cloud is shown.
 const SHOWN: usize = 64;

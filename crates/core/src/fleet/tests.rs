@@ -3,10 +3,10 @@ mod known;
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use roster_haproxy::weight::ZoneShare;
 
 use super::*;
 use crate::instance::{Instance, Snapshot};
-use crate::weight::ZoneShare;
 
 fn machine(id: &str, tags: &[(&str, &str)]) -> Machine {
     Machine {
@@ -43,7 +43,7 @@ fn with(rules: &TagRules, machines: Vec<Machine>) -> Snapshot {
 }
 
 fn keys(snapshot: &Snapshot) -> Vec<&str> {
-    snapshot.services.keys().map(crate::name::ServiceName::as_str).collect()
+    snapshot.services.keys().map(roster_haproxy::name::ServiceName::as_str).collect()
 }
 
 fn ids(snapshot: &Snapshot, service: &str) -> Vec<String> {

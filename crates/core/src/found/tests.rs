@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use roster_haproxy::name::SourceName;
 
 use super::*;
 use crate::exposure::{Own, Policy, Selector};
 use crate::instance::{Snapshot, SourceEvent};
-use crate::name::SourceName;
 use crate::slots::SlotScheme;
 
 const FILE: &str = "\

@@ -7,10 +7,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use roster_haproxy::name::InstanceId;
 
 use super::{GuardRecord, Judged};
 use crate::exposure::Guards;
-use crate::name::InstanceId;
 use crate::plan::later;
 use crate::slots::{Row, SlotNo, SlotTable};
 

@@ -11,14 +11,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use jiff::Timestamp;
+use roster_haproxy::address::Endpoint;
+use roster_haproxy::name::InstanceId;
 use serde::{Deserialize, Serialize};
 
 pub use self::flapping::FLAP_WINDOW;
-use crate::address::Endpoint;
 use crate::departure::{Grounds, Kept};
 use crate::exposure::Guards;
 use crate::instance::{Instance, Lifecycle, Likeness, Unread};
-use crate::name::InstanceId;
 use crate::plan::later;
 use crate::slots::{Row, Shape, SlotNo, SlotTable};
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use roster_haproxy::name::ServiceName;
+
 use super::*;
 use crate::instance::Instance;
-use crate::name::ServiceName;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()

@@ -3,12 +3,13 @@
 //! Invariant: a server past the slots is like the slots as far as HAProxy shows what those are and `add server` can say it; where
 //! that is not possible and matters, none is added.
 
+use roster_haproxy::cli::keywords::{CheckKeywords, ServerKeywords};
+use roster_haproxy::name::ServerName;
+use roster_haproxy::observed::ObservedServer;
+use roster_haproxy::weight::Weight;
+
 use super::backend::Inputs;
 use super::derive::slot_of;
-use crate::haproxy::keywords::{CheckKeywords, ServerKeywords};
-use crate::name::ServerName;
-use crate::observed::ObservedServer;
-use crate::weight::Weight;
 
 /// The rule's `server:`, and what the slots have besides.
 pub(super) fn line(inputs: &Inputs<'_>) -> ServerKeywords {

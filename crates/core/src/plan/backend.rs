@@ -8,6 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use roster_haproxy::address::Endpoint;
+use roster_haproxy::change::Change;
+use roster_haproxy::cli::Version;
+use roster_haproxy::cli::keywords::{InitState, ServerKeywords};
+use roster_haproxy::name::{CookieValue, InstanceId, ServerName};
+use roster_haproxy::observed::{ObservedBackend, ObservedServer, State};
+use roster_haproxy::weight::Weight;
 
 use self::seats::without_server;
 pub(super) use self::seats::{Seating, grows, limits, seat};
@@ -20,20 +27,14 @@ use super::numbers::Numbers;
 use super::places::{Place, Serving, places};
 use super::server::{Goal, Scene, Steps, own_weight, rise, steps};
 use super::standing::standing;
-use super::types::{Change, Operation, ProbeOrder, ProbeResults, Reason, Replacement, Standing, Status};
-use crate::address::Endpoint;
+use super::types::{Operation, ProbeOrder, ProbeResults, Reason, Replacement, Standing, Status};
 use crate::applied::{AppliedBackend, AppliedServer, Phase};
 use crate::departure::Departure;
 use crate::exposure::{BringUp, Exposure, Names};
 use crate::guard::{Evidence, Judged, Wish};
-use crate::haproxy::Version;
-use crate::haproxy::keywords::{InitState, ServerKeywords};
 use crate::instance::{Health, HealthAuthority, Instance};
-use crate::name::{CookieValue, InstanceId, ServerName};
-use crate::observed::{ObservedBackend, ObservedServer, State};
 use crate::refusals::{Refusals, Refused};
 use crate::slots::{Assignment, Row};
-use crate::weight::Weight;
 
 /// Everything that the plan for one backend depends on.
 #[derive(Clone, Copy, Debug)]

@@ -8,15 +8,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
+use roster_haproxy::address::Endpoint;
+use roster_haproxy::change::Change;
+use roster_haproxy::name::{BackendName, ServerName};
+use roster_haproxy::observed::{ObservedServer, State};
 
 use super::backend::{BackendPlan, Inputs, Seating, limits, seat};
-use super::types::{Change, Operation, Reason, Status};
-use crate::address::Endpoint;
+use super::types::{Operation, Reason, Status};
 use crate::applied::Phase;
 use crate::departure::Grounds;
 use crate::exposure::Names;
-use crate::name::{BackendName, ServerName};
-use crate::observed::{ObservedServer, State};
 use crate::slots::{Row, SlotNo};
 
 /// What of a backend's slots can go.

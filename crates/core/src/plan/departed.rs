@@ -3,15 +3,16 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
+use roster_haproxy::address::Endpoint;
+use roster_haproxy::name::InstanceId;
+use roster_haproxy::observed::ObservedServer;
+
 use super::backend::Inputs;
 use super::places::Place;
-use crate::address::Endpoint;
 use crate::applied::{AppliedBackend, AppliedServer, Phase};
 use crate::departure::{Departure, Grounds};
 use crate::exposure::Names;
 use crate::instance::{Instance, Lifecycle};
-use crate::name::InstanceId;
-use crate::observed::ObservedServer;
 
 /// What tells why an instance left its server.
 pub(super) struct Departed<'a> {

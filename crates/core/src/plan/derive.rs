@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use roster_haproxy::address::Endpoint;
+use roster_haproxy::name::{InstanceId, ServerName};
+use roster_haproxy::observed::{ObservedServer, State};
+use roster_haproxy::weight::ServerId;
+
 use super::backend::{Inputs, grows};
 use super::beside::beside;
-use crate::address::Endpoint;
 use crate::applied::{AppliedServer, Phase};
 use crate::exposure::Names;
 use crate::guard::Wish;
-use crate::name::{InstanceId, ServerName};
-use crate::observed::{ObservedServer, State};
 use crate::refusals::Refused;
 use crate::slots::{Row, Shape, SlotNo, SlotTable, address_name};
-use crate::weight::ServerId;
 
 /// A server of ours that HAProxy shows.
 #[derive(Clone, Copy)]

@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use roster_haproxy::name::ServerName;
+use roster_haproxy::observed::{ObservedServer, State};
 
 use super::backend::{Inputs, bring_up};
 use super::departed::Departed;
@@ -17,8 +19,6 @@ use crate::applied::{AppliedServer, Phase};
 use crate::departure::Departure;
 use crate::exposure::{BringUp, Names};
 use crate::guard::Wish;
-use crate::name::ServerName;
-use crate::observed::{ObservedServer, State};
 use crate::slots::Row;
 
 /// How long servers wait for their replacements, and how long an instance counts as a newcomer.

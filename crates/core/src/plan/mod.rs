@@ -20,12 +20,10 @@ mod types;
 #[cfg(test)]
 pub(crate) mod tests;
 
-#[cfg(test)]
-pub(crate) use tests::sim;
-
 pub(crate) use server::later;
 
 pub use backend::{BackendPlan, Inputs, plan_backend};
 pub use compact::{Compaction, Kept, Stays, compact};
 pub use note::Note;
-pub use types::{Change, Operation, ProbeOrder, ProbeResults, Reason, Replacement, Standing, Status};
+pub use roster_haproxy::change::{Change, ServerOperation};
+pub use types::{Operation, ProbeOrder, ProbeResults, Reason, Replacement, Standing, Status};

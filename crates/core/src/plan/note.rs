@@ -3,11 +3,11 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use roster_haproxy::name::{BackendName, InstanceId, ServerName, ServiceKey};
+use roster_haproxy::weight::Weight;
 use serde::{Deserialize, Serialize};
 
-use crate::name::{BackendName, InstanceId, ServerName, ServiceKey};
 use crate::slots::Unplaced;
-use crate::weight::Weight;
 
 /// Something an operator should know of a backend that is no operation.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]

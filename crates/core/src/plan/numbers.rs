@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use roster_haproxy::weight::ServerId;
+
 use super::backend::Inputs;
 use super::derive::slot_by_name;
 use crate::slots::SlotNo;
-use crate::weight::ServerId;
 
 /// Which numbers of one backend are taken, those of the servers that are being added included.
 pub(super) struct Numbers {

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use roster_haproxy::name::{InstanceId, InvalidName, ServerName};
+use roster_haproxy::observed::ObservedServer;
+
 use super::backend::{Inputs, replaces};
 use super::derive::{Ours, is_refused, records};
 use super::note::Note;
@@ -10,8 +13,6 @@ use crate::departure::Departure;
 use crate::exposure::{Names, Policy};
 use crate::guard::Wish;
 use crate::instance::Health;
-use crate::name::{InstanceId, InvalidName, ServerName};
-use crate::observed::ObservedServer;
 use crate::slots::{Row, SlotNo, SlotTable, address_name};
 
 /// One slot and all that is known of it.

@@ -5,16 +5,16 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use roster_haproxy::address::Endpoint;
+use roster_haproxy::change::{Change, ServerOperation};
+use roster_haproxy::name::{BackendName, InstanceId, ServerName};
+use roster_haproxy::observed::State;
+use roster_haproxy::weight::Weight;
 use serde::{Deserialize, Serialize};
 
-use crate::address::Endpoint;
 use crate::applied::OperatorHold;
 use crate::departure::Departure;
 use crate::exposure::{BringUp, Probe};
-use crate::haproxy::command::ServerKeywords;
-use crate::name::{BackendName, InstanceId, ServerName};
-use crate::observed::State;
-use crate::weight::Weight;
 
 /// One thing to do to one server.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -27,35 +27,6 @@ pub struct Operation {
     pub change: Change,
     /// Why.
     pub why: Reason,
-}
-
-/// What can be done to a server while HAProxy runs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Change {
-    /// Add it; it starts in maintenance with its check off (management manual, `add server`).
-    Add {
-        /// Where it points.
-        endpoint: Endpoint,
-        /// The rest of its line, its number among it.
-        keywords: Box<ServerKeywords>,
-    },
-    /// Point it elsewhere.
-    Address(Endpoint),
-    /// Give it this weight.
-    Weight(Weight),
-    /// Give it the weight of its line again; every algorithm allows that.
-    InitialWeight,
-    /// Tell it to be ready, drain or in maintenance.
-    State(State),
-    /// Switch its check on.
-    EnableCheck,
-    /// Forget what its check said, so that a pass seen later is a fresh one.
-    HealthDown,
-    /// Take its first fresh pass for enough.
-    HealthUp,
-    /// Remove it.
-    Delete,
 }
 
 /// Why an operation is there.
@@ -220,6 +191,20 @@ pub struct ProbeOrder {
 /// Which servers were reached, at which address.
 pub type ProbeResults = BTreeMap<(BackendName, ServerName), Endpoint>;
 
+impl ServerOperation for Operation {
+    fn backend(&self) -> &BackendName {
+        &self.backend
+    }
+
+    fn server(&self) -> &ServerName {
+        &self.server
+    }
+
+    fn change(&self) -> &Change {
+        &self.change
+    }
+}
+
 impl Operation {
     /// Whether it is part of taking a server out.
     pub fn is_going(&self) -> bool {
@@ -244,40 +229,6 @@ impl Operation {
             | Reason::Restarted
             | Reason::Drifted
             | Reason::Unfinished => false,
-        }
-    }
-}
-
-impl Change {
-    /// One word for it, for logs and metrics.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Change::Add { .. } => "add",
-            Change::Address(_) => "address",
-            Change::Weight(_) | Change::InitialWeight => "weight",
-            Change::State(State::Ready) => "ready",
-            Change::State(State::Drain) => "drain",
-            Change::State(State::Maint) => "maint",
-            Change::EnableCheck => "enable-check",
-            Change::HealthDown => "health-down",
-            Change::HealthUp => "health-up",
-            Change::Delete => "delete",
-        }
-    }
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Change::Add { endpoint, keywords } => write!(f, "add {endpoint}{keywords}"),
-            Change::Address(endpoint) => write!(f, "address {endpoint}"),
-            Change::Weight(weight) => write!(f, "weight {weight}"),
-            Change::InitialWeight => f.write_str("the weight of its line"),
-            Change::State(state) => write!(f, "state {state}"),
-            Change::EnableCheck => f.write_str("switch its check on"),
-            Change::HealthDown => f.write_str("wait for a fresh check"),
-            Change::HealthUp => f.write_str("take its check for passed"),
-            Change::Delete => f.write_str("delete"),
         }
     }
 }

@@ -1,6 +1,7 @@
+use roster_haproxy::weight::ZoneShare;
+
 use super::*;
 use crate::exposure::ZonePolicy;
-use crate::weight::ZoneShare;
 
 fn instance(zone: Option<&str>, share: Option<u32>) -> Instance {
     Instance {

@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
+use roster_haproxy::address::{Endpoint, Port};
+use roster_haproxy::name::{InvalidName, ServerName};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::address::{Endpoint, Port};
-use crate::name::{InvalidName, ServerName};
 use crate::pattern::{InvalidPattern, NoValue, Pattern, Place};
 
 /// A slot's number in its backend, 1 and up.

@@ -9,13 +9,13 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use roster_haproxy::address::Endpoint;
+use roster_haproxy::name::InstanceId;
 use serde::{Deserialize, Serialize};
 
 use super::scheme::{Growth, SlotNo};
 use super::vacancy::Vacancies;
-use crate::address::Endpoint;
 use crate::instance::Instance;
-use crate::name::InstanceId;
 
 /// What HAProxy cannot change on a server that exists.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]

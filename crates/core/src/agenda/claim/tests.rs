@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use roster_haproxy::dataplane::Mark;
+use roster_haproxy::name::{ServiceKey, SourceName};
 
 use crate::agenda::Agenda;
 use crate::agenda::tests::{record_of, rule, target};
 use crate::applied::{Applied, Phase, UnreadRecords};
 use crate::catalog::Catalog;
-use crate::dataplane::Mark;
 use crate::departure::{Departure, Grounds, Kept};
 use crate::exposure::{FallbackRule, Layout, RoutePattern, Rule, Services};
 use crate::found::Found;
 use crate::instance::{Instance, Reject, Snapshot, SourceEvent, Unread};
-use crate::name::{ServiceKey, SourceName};
 use crate::slots::SlotScheme;
 
 const A: &str = "10.0.0.1:80";

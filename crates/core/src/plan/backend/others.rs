@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use roster_haproxy::name::ServerName;
+use roster_haproxy::observed::{FixedAddress, ObservedBackend};
+
 use super::seats::grows;
 use super::{COOKIE_LIVE, Desk, Inputs};
 use crate::departure::{Departure, Grounds};
 use crate::exposure::{BringUp, Names, Own};
 use crate::guard::GuardRecord;
-use crate::name::ServerName;
-use crate::observed::{FixedAddress, ObservedBackend};
 use crate::plan::additions::{has_cookie, lacks_tls};
 use crate::plan::beside::beside;
 use crate::plan::derive::{records, slot_by_name};

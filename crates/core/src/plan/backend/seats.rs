@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use roster_haproxy::name::InstanceId;
+
 use super::Inputs;
 use crate::exposure::Names;
 use crate::guard::{GuardRecord, Judged, Wish, judge};
-use crate::name::InstanceId;
 use crate::plan::additions::lacks_tls;
 use crate::plan::derive::{Ours, derive, is_comparable, ours, slot_by_name};
 use crate::plan::leaving::WithoutServer;

@@ -1,10 +1,12 @@
 //! The way out: drain, wait for the connections to end, then maintenance.
 
+use roster_haproxy::change::Change;
+use roster_haproxy::observed::{ObservedServer, State};
+
 use super::{Scene, Steps, later};
 use crate::applied::{AppliedServer, Phase};
 use crate::departure::Departure;
-use crate::observed::{ObservedServer, State};
-use crate::plan::types::{Change, DRAIN_POLL, Reason};
+use crate::plan::types::{DRAIN_POLL, Reason};
 
 /// A slot without an instance: in maintenance at the parking address.
 pub(super) fn park(

@@ -9,21 +9,21 @@ mod operator;
 mod weight;
 
 use jiff::{SignedDuration, Timestamp};
-
 use leave::{leave, park};
 use operator::{Author, author, held_by_operator, left_to_agent};
+use roster_haproxy::address::Endpoint;
+use roster_haproxy::change::Change;
+use roster_haproxy::name::InstanceId;
+use roster_haproxy::observed::{BackendLimits, ObservedServer, State};
+use roster_haproxy::weight::Weight;
 pub(super) use weight::own_weight;
 use weight::{full_weight, set_weight, wake_for_ramp, weight_reason};
 
-use super::types::{CHECK_POLL, Change, DRAIN_POLL, Reason};
-use crate::address::Endpoint;
+use super::types::{CHECK_POLL, DRAIN_POLL, Reason};
 use crate::applied::{AppliedServer, OperatorHold, Phase};
 use crate::departure::Departure;
 use crate::exposure::{BringUp, Policy};
 use crate::instance::Instance;
-use crate::name::InstanceId;
-use crate::observed::{BackendLimits, ObservedServer, State};
-use crate::weight::Weight;
 
 /// What a server should come to.
 #[derive(Clone, Copy, Debug)]

@@ -1,11 +1,11 @@
 //! What an operator, and not Roster, has done to a live server.
 
 use jiff::Timestamp;
+use roster_haproxy::observed::{ObservedServer, State};
 
 use super::{Scene, Steps};
 use crate::applied::{AppliedServer, OperatorHold, Phase};
 use crate::instance::Instance;
-use crate::observed::{ObservedServer, State};
 
 /// Who has put a live server into a state that Roster did not give it.
 #[derive(Clone, Copy, Debug)]

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use roster_haproxy::change::Change;
+use roster_haproxy::observed::ObservedServer;
+use roster_haproxy::weight::Weight;
 
 use super::{Scene, Steps, later};
 use crate::applied::AppliedServer;
-use crate::observed::ObservedServer;
 use crate::plan::backend::Inputs;
-use crate::plan::types::{Change, Reason};
-use crate::weight::Weight;
+use crate::plan::types::Reason;
 
 pub(super) fn weight_reason(
     scene: &Scene<'_>,

@@ -4,19 +4,20 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use roster_haproxy::address::Port;
+use roster_haproxy::cli::keywords::{CheckKeywords, ServerKeywords, TlsKeywords, Verify};
+use roster_haproxy::observed::{ObservedLine, State};
+use roster_haproxy::weight::Weight;
+
 use super::sim::{Sim, endpoint, instances, name};
-use crate::address::Port;
 use crate::exposure::{Drain, Names};
-use crate::haproxy::keywords::{CheckKeywords, ServerKeywords, TlsKeywords, Verify};
-use crate::observed::{ObservedLine, State};
 use crate::plan::{BackendPlan, Change, Note};
 use crate::slots::NoSlot;
-use crate::weight::Weight;
 
 /// A backend with one slot, which is as `make` says.
-fn one_slot(make: impl FnOnce(&mut crate::observed::ObservedServer)) -> Sim {
+fn one_slot(make: impl FnOnce(&mut roster_haproxy::observed::ObservedServer)) -> Sim {
     let mut sim = Sim::with_slots(1);
-    sim.server("srv1").check = crate::observed::ObservedCheck::default();
+    sim.server("srv1").check = roster_haproxy::observed::ObservedCheck::default();
     make(sim.server("srv1"));
     sim
 }
@@ -53,14 +54,14 @@ fn a_server_that_is_added_has_the_weight_the_limit_and_the_cookie_of_the_slots()
         (slot.weight, slot.initial_weight) = (Weight::new(33).unwrap(), Weight::new(33).unwrap());
         slot.line = ObservedLine { maxconn: NonZeroU32::new(77), cookie_is_name: true, backup: false };
     });
-    sim.seen.limits.version = crate::haproxy::Version::new(2, 8, 0);
+    sim.seen.limits.version = roster_haproxy::cli::Version::new(2, 8, 0);
     let line = added(&sim.plan(&instances([1, 2]))).unwrap();
     assert_eq!((line.weight, line.maxconn), (Weight::new(33).ok(), NonZeroU32::new(77)));
     assert_eq!(line.cookie.unwrap().as_str(), "srv2");
     sim.settle(&instances([1, 2]));
     assert_eq!(sim.server("srv2").weight.get(), 33);
     assert!(sim.plan(&instances([1, 2])).operations.is_empty());
-    sim.seen.limits.version = crate::haproxy::Version::new(2, 6, 0);
+    sim.seen.limits.version = roster_haproxy::cli::Version::new(2, 6, 0);
     assert!(sim.plan(&instances([1, 2])).notes.iter().any(|note| matches!(note, Note::NoCookie { .. })));
 }
 

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use roster_haproxy::observed::State;
+use roster_haproxy::weight::Weight;
 
 use super::sim::{Sim, endpoint, instance, instances, name};
 use crate::applied::OperatorHold;
@@ -10,9 +12,7 @@ use crate::departure::Grounds;
 use crate::exposure::{BringUp, Guards};
 use crate::guard::Guard;
 use crate::instance::Instance;
-use crate::observed::State;
 use crate::plan::Status;
-use crate::weight::Weight;
 
 fn status(sim: &Sim, live: &[Instance], called: &str) -> Status {
     sim.plan(live).standings[&name(called)].status.clone()
@@ -353,7 +353,7 @@ fn servers_of_a_template_that_take_traffic_at_one_address_are_judged_by_the_guar
     for n in 1..=5 {
         let called = format!("srv{n}");
         sim.operator(&called, State::Ready);
-        sim.server(&called).admin = crate::haproxy::AdminState::from_bits(0);
+        sim.server(&called).admin = roster_haproxy::cli::AdminState::from_bits(0);
         sim.server(&called).port = 80;
     }
     sim.exposure().policy.guard = Guards::default();
@@ -373,7 +373,7 @@ fn servers_of_a_template_where_nothing_answers_are_free_slots() {
         let called = format!("srv{n}");
         sim.operator(&called, State::Ready);
         sim.server(&called).port = 80;
-        sim.server(&called).op = crate::haproxy::OpState::Stopped;
+        sim.server(&called).op = roster_haproxy::cli::OpState::Stopped;
     }
     sim.exposure().policy.guard = Guards::default();
     sim.settle(&instances([1]));

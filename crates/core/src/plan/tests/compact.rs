@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use roster_haproxy::observed::State;
 
 use super::properties::{backend, fleet};
 use super::sim::{Sim, endpoint, instances, name};
 use crate::departure::Grounds;
 use crate::exposure::{Drain, Guards, Names};
 use crate::instance::Instance;
-use crate::observed::State;
 use crate::plan::{Change, Compaction, Kept, Status, Stays, compact};
 use crate::slots::Growth;
 

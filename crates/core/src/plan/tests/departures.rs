@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use roster_haproxy::address::Endpoint;
+use roster_haproxy::observed::State;
+use roster_haproxy::weight::Weight;
+
 use super::sim::{Sim, endpoint, instance, instances, name};
-use crate::address::Endpoint;
 use crate::departure::{Departure, Grounds, Kept};
 use crate::exposure::{BringUp, Drain, Guards, Names, OtherZones, Own, SlowStart, ZonePolicy};
 use crate::instance::{Health, HealthAuthority, Instance, Lifecycle};
-use crate::observed::State;
 use crate::plan::{Operation, Reason, Status};
-use crate::weight::Weight;
 
 fn guarded() -> Sim {
     let mut sim = Sim::with_slots(6);
@@ -278,7 +279,7 @@ fn each_way_to_leave_is_told_by_its_name_and_stands_in_the_record() {
         reasons(&sim.settle(&live))
     };
     assert_eq!(changed(&|_, live| live[0].lifecycle = Lifecycle::Leaving), [Departure::Ending]);
-    let group: crate::name::Label = "blue".parse().unwrap();
+    let group: roster_haproxy::name::Label = "blue".parse().unwrap();
     assert_eq!(
         changed(&|sim, live| {
             live[1].group = Some(group.clone());

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use roster_haproxy::address::Endpoint;
+use roster_haproxy::observed::State;
+
 use super::sim::{Sim, endpoint, instance, instances, name, slot_names};
-use crate::address::Endpoint;
 use crate::exposure::{BringUp, Drain, Names};
 use crate::instance::Health;
-use crate::observed::State;
 use crate::plan::{BackendPlan, Change, Note, Reason, Status};
 use crate::slots::Growth;
 
@@ -97,7 +98,7 @@ fn servers_are_added_with_their_number_when_slots_run_out() {
 fn a_number_that_somebody_else_has_is_not_given_again() {
     let mut sim = Sim::with_slots(1);
     let mut canary = super::sim::spare(2);
-    canary.admin = crate::haproxy::AdminState::from_bits(0);
+    canary.admin = roster_haproxy::cli::AdminState::from_bits(0);
     sim.seen.servers.insert(name("canary"), canary);
     sim.settle(&instances([1, 2]));
     assert_eq!(sim.server("srv2").id.get(), 3);

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
+use roster_haproxy::address::Endpoint;
+use roster_haproxy::observed::State;
+use roster_haproxy::weight::Weight;
 
 use super::sim::{Sim, endpoint, instances, name};
-use crate::address::Endpoint;
 use crate::exposure::{BringUp, Drain};
 use crate::instance::Instance;
-use crate::observed::State;
 use crate::slots::{Limits, SlotTable, Wanted, assign};
-use crate::weight::Weight;
 
 /// A backend in any state: some slots were used by whoever was there before.
 pub(super) fn backend() -> impl Strategy<Value = Sim> {
@@ -136,7 +136,7 @@ proptest! {
         let mut foreign = super::sim::spare(900);
         foreign.port = 7777;
         for called in ["canary", "srv01", "srv", "xsrv1"] {
-            foreign.id = crate::weight::ServerId::new(foreign.id.get() + 1).unwrap();
+            foreign.id = roster_haproxy::weight::ServerId::new(foreign.id.get() + 1).unwrap();
             sim.seen.servers.insert(name(called), foreign.clone());
         }
         for operation in sim.settle(&live) {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use roster_haproxy::address::Endpoint;
+use roster_haproxy::cli::OpState;
+use roster_haproxy::observed::State;
+
 use super::sim::{Sim, endpoint, instance, instances, name};
-use crate::address::Endpoint;
 use crate::exposure::{BringUp, Drain};
-use crate::haproxy::OpState;
 use crate::instance::Health;
-use crate::observed::State;
 use crate::plan::{BackendPlan, Note, Status};
 
 fn serving(sim: &Sim) -> Vec<Endpoint> {
@@ -319,7 +320,7 @@ fn nobody_is_active_whom_haproxy_does_not_show_ready_at_the_address() {
     assert_ne!(status(&sim.plan(&[moved]), "srv1"), Status::Active);
     sim.server("srv1").op = OpState::Stopped;
     assert_eq!(status(&sim.plan(&live), "srv1"), Status::Down);
-    sim.server("srv1").admin = crate::haproxy::AdminState::from_bits(0x02);
+    sim.server("srv1").admin = roster_haproxy::cli::AdminState::from_bits(0x02);
     assert_eq!(status(&sim.plan(&live), "srv1"), Status::Inherited);
     assert!(sim.plan(&live).operations.is_empty(), "what it inherits is not the server's own");
 }

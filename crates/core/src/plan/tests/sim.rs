@@ -5,20 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use roster_haproxy::address::Endpoint;
+use roster_haproxy::cli::{AdminState, OpState, Refusal};
+use roster_haproxy::name::{ServerName, ServiceKey};
+use roster_haproxy::observed::{ObservedBackend, ObservedCheck, ObservedLine, ObservedServer, State};
+use roster_haproxy::weight::{ServerId, Weight};
 
-use crate::address::Endpoint;
 use crate::applied::AppliedBackend;
 use crate::departure::Grounds;
 use crate::exposure::{BringUp, Claim, Drain, Exposure, Guards, Names, Own, Policy, Role, Selector};
 use crate::guard::Evidence;
-use crate::haproxy::{AdminState, OpState, Refusal};
 use crate::instance::{Instance, Unread};
-use crate::name::{ServerName, ServiceKey};
-use crate::observed::{ObservedBackend, ObservedCheck, ObservedLine, ObservedServer, State};
 use crate::plan::{BackendPlan, Change, Inputs, Operation, ProbeResults, plan_backend};
 use crate::refusals::Refusals;
 use crate::slots::{NameScheme, SlotScheme};
-use crate::weight::{ServerId, Weight};
 
 #[derive(Debug)]
 pub(crate) struct Sim {

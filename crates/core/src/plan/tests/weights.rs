@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use roster_haproxy::weight::Weight;
+
 use super::sim::{Sim, instance, instances, name};
 use crate::exposure::SlowStart;
 use crate::instance::Instance;
-use crate::weight::Weight;
 
 #[test]
 fn a_slow_start_raises_the_weight_in_steps_from_the_moment_the_server_is_ready() {

@@ -1,4 +1,4 @@
-//! What roster-core writes, read by every real HAProxy.
+//! What roster-haproxy writes, read by every real HAProxy.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,10 +12,9 @@ use roster_core::render::*;
 use roster_testkit::{Haproxy, HaproxyBin, OrFail, free_port};
 use tempfile::TempDir;
 
-// Also compared with snapshots by the tests of roster-core.
-#[path = "../../../../core/src/render/tests/documents.rs"]
+// Also compared with snapshots by the tests of roster-haproxy.
+#[path = "../../../../haproxy/src/render/tests/documents.rs"]
 mod documents;
-use roster_core as core;
 
 /// A certificate for example.org and its key, of no use elsewhere; valid until 2126.
 const CERTIFICATE: &str = include_str!("render/web.pem");
