@@ -8,12 +8,14 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use roster_haproxy::change::Change;
 use roster_haproxy::cli::Refusal;
 use roster_haproxy::name::ServerName;
 use serde::{Deserialize, Serialize};
 
 use crate::applied::ProcessId;
-use crate::plan::{Change, Operation, Reason, later};
+use crate::later::later;
+use crate::operation::{Operation, Reason};
 
 /// The first pause after a refusal, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_mins(5));

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::address::Endpoint;
-use crate::cli::command::ServerKeywords;
+use crate::keywords::ServerKeywords;
 use crate::name::{BackendName, ServerName};
 use crate::observed::State;
 use crate::weight::Weight;

@@ -12,9 +12,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::version::Version;
 use crate::address::Port;
 use crate::name::CookieValue;
+use crate::version::Version;
 use crate::weight::{ServerId, Weight};
 
 /// A server's settings, in the order in which they are written.

@@ -7,10 +7,13 @@ pub mod address;
 pub mod change;
 pub mod cli;
 pub mod dataplane;
+pub mod keywords;
 pub mod live;
 pub mod name;
 pub mod observed;
+pub mod pem;
 pub mod render;
+pub mod version;
 pub mod weight;
 
 // render/tests/documents.rs is compiled into the tests of roster-targets too.

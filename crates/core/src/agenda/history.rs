@@ -222,7 +222,7 @@ impl World {
                 return released.flatten().count() > 0;
             }
             Event::Waits(seconds) => {
-                self.now = crate::plan::later(self.now, Duration::from_secs((*seconds).into()));
+                self.now = crate::later::later(self.now, Duration::from_secs((*seconds).into()));
             }
         }
         false

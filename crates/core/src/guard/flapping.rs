@@ -11,7 +11,7 @@ use roster_haproxy::name::InstanceId;
 
 use super::{GuardRecord, Judged};
 use crate::exposure::Guards;
-use crate::plan::later;
+use crate::later::later;
 use crate::slots::{Row, SlotNo, SlotTable};
 
 /// Leaving counts as flapping when it happens often enough within this time.

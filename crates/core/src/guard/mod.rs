@@ -19,7 +19,7 @@ pub use self::flapping::FLAP_WINDOW;
 use crate::departure::{Grounds, Kept};
 use crate::exposure::Guards;
 use crate::instance::{Instance, Lifecycle, Likeness, Unread};
-use crate::plan::later;
+use crate::later::later;
 use crate::slots::{Row, Shape, SlotNo, SlotTable};
 
 /// What guards remember of one backend.

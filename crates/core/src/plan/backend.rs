@@ -27,12 +27,13 @@ use super::numbers::Numbers;
 use super::places::{Place, Serving, places};
 use super::server::{Goal, Scene, Steps, own_weight, rise, steps};
 use super::standing::standing;
-use super::types::{Operation, ProbeOrder, ProbeResults, Reason, Replacement, Standing, Status};
+use super::types::{ProbeOrder, ProbeResults, Replacement, Standing, Status};
 use crate::applied::{AppliedBackend, AppliedServer, Phase};
 use crate::departure::Departure;
 use crate::exposure::{BringUp, Exposure, Names};
 use crate::guard::{Evidence, Judged, Wish};
 use crate::instance::{Health, HealthAuthority, Instance};
+use crate::operation::{Operation, Reason};
 use crate::refusals::{Refusals, Refused};
 use crate::slots::{Assignment, Row};
 

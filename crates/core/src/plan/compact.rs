@@ -14,10 +14,11 @@ use roster_haproxy::name::{BackendName, ServerName};
 use roster_haproxy::observed::{ObservedServer, State};
 
 use super::backend::{BackendPlan, Inputs, Seating, limits, seat};
-use super::types::{Operation, Reason, Status};
+use super::types::Status;
 use crate::applied::Phase;
 use crate::departure::Grounds;
 use crate::exposure::Names;
+use crate::operation::{Operation, Reason};
 use crate::slots::{Row, SlotNo};
 
 /// What of a backend's slots can go.
@@ -178,7 +179,7 @@ impl<'a> Yard<'a> {
     /// Until when a slot is not to be given to anybody.
     fn rests_until(&self, row: &Row) -> Option<Timestamp> {
         let Row::Free { since: Some(since), .. } = row else { return None };
-        let until = super::later(*since, self.inputs.exposure.policy.rest);
+        let until = crate::later::later(*since, self.inputs.exposure.policy.rest);
         (until > self.inputs.now).then_some(until)
     }
 

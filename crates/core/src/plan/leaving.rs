@@ -13,12 +13,12 @@ use roster_haproxy::observed::{ObservedServer, State};
 
 use super::backend::{Inputs, bring_up};
 use super::departed::Departed;
-use super::later;
 use super::places::Place;
 use crate::applied::{AppliedServer, Phase};
 use crate::departure::Departure;
 use crate::exposure::{BringUp, Names};
 use crate::guard::Wish;
+use crate::later::later;
 use crate::slots::Row;
 
 /// How long servers wait for their replacements, and how long an instance counts as a newcomer.

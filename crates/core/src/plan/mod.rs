@@ -20,10 +20,9 @@ mod types;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use server::later;
-
+pub use crate::operation::{Operation, Reason};
 pub use backend::{BackendPlan, Inputs, plan_backend};
 pub use compact::{Compaction, Kept, Stays, compact};
 pub use note::Note;
-pub use roster_haproxy::change::{Change, ServerOperation};
-pub use types::{Operation, ProbeOrder, ProbeResults, Reason, Replacement, Standing, Status};
+pub use roster_haproxy::change::Change;
+pub use types::{ProbeOrder, ProbeResults, Replacement, Standing, Status};

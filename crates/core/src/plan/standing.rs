@@ -7,12 +7,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use roster_haproxy::observed::{ObservedServer, State};
 
-use super::later;
 use super::server::Steps;
 use super::types::{Standing, Status};
 use crate::applied::{AppliedServer, Phase};
 use crate::exposure::BringUp;
 use crate::guard::Wish;
+use crate::later::later;
 
 /// Where a server of ours stands. `drain_cap` is how long its connections may take to end.
 pub(super) fn standing(

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 pub use self::backends::BackendCommand;
 pub use self::files::{CrtLine, FileCommand, InvalidWord, MapVersion, MapWord};
 pub use self::notes::{Note, NoteCommand};
-pub use super::keywords::ServerKeywords;
 use crate::address::Endpoint;
+pub use crate::keywords::ServerKeywords;
 use crate::name::{BackendName, ServerName};
 use crate::weight::Weight;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::error::ParseError;
-use super::version::Version;
+use crate::version::Version;
 
 const COMMAND: &str = "show info";
 

@@ -2,7 +2,7 @@
 //!
 //! Measured where it says so; else from the manuals or the source.
 
-use super::version::Version;
+use crate::version::Version;
 
 /// A limit or bug of some versions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -14,20 +14,20 @@ mod error;
 #[cfg(test)]
 mod facts;
 pub mod info;
-pub mod keywords;
 pub mod known;
 pub mod reply;
 pub mod servers_conn;
 pub mod servers_state;
 pub mod stat;
 mod table;
-pub mod version;
 
 pub use command::{AdminCommand, Command, ServerPath, StatScope};
 pub use error::ParseError;
 pub use info::ProcessInfo;
-pub use keywords::ServerKeywords;
 pub use reply::{Accepted, Refusal, Reply};
 pub use servers_conn::ServerConnections;
 pub use servers_state::{AdminState, CheckState, OpState, ServerState};
-pub use version::Version;
+
+// Until every user names them where they are.
+pub use crate::keywords::{self, ServerKeywords};
+pub use crate::version::{self, Version};

@@ -10,9 +10,9 @@ use super::edit::{Edit, EditError, apply};
 use super::reason::ReloadReason;
 use super::view::{BackendView, FileView, ServerView};
 use crate::address::{Endpoint, Port};
-use crate::cli::Version;
 use crate::name::{BackendName, ServerName};
 use crate::observed::{Observed, ObservedServer, State};
+use crate::version::Version;
 use crate::weight::Weight;
 
 /// What the running process shows, by backend and server.

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::pem::{Fingerprint, Pem};
 use super::{NeedsReload, Unread};
 use crate::cli::command::FileCommand;
+use crate::pem::{Fingerprint, Pem};
 use crate::render::FilePath;
 
 /// What HAProxy holds under a path.

@@ -12,19 +12,17 @@ mod answer;
 pub mod certificate;
 pub mod crt_list;
 pub mod map;
-mod pem;
 
 use std::fmt;
-
-use thiserror::Error;
-
-use crate::render::FilePath;
 
 pub use answer::judge;
 pub use certificate::{Held, ShownCertificate};
 pub use crt_list::{CrtListPlan, First};
 pub use map::{MapPlan, Swap};
-pub use pem::{Fingerprint, InvalidPem, Pem};
+use thiserror::Error;
+
+pub use crate::pem::{Fingerprint, InvalidPem, Pem};
+use crate::render::FilePath;
 
 /// How much of an unknown text an error repeats.
 const SHOWN: usize = 300;

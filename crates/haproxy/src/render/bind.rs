@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::value::{BindName, FilePath, InvalidValue, shown};
 use crate::address::Port;
-use crate::cli::keywords::Alpn;
+use crate::keywords::Alpn;
 
 /// One `bind`.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]

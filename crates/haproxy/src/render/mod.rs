@@ -32,10 +32,6 @@ mod write;
 
 use std::fmt;
 
-use thiserror::Error;
-
-use crate::cli::Version;
-
 pub use balance::{Balance, Mode};
 pub use bind::{Bind, BindAddress, BindTls, TlsVersion};
 pub use left_out::LeftOut;
@@ -46,12 +42,15 @@ pub use proxy::{
 };
 pub use route::{CrtEntry, CrtList, MapFile, Route, RouteKey, Routing, SniFilter};
 pub use structure::{ReloadReason, Structure};
+use thiserror::Error;
 pub use user::{Ours, UserPart, UserText};
 pub use value::{
     BindName, FieldName, FilePath, FrontendName, InvalidValue, PathPrefix, ProfileName, RequestPath,
 };
 pub(crate) use write::backend_text;
 pub use write::server_text;
+
+use crate::version::Version;
 
 /// The name of the `defaults` section that holds for our sections.
 pub const DEFAULTS: &str = "roster";

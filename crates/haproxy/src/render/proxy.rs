@@ -10,8 +10,8 @@ use super::line::RawLine;
 use super::route::Routing;
 use super::value::{FieldName, FrontendName, InvalidValue, PathPrefix, RequestPath};
 use crate::address::Endpoint;
-use crate::cli::ServerKeywords;
-use crate::cli::keywords::HostName;
+use crate::keywords::HostName;
+use crate::keywords::ServerKeywords;
 use crate::name::{BackendName, ServerName};
 use crate::weight::Weight;
 

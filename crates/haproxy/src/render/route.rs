@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 use serde::{Deserialize, Serialize};
 
 use super::value::{FilePath, PathPrefix};
-use crate::cli::keywords::HostName;
+use crate::keywords::HostName;
 use crate::name::BackendName;
 
 /// The routes of a frontend and the files that they are kept in.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::RenderError;
 use super::value::FilePath;
-use crate::cli::keywords::Millis;
+use crate::keywords::Millis;
 
 /// The operator's own lines, written as they are.
 ///

@@ -20,7 +20,7 @@ use super::structure::{Proxy, Structure};
 use super::user::{Ours, UserText};
 use super::value::PathPrefix;
 use super::{DEFAULTS, Document, FileKind, Mode, Rendered, RenderedFile};
-use crate::cli::Version;
+use crate::version::Version;
 
 const HEAD: &str = "\
 # Written by Roster: what is changed in this file is overwritten. What is said to be the operator's own comes from

@@ -3,10 +3,12 @@
 use roster_haproxy::change::Change;
 use roster_haproxy::observed::{ObservedServer, State};
 
-use super::{Scene, Steps, later};
+use super::{Scene, Steps};
 use crate::applied::{AppliedServer, Phase};
 use crate::departure::Departure;
-use crate::plan::types::{DRAIN_POLL, Reason};
+use crate::later::later;
+use crate::operation::Reason;
+use crate::plan::types::DRAIN_POLL;
 
 /// A slot without an instance: in maintenance at the parking address.
 pub(super) fn park(

@@ -8,7 +8,7 @@ mod leave;
 mod operator;
 mod weight;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use leave::{leave, park};
 use operator::{Author, author, held_by_operator, left_to_agent};
 use roster_haproxy::address::Endpoint;
@@ -19,11 +19,13 @@ use roster_haproxy::weight::Weight;
 pub(super) use weight::own_weight;
 use weight::{full_weight, set_weight, wake_for_ramp, weight_reason};
 
-use super::types::{CHECK_POLL, DRAIN_POLL, Reason};
+use super::types::{CHECK_POLL, DRAIN_POLL};
 use crate::applied::{AppliedServer, OperatorHold, Phase};
 use crate::departure::Departure;
 use crate::exposure::{BringUp, Policy};
 use crate::instance::Instance;
+use crate::later::later;
+use crate::operation::Reason;
 
 /// What a server should come to.
 #[derive(Clone, Copy, Debug)]
@@ -86,11 +88,6 @@ impl Steps {
     fn wake_at(&mut self, at: Timestamp) {
         self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
     }
-}
-
-/// Adds a duration, staying at the end of time where it would pass it.
-pub(crate) fn later(at: Timestamp, by: std::time::Duration) -> Timestamp {
-    SignedDuration::try_from(by).ok().and_then(|by| at.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
 }
 
 /// The steps of a server that is there.

@@ -7,10 +7,11 @@ use roster_haproxy::change::Change;
 use roster_haproxy::observed::ObservedServer;
 use roster_haproxy::weight::Weight;
 
-use super::{Scene, Steps, later};
+use super::{Scene, Steps};
 use crate::applied::AppliedServer;
+use crate::later::later;
+use crate::operation::Reason;
 use crate::plan::backend::Inputs;
-use crate::plan::types::Reason;
 
 pub(super) fn weight_reason(
     scene: &Scene<'_>,

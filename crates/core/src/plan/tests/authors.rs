@@ -242,7 +242,7 @@ fn an_empty_answer_is_held_until_it_has_lasted() {
     assert!(sim.settle(&[]).is_empty());
     let plan = sim.plan(&[]);
     assert_eq!(plan.applied.guard.hold.as_ref().map(|hold| hold.guard.clone()), Some(Guard::Minimum));
-    assert_eq!(plan.wake, Some(crate::plan::later(sim.now, Duration::from_secs(300))));
+    assert_eq!(plan.wake, Some(crate::later::later(sim.now, Duration::from_secs(300))));
     assert_eq!(plan.standings[&name("srv1")].status, Status::Held);
     sim.pass_time(300);
     sim.settle(&[]);

@@ -101,7 +101,7 @@ fn a_slot_that_rests_stays_until_it_has_rested() {
     sim.settle(&instances([1]));
     let compaction = look(&mut sim, &instances([1]));
     assert!(compaction.going.is_empty());
-    let until = crate::plan::later(sim.now, Duration::from_secs(60));
+    let until = crate::later::later(sim.now, Duration::from_secs(60));
     assert_eq!(kept(&compaction), ("srv4", &Kept::Resting { until }));
     sim.pass_time(60);
     assert_eq!(shed(&mut sim, &instances([1])), ["srv4", "srv3", "srv2"]);
@@ -231,7 +231,7 @@ proptest! {
             prop_assert_eq!(server.connections.unwrap_or(0), 0);
             prop_assert_eq!(&standings[&name(called)].status, &Status::Spare);
             let record = &held.servers[&name(called)];
-            let rested = crate::plan::later(record.since, sim.exposure().policy.rest);
+            let rested = crate::later::later(record.since, sim.exposure().policy.rest);
             prop_assert!(record.instance.is_none() || rested <= sim.now, "{} still rests", called);
         }
         let numbers: Vec<u32> = gone.iter().map(|called| slot(called)).collect();

@@ -180,7 +180,7 @@ fn a_wait_ends_after_five_minutes_and_that_is_told() {
     sim.settle(&instances([3, 4]));
     assert_eq!(
         sim.plan(&instances([3, 4])).wake,
-        Some(crate::plan::later(sim.now, Duration::from_secs(300)))
+        Some(crate::later::later(sim.now, Duration::from_secs(300)))
     );
     sim.pass_time(299);
     sim.settle(&instances([3, 4]));

@@ -195,7 +195,7 @@ impl Sim {
     }
 
     pub(crate) fn pass_time(&mut self, seconds: u64) {
-        self.now = crate::plan::later(self.now, Duration::from_secs(seconds));
+        self.now = crate::later::later(self.now, Duration::from_secs(seconds));
     }
 
     pub(crate) fn server(&mut self, called: &str) -> &mut ObservedServer {

@@ -16,7 +16,7 @@ fn a_slow_start_raises_the_weight_in_steps_from_the_moment_the_server_is_ready()
         Some(SlowStart { from_percent: 10, over: Duration::from_secs(90), steps: 9 });
     sim.settle(&instances([1]));
     assert_eq!(sim.server("srv1").weight.get(), 10);
-    assert_eq!(sim.plan(&instances([1])).wake, Some(crate::plan::later(sim.now, Duration::from_secs(10))));
+    assert_eq!(sim.plan(&instances([1])).wake, Some(crate::later::later(sim.now, Duration::from_secs(10))));
     sim.pass_time(45);
     sim.settle(&instances([1]));
     assert_eq!(sim.server("srv1").weight.get(), 50);

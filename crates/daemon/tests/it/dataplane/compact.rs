@@ -80,7 +80,9 @@ fn by_transactions_they_go_with_one_reload() {
         let at_first = site.pid();
         let daemon = site.rig.run();
         // The transaction that makes it ready reloads, and on 2.6 the old worker may be the one that shows it first.
-        wait_until_or_fail(CAP, "the worker of after the reload", || Poll::when(site.pid(), |pid| *pid != at_first));
+        wait_until_or_fail(CAP, "the worker of after the reload", || {
+            Poll::when(site.pid(), |pid| *pid != at_first)
+        });
         site.until_ready("web", &ports[..1]);
         let (pid, others) = (site.pid(), site.others());
         let planned = site.rig.roster(&["compact"]);

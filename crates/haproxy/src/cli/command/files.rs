@@ -12,7 +12,7 @@ use std::fmt;
 use compact_str::CompactString;
 use thiserror::Error;
 
-use crate::live::Pem;
+use crate::pem::Pem;
 use crate::render::FilePath;
 
 /// How long a word may be: a path of 512 bytes behind a host of 253 fits.

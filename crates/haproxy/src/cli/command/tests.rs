@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::cli::keywords::tests::all;
+use crate::keywords::tests::all;
 use crate::render::{Mode, ProfileName};
 
 fn path(backend: &str, server: &str) -> ServerPath {

@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use super::EditError;
 use super::patch::{Patches, indentation};
-use crate::cli::Version;
 use crate::dataplane::alike;
 use crate::dataplane::mark::Mark;
 use crate::dataplane::scan::{Line, lines};
 use crate::dataplane::view::{BackendView, FileView, SectionKind, SectionView};
 use crate::name::BackendName;
 use crate::render::{Backend, HttpCheck, Mode, Pool, backend_text};
+use crate::version::Version;
 
 pub(super) fn put(
     text: &str,

@@ -16,10 +16,10 @@ pub(super) use self::routes::changes as route_changes;
 use super::mark::Mark;
 use super::view::FileView;
 use crate::address::{Endpoint, Port};
-use crate::cli::Version;
-use crate::cli::keywords::CheckKeywords;
+use crate::keywords::CheckKeywords;
 use crate::name::{BackendName, CookieValue, ServerName, ServiceKey};
 use crate::render::{Backend, FrontendName, HttpCheck, Route, ServerLine};
+use crate::version::Version;
 use crate::weight::Weight;
 
 /// One change. Where the text already says it, nothing changes.

@@ -190,8 +190,8 @@ fn rule(route: &Route) -> (Rule<'_>, Vec<Condition>) {
 
 impl Condition {
     /// Hosts are compared in lower case.
-    fn host(host: &crate::cli::keywords::HostName) -> Self {
-        let lower = crate::cli::keywords::HostName::new(&host.as_str().to_ascii_lowercase());
+    fn host(host: &crate::keywords::HostName) -> Self {
+        let lower = crate::keywords::HostName::new(&host.as_str().to_ascii_lowercase());
         Self::Host(lower.unwrap_or_else(|_| host.clone()))
     }
 

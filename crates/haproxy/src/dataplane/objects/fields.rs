@@ -6,11 +6,11 @@
 use serde_json::{Value, json};
 
 use super::Fields;
-use crate::cli::Version;
-use crate::cli::keywords::{CheckKeywords, ProxyProtocol, ServerKeywords, TlsKeywords, Verify};
 use crate::dataplane::edit::ServerShape;
 use crate::dataplane::mark::Mark;
+use crate::keywords::{CheckKeywords, ProxyProtocol, ServerKeywords, TlsKeywords, Verify};
 use crate::render::{Backend, Balance, FieldName, HttpCheck, Mode, Pool, ServerLine};
+use crate::version::Version;
 
 /// Collects fields that are there.
 #[derive(Default)]
@@ -60,7 +60,7 @@ fn keywords(keywords: &ServerKeywords, version: Version, body: &mut Body) {
     body.some("maxconn", maxconn.map(std::num::NonZeroU32::get));
     body.flag("backup", *backup);
     body.some("cookie", cookie.as_ref().map(crate::name::CookieValue::as_str));
-    body.some("slowstart", slowstart.map(crate::cli::keywords::Millis::get));
+    body.some("slowstart", slowstart.map(crate::keywords::Millis::get));
     let init_state = init_state.filter(|_| version.takes_init_state_live());
     body.some("init-state", init_state.map(|state| state.to_string()));
     match send_proxy {
@@ -90,14 +90,14 @@ fn check_keywords(check: &CheckKeywords, body: &mut Body) {
     let CheckKeywords { inter, fastinter, downinter, rise, fall, port, addr, tls, sni, send_proxy } = check;
     body.flag("check", true);
     for (field, time) in [("inter", inter), ("fastinter", fastinter), ("downinter", downinter)] {
-        body.some(field, time.map(crate::cli::keywords::Millis::get));
+        body.some(field, time.map(crate::keywords::Millis::get));
     }
     body.some("rise", rise.map(std::num::NonZeroU16::get));
     body.some("fall", fall.map(std::num::NonZeroU16::get));
     body.some("health_check_port", port.map(crate::address::Port::get));
     body.some("health_check_address", addr.map(|addr| addr.to_string()));
     body.flag("check-ssl", *tls);
-    body.some("check-sni", sni.as_ref().map(crate::cli::keywords::HostName::as_str));
+    body.some("check-sni", sni.as_ref().map(crate::keywords::HostName::as_str));
     body.flag("check-send-proxy", *send_proxy);
 }
 
@@ -109,7 +109,7 @@ fn tls_keywords(tls: &TlsKeywords, body: &mut Body) {
         Verify::Required { ca_file, host } => {
             body.set("verify", "required");
             body.set("ssl_cafile", ca_file.as_str());
-            body.some("verifyhost", host.as_ref().map(crate::cli::keywords::HostName::as_str));
+            body.some("verifyhost", host.as_ref().map(crate::keywords::HostName::as_str));
         }
     }
     body.some("sni", sni.as_ref().map(|name| format!("str({})", name.as_str())));

@@ -18,9 +18,9 @@ use super::edit::{
 use super::mark::Mark;
 use super::scan::{Line, lines};
 use super::view::{BackendView, FileView, SectionView, ServerView};
-use crate::cli::Version;
 use crate::name::{BackendName, ServerName};
 use crate::render::{Backend, FrontendName, HttpCheck, Route, ServerLine, backend_text, server_text};
+use crate::version::Version;
 
 /// The fields of an object, by the names of the API's specification.
 pub type Fields = Map<String, Value>;

@@ -9,9 +9,9 @@ mod view;
 
 use crate::address::Endpoint;
 use crate::change::{Change, ServerOperation};
-use crate::cli::keywords::{CheckKeywords, HostName};
 use crate::cli::{ServerKeywords, Version};
 use crate::dataplane::*;
+use crate::keywords::{CheckKeywords, HostName};
 use crate::name::{BackendName, ServerName};
 use crate::render::{Backend, FrontendName, HttpCheck, Mode, PathPrefix, Pool, Route, RouteKey, ServerLine};
 use crate::weight::{ServerId, Weight};

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cli::keywords::{ProxyProtocol, TlsKeywords, Verify};
+use crate::keywords::{ProxyProtocol, TlsKeywords, Verify};
 
 fn calls(text: &str, edits: &[Edit]) -> Vec<ObjectCall> {
     object_calls(text, edits, &BTreeMap::new(), V3_0).unwrap()
@@ -36,7 +36,7 @@ fn a_server_object_has_all_that_its_line_has() {
         backup: true,
         cookie: "srv1".parse().ok(),
         slowstart: 2000.try_into().ok(),
-        init_state: Some(crate::cli::keywords::InitState::Down),
+        init_state: Some(crate::keywords::InitState::Down),
         tls: Some(TlsKeywords { verify: Verify::None, sni: HostName::new("a.example").ok(), alpn: None }),
         send_proxy: Some(ProxyProtocol::V2),
         ..full.keywords

@@ -1,8 +1,8 @@
 //! The routes of ours in a frontend of the operator's.
 
 use super::SectionView;
-use crate::cli::keywords::HostName;
 use crate::dataplane::scan::Line;
+use crate::keywords::HostName;
 use crate::name::BackendName;
 use crate::render::{PathPrefix, Route, RouteKey};
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::documents::{all, backend, document, path, server};
 use super::*;
-use crate::cli::keywords::{CaFile, HostName};
+use crate::keywords::{CaFile, HostName};
 use crate::name::{BackendName, CookieValue, ServerName};
 use crate::render::*;
 

@@ -5,8 +5,8 @@ mod profile;
 mod structure;
 mod text;
 
-use crate::cli::Version;
 use crate::render::{Document, Rendered, render};
+use crate::version::Version;
 
 const FOLDER: &str = "/var/lib/roster";
 const V2_6: Version = Version::new(2, 6, 12);

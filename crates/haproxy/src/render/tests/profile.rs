@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::documents::{all, backend, backend_name, document, server};
 use super::*;
-use crate::cli::keywords::HostName;
+use crate::keywords::HostName;
 use crate::render::*;
 
 const V3_4: Version = Version::new(3, 4, 0);

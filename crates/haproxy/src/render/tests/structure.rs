@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::documents::{all, backend, bind, document, server};
 use super::*;
-use crate::cli::keywords::Millis;
+use crate::keywords::Millis;
 use crate::name::CookieValue;
 use crate::render::*;
 use crate::weight::Weight;

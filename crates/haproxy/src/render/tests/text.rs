@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use super::documents::{all, backend, bind, document, server};
 use super::*;
-use crate::cli::keywords::Millis;
+use crate::keywords::Millis;
 use crate::render::*;
 
 /// The files one after the other, and what was left out.

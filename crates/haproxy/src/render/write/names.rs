@@ -9,7 +9,7 @@ use super::super::left_out::LeftOut;
 use super::super::proxy::{Frontend, Section};
 use super::super::user::{SectionKind, UserText};
 use super::super::{DEFAULTS, Document};
-use crate::cli::Version;
+use crate::version::Version;
 
 /// The first HAProxy that refuses a file in which a frontend, a backend or a `defaults` section share a name.
 const ONE_NAME_FOR_ALL: Version = Version::new(3, 3, 0);

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{Writer, said};
-use crate::cli::Version;
 use crate::render::profile::Profile;
 use crate::render::proxy::Pool;
 use crate::render::structure::KnownProfile;
 use crate::render::value::ProfileName;
+use crate::version::Version;
 
 /// The first HAProxy with `add backend`.
 const SINCE: Version = Version::new(3, 4, 0);

@@ -5,10 +5,10 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use crate::cli::keywords::ServerKeywords;
-use crate::cli::version::Version;
+use crate::keywords::ServerKeywords;
 use crate::render::Balance;
 use crate::render::proxy::ServerLine;
+use crate::version::Version;
 use crate::weight::Weight;
 
 pub(super) struct ServerLines<'d> {
