@@ -18,8 +18,7 @@ use roster_core::render::{self, InvalidLine, RawLine};
 use roster_core::slots::NameScheme;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::document::nearest;
-use crate::native;
+use crate::nearest::nearest;
 use crate::value;
 
 /// The longest path of a socket that HAProxy makes, in bytes.
@@ -244,8 +243,8 @@ formats! {
     Ip = "ip-address", "an IP address such as 10.0.0.1", ip;
     /// An address and port to listen on.
     ListenAddress = "listen-address", "an address and port such as 127.0.0.1:9876", listen_address;
-    /// [`crate::native::ServiceRef`].
-    ServiceRef = "service-ref", "a service as SOURCE/SERVICE", parses::<native::ServiceRef>;
+    /// [`crate::value::ServiceRef`].
+    ServiceRef = "service-ref", "a service as SOURCE/SERVICE", parses::<value::ServiceRef>;
     /// A backend's name with placeholders.
     BackendPattern = "backend-pattern", "a backend's name such as web or web-{service}", backend_pattern;
     /// [`NameScheme`].

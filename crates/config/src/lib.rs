@@ -8,6 +8,8 @@ pub mod env;
 pub mod format;
 pub mod legacy;
 pub mod native;
+pub mod nearest;
+pub mod position;
 pub mod problem;
 pub mod reference;
 pub mod value;

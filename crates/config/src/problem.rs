@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::document::Position;
+use crate::position::Position;
 
 /// One thing that is wrong, and what to do about it.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]

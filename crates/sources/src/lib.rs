@@ -4,6 +4,7 @@
 //! folder decides in pure code (`format`, `watch`) and acts in thin code (`reader`, `source`).
 
 mod absent;
+mod any;
 #[cfg(feature = "aws")]
 pub mod aws;
 #[cfg(feature = "azure")]
@@ -13,4 +14,5 @@ pub mod file;
 pub mod poll;
 mod source;
 
-pub use source::{AnySource, Source, build};
+pub use any::{AnySource, build};
+pub use source::Source;

@@ -9,15 +9,15 @@ mod plain;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
-
-use crate::document::node::{Content, Entry, Node, Origin, Position, Scalar};
-use crate::document::substitute::substitute;
-use crate::env::Env;
-
 pub(crate) use json::{entries as json_entries, may_be as may_be_json};
 pub use plain::NotPlain;
 pub(crate) use plain::{Entries as PlainEntries, read as build_plain};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+
+use crate::document::node::{Content, Entry, Node, Origin, Scalar};
+use crate::document::substitute::substitute;
+use crate::env::Env;
+use crate::position::Position;
 
 /// The longest text that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 64 << 20;

@@ -8,7 +8,6 @@
 mod build;
 mod check;
 mod data;
-mod nearest;
 mod node;
 mod path;
 mod schema;
@@ -19,25 +18,22 @@ mod view;
 
 use std::fmt;
 
-use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
-use serde_path_to_error::Segment;
-
 pub use build::NotPlain;
 pub(crate) use check::wants;
 pub use data::{Data, Text};
-pub use nearest::hint;
-pub(crate) use nearest::nearest;
-pub use node::Position;
 pub use path::Path;
 pub use schema::schema_of;
 pub(crate) use schema::{branches, tag, words};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
 pub use view::{Field, View};
 
 use crate::document::build::{Built, Fault};
 use crate::document::check::Check;
 use crate::document::node::{Content, Node};
 use crate::env::Env;
+use crate::position::Position;
 use crate::problem::{Problem, Problems};
 
 /// One file's text, read but not yet held against a type.

@@ -4,14 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// A place in a text file, counted as editors do: from 1, columns in characters.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Position {
-    /// The line, from 1.
-    pub line: usize,
-    /// The character in the line, from 1.
-    pub column: usize,
-}
+use crate::position::Position;
 
 #[derive(Clone, Debug)]
 #[cfg_attr(test, derive(PartialEq))]
@@ -68,12 +61,6 @@ pub(crate) enum Plain {
     Truth(bool),
     Number(serde_json::Number),
     Text,
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.line, self.column)
-    }
 }
 
 impl fmt::Debug for Scalar<'_> {

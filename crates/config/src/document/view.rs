@@ -1,7 +1,8 @@
 //! The tree of a file of data as it stands, value by value.
 
 use crate::document::check;
-use crate::document::node::{Content, Entry, Node, Position};
+use crate::document::node::{Content, Entry, Node};
+use crate::position::Position;
 
 /// One value of a file of [data](super::Data): a text, a list, a mapping, or nothing.
 #[derive(Clone, Copy, Debug)]

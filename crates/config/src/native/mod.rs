@@ -15,20 +15,19 @@ mod target;
 
 use std::collections::BTreeMap;
 
-use roster_core::name::{SourceName, TargetName};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
 pub use admin::{Admin, AdminServer, Listen};
 pub use expose::{
     Alpn, Backend, BackendRule, Bind, BindRule, BringUp, CheckMethod, Claim, Drain, Expose, Fallback, Growth,
-    Guard, GuardRule, HttpCheck, InitState, InvalidServiceRef, Mode, OtherZones, Own, Probe, Route, Select,
-    SendProxy, Server, ServiceRef, Slots, SlowStart, Ssl, TlsVersion, Verify, Zone,
+    Guard, GuardRule, HttpCheck, InitState, Mode, OtherZones, Own, Probe, Route, Select, SendProxy, Server,
+    Slots, SlowStart, Ssl, TlsVersion, Verify, Zone,
 };
 pub use last_good::LastGood;
 pub use load::{Config, LoadError};
 pub use log::{Log, LogFormat, LogLevel};
+use roster_core::name::{SourceName, TargetName};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 pub use source::{
     AddressFamily, AwsAddress, AwsSource, AwsZone, AzureCloud, AzureCredential, AzureSource, Backoff,
     Discover, FileFormat, FileSource, Poll, Source, TagValues, Tags,

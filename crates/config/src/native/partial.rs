@@ -13,9 +13,10 @@ use serde::de::DeserializeOwned;
 
 use super::load::{entries, resolve};
 use super::resolve::Resolve;
-use super::{Expose, File, ServiceRef, Source, Target, expose};
+use super::{Expose, File, Source, Target, expose};
 use crate::document::{Document, Path};
 use crate::problem::{Problem, Problems};
+use crate::value::ServiceRef;
 
 /// The entries of a mapping: all their names, and those of which the rest is sound.
 struct Parts<'d, K, V> {

@@ -7,8 +7,9 @@ use std::str::FromStr;
 use roster_core::haproxy::keywords::Millis;
 use roster_core::render::FilePath;
 
-use crate::document::{Document, Path, hint, not_usable};
+use crate::document::{Document, Path, not_usable};
 use crate::format;
+use crate::nearest::hint;
 use crate::problem::Problem;
 use crate::value::{Duration, Secret, SecretError, SecretText};
 

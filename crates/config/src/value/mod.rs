@@ -6,6 +6,7 @@ mod off;
 mod one_or_many;
 mod percent;
 mod secret;
+mod service_ref;
 
 pub use duration::{Duration, InvalidDuration};
 pub use host_port::{HostPort, InvalidHostPort};
@@ -13,3 +14,4 @@ pub use off::{Off, OffOr};
 pub use one_or_many::OneOrMany;
 pub use percent::{InvalidPercent, Percent};
 pub use secret::{Secret, SecretError, SecretFile, SecretText};
+pub use service_ref::{InvalidServiceRef, ServiceRef};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use roster_config::document::Position;
+use roster_config::position::Position;
 use roster_config::problem::Problems;
 use roster_core::instance::SourceError;
 use thiserror::Error;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use roster_config::document::Position;
+use roster_config::position::Position;
 use roster_core::instance::Snapshot;
 
 use super::error::{FileError, MAX_BYTES};

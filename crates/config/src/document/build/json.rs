@@ -8,7 +8,8 @@ use std::collections::HashSet;
 use saphyr_parser::ScalarStyle;
 
 use super::{Builder, Fault, Frame, MAX_BYTES, Map};
-use crate::document::node::{Entry, Position};
+use crate::document::node::Entry;
+use crate::position::Position;
 
 /// Why the reading ended early.
 pub(crate) enum Stop {

@@ -13,10 +13,11 @@ mod text;
 use std::collections::HashSet;
 
 use saphyr_parser::ScalarStyle;
+use text::Role;
 
 use super::{Builder, Built, Fault, Frame, MAX_BYTES, Map};
-use crate::document::node::{Entry, Position};
-use text::Role;
+use crate::document::node::Entry;
+use crate::position::Position;
 
 /// A text goes beyond the plain part of YAML, or something is wrong with it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

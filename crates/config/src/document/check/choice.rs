@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::{Check, Step};
-use crate::document::nearest::{hint, list};
 use crate::document::node::{Content, Entry, Node, Plain};
 use crate::document::schema::{tag, words};
+use crate::nearest::{hint, list};
 
 impl<'s, 'n> Check<'s, 'n> {
     pub(super) fn choice(&mut self, node: &'n Node, branches: &[&'s Value]) -> Value {

@@ -11,14 +11,14 @@ mod words;
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
+pub(crate) use words::{shown, wants};
 
 use crate::document::build::Fault;
-use crate::document::nearest::{hint, nearest};
-use crate::document::node::{Content, Entry, Node, Plain, Position};
+use crate::document::node::{Content, Entry, Node, Plain};
 use crate::document::schema::{branches, follow};
 use crate::format::Format;
-
-pub(crate) use words::{shown, wants};
+use crate::nearest::{hint, nearest};
+use crate::position::Position;
 
 /// One step down the tree, as a person would say it.
 #[derive(Clone, Copy)]

@@ -4,10 +4,10 @@ use serde_json::{Number, Value};
 
 use super::choice::secret;
 use super::{Check, shown};
-use crate::document::nearest::hint;
 use crate::document::node::{Node, Origin, Plain, Scalar};
 use crate::document::schema::words;
 use crate::format::Format;
+use crate::nearest::hint;
 
 /// The least and the greatest that a schema allows.
 pub(super) struct Range {

@@ -5,10 +5,11 @@ use serde_json::Value;
 use super::choice::secret;
 use super::scalar::Range;
 use super::{Check, Step};
-use crate::document::nearest::list;
-use crate::document::node::{Content, Node, Origin, Plain, Position, Scalar};
+use crate::document::node::{Content, Node, Origin, Plain, Scalar};
 use crate::document::schema::{tag, words};
 use crate::format::Format;
+use crate::nearest::list;
+use crate::position::Position;
 
 /// A text as a message may show it.
 pub(crate) fn shown(scalar: &Scalar) -> String {

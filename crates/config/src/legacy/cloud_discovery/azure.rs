@@ -1,10 +1,9 @@
 //! The `azure` section: whose machines, and who asks.
 
-use crate::document::Position;
-use crate::native::AzureCredential;
-
 use super::read::{Reader, Section};
 use super::value::Words;
+use crate::native::AzureCredential;
+use crate::position::Position;
 
 const KEYS: [&str; 3] = ["subscription_id", "resource_groups", "credential_type"];
 /// Where Azure Resource Manager answers, if not where the public cloud has it. The original has no key for it.

@@ -1,10 +1,11 @@
 //! The values of the original's file: what a key holds, what is wrong with it, what nobody knows.
 
-use crate::document::{Position, View, hint};
-use crate::env::Env;
-use crate::problem::Problem;
-
 use super::value::Words;
+use crate::document::View;
+use crate::env::Env;
+use crate::nearest::hint;
+use crate::position::Position;
+use crate::problem::Problem;
 
 /// Where what is found wrong is put down.
 pub(super) struct Reader<'e> {

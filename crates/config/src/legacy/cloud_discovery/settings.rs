@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use roster_core::render::Balance;
 use serde_json::{Map, Value};
 
-use crate::document::{Position, View};
-use crate::native::{LogFormat, LogLevel};
-
 use super::azure::Azure;
 use super::read::{Amount, Reader, Section, number};
 use super::value::Words;
+use crate::document::View;
+use crate::native::{LogFormat, LogLevel};
+use crate::position::Position;
 
 /// The whole file.
 #[derive(Clone, Debug)]

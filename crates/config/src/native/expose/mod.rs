@@ -11,14 +11,8 @@ mod resolve;
 mod route;
 mod select;
 mod server;
-mod service;
 mod slots;
 mod zone;
-
-use roster_core::name::{SourceName, TargetName};
-use roster_core::weight::Weight;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 pub(crate) use all_backups::all_backups;
 pub use backend::{Backend, BackendRule, Claim, Fallback, Own};
@@ -29,15 +23,18 @@ pub use layout::{CheckMethod, HttpCheck, Mode};
 pub(crate) use overlap::overlaps;
 pub use pace::{BringUp, Drain, Probe, SlowStart};
 pub(crate) use resolve::{everything, rule};
+use roster_core::name::{SourceName, TargetName};
+use roster_core::weight::Weight;
 pub use route::Route;
+use schemars::JsonSchema;
 pub use select::Select;
+use serde::{Deserialize, Serialize};
 pub use server::{Alpn, InitState, SendProxy, Server, Ssl, Verify};
-pub use service::{InvalidServiceRef, ServiceRef};
 pub use slots::{Growth, Slots};
 pub use zone::{OtherZones, Zone};
 
 use crate::format;
-use crate::value::{Duration, OneOrMany};
+use crate::value::{Duration, OneOrMany, ServiceRef};
 
 /// A rule that makes backends of services. Where several rules name a service, the first decides; later ones that
 /// lead to other backends add to it.

@@ -7,7 +7,9 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use roster_config::document::{Field, Position, View, hint};
+use roster_config::document::{Field, View};
+use roster_config::nearest::hint;
+use roster_config::position::Position;
 use roster_core::address::Endpoint;
 use roster_core::instance::{Instance, Unread};
 use roster_core::name::{self, ServiceName};

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use roster_config::document::{Field, Position, View, hint};
+use roster_config::document::{Field, View};
+use roster_config::nearest::hint;
+use roster_config::position::Position;
 use roster_core::address::{Endpoint, InvalidAddress, Port, parse_ip};
 use roster_core::instance::{Health, HealthAuthority, Instance, Lifecycle, Unread};
 use roster_core::name::{InstanceId, Label};

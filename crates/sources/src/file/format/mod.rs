@@ -17,14 +17,14 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use jiff::Timestamp;
-use roster_config::document::{Position, Text};
+use rejects::Rejects;
+use roster_config::document::Text;
 use roster_config::native::FileFormat;
+use roster_config::position::Position;
 use roster_config::problem::{Problem, Problems};
 use roster_core::address::{Endpoint, Port, parse_ip};
 use roster_core::instance::{Instance, Snapshot, Unread};
 use roster_core::name::ServiceName;
-
-use rejects::Rejects;
 
 /// How a file is to be read.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! What is left out of an answer, with its place.
 
-use roster_config::document::Position;
+use roster_config::position::Position;
 use roster_core::instance::{Reject, Unread};
 
 /// How many are kept: a file of nothing but mistakes must not fill memory and logs.

@@ -3,7 +3,9 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
-use roster_config::document::{Field, NotPlain, Position, Text, View, hint};
+use roster_config::document::{Field, NotPlain, Text, View};
+use roster_config::nearest::hint;
+use roster_config::position::Position;
 use roster_core::instance::{Instance, Unread};
 use roster_core::name::{InstanceId, ServiceName};
 
