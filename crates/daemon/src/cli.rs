@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use roster_core::name::{BackendName, ServerName, TargetName};
+
+use crate::legacy::{DIALECTS, Program};
 
 /// Where the configuration is if nothing else is said.
 pub(crate) const CONFIG: &str = "/etc/roster/roster.yaml";
@@ -74,8 +77,8 @@ impl Command {
             Self::Adopt(args) => &args.common,
             Self::Compact(args) => &args.common,
             Self::Detach(args) => &args.common,
-            Self::As { program: Program::HaproxyCloudDiscovery(args) } => {
-                return Some((&args.config, args.state_dir.as_deref()));
+            Self::As { program: Program { asked, .. } } => {
+                return Some((&asked.config, asked.state_dir.as_deref()));
             }
             Self::Convert(_) | Self::Schema | Self::Completions { .. } | Self::Man(_) | Self::Version => {
                 return None;
@@ -224,41 +227,6 @@ pub(crate) struct CompactArgs {
     pub(crate) json: bool,
 }
 
-/// The programs that Roster stands in for.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Program {
-    /// Keep HAProxy's backends equal to a cloud's tagged machines, as haproxy-cloud-discovery does
-    HaproxyCloudDiscovery(CloudDiscoveryArgs),
-}
-
-/// The options of haproxy-cloud-discovery.
-#[derive(Args, Debug)]
-pub(crate) struct CloudDiscoveryArgs {
-    /// The configuration
-    #[arg(short, long, value_name = "PATH")]
-    pub(crate) config: PathBuf,
-    /// Run one discovery cycle and end
-    #[arg(long)]
-    pub(crate) once: bool,
-    /// Check the configuration and end
-    #[arg(long)]
-    pub(crate) validate: bool,
-    /// The folder for what must survive a restart; without it everything is kept in memory only
-    #[arg(long, value_name = "FOLDER", env = "STATE_DIRECTORY")]
-    pub(crate) state_dir: Option<PathBuf>,
-}
-
-/// The command line under the name `haproxy-cloud-discovery`.
-#[derive(Debug, Parser)]
-#[command(
-    name = "haproxy-cloud-discovery",
-    about = "Keeps HAProxy's backends equal to a cloud's tagged machines"
-)]
-pub(crate) struct CloudDiscovery {
-    #[command(flatten)]
-    pub(crate) args: CloudDiscoveryArgs,
-}
-
 #[derive(Args, Debug)]
 pub(crate) struct ManArgs {
     /// The command whose page it is; without it the page of roster itself
@@ -271,15 +239,8 @@ pub(crate) struct ManArgs {
 #[derive(Args, Debug)]
 pub(crate) struct ConvertArgs {
     /// Whose configuration it is
-    #[arg(long, value_name = "PROGRAM")]
-    pub(crate) from: Dialect,
+    #[arg(long, value_name = "PROGRAM", value_parser = PossibleValuesParser::new(DIALECTS.iter().map(|dialect| dialect.name)))]
+    pub(crate) from: String,
     /// The configuration
     pub(crate) file: PathBuf,
-}
-
-/// Whose configuration a file is.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Dialect {
-    /// haproxy-cloud-discovery
-    HaproxyCloudDiscovery,
 }

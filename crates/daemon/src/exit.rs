@@ -14,6 +14,8 @@ pub(crate) enum Exit {
     Failed,
     /// 2: there are changes that were not asked to be made.
     Changes,
+    /// A code of the program that Roster stands in for.
+    Other(u8),
 }
 
 /// Why a command failed.
@@ -42,6 +44,7 @@ impl From<Exit> for ExitCode {
             Exit::Done => ExitCode::SUCCESS,
             Exit::Failed => ExitCode::from(1),
             Exit::Changes => ExitCode::from(2),
+            Exit::Other(code) => ExitCode::from(code),
         }
     }
 }

@@ -55,24 +55,37 @@ pub(crate) enum FolderError {
     },
 }
 
+/// Who a folder belongs to, and its mode.
+#[derive(Clone, Copy, Debug)]
+struct Owned {
+    user: u32,
+    group: u32,
+    mode: u32,
+}
+
 /// Makes a folder, of mode 700, if there is none.
 pub(crate) fn make(path: &Path) -> Result<(), FolderError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|source| FolderError::Io { path: path.to_owned(), source })
 }
 
-/// Refuses a folder that a user other than this one and root can write to.
+/// Refuses a folder that a user other than this one and root can write to. A group with the number of the folder's owner counts
+/// as the owner's own.
 pub(crate) fn check(path: &Path) -> Result<(), FolderError> {
     let found = fs::metadata(path).map_err(|source| FolderError::Io { path: path.to_owned(), source })?;
-    judge(path, found.uid(), found.mode() & 0o7777, geteuid().as_raw())
+    let folder = Owned { user: found.uid(), group: found.gid(), mode: found.mode() & 0o7777 };
+    judge(path, folder, geteuid().as_raw())
 }
 
-fn judge(path: &Path, owner: u32, mode: u32, us: u32) -> Result<(), FolderError> {
+fn judge(path: &Path, folder: Owned, us: u32) -> Result<(), FolderError> {
     let path = path.to_owned();
+    let Owned { user: owner, group, mode } = folder;
     if owner != us && owner != ROOT {
         return Err(FolderError::NotOurs { path, owner, us });
     }
-    if mode & 0o022 != 0 {
+    // Where each user has a group of its own, which has the user's number, folders are made with mode 775 (umask 002).
+    let others = if group == owner { 0o002 } else { 0o022 };
+    if mode & others != 0 {
         return Err(FolderError::Open { path, mode });
     }
     Ok(())
@@ -105,8 +118,10 @@ mod tests {
 
     #[test]
     fn a_folder_that_others_can_write_to_is_refused_with_what_to_do() {
-        let judge =
-            |owner, mode, us| judge(Path::new("/run/roster"), owner, mode, us).map_err(|e| e.to_string());
+        let of_group = |user, group, mode, us| {
+            judge(Path::new("/run/roster"), Owned { user, group, mode }, us).map_err(|e| e.to_string())
+        };
+        let judge = |owner, mode, us| of_group(owner, 100, mode, us);
         for mode in [0o770, 0o702, 0o1777, 0o2775] {
             assert!(judge(7, mode, 7).unwrap_err().contains("say `chmod go-w /run/roster`"));
         }
@@ -117,6 +132,9 @@ mod tests {
             assert!(refused.contains("belongs to user 8, and Roster runs as user 7"), "{refused}");
             assert!(judge(8, mode, 0).unwrap_err().contains("chown 0 /run/roster"));
         }
+        // The user's own group, which nobody else is in.
+        assert_eq!(of_group(7, 7, 0o2775, 7), Ok(()));
+        assert!(of_group(7, 7, 0o777, 7).is_err() && of_group(7, 8, 0o770, 7).is_err());
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
         assert!(matches!(check(folder.path()), Err(FolderError::Open { mode: 0o777, .. })));

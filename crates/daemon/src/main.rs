@@ -35,7 +35,7 @@ use std::time::Duration;
 use clap::CommandFactory;
 use roster_config::native::Log;
 
-use cli::{Cli, Command, Program};
+use cli::{Cli, Command};
 use commands::print;
 use exit::{Exit, Failure, USAGE};
 
@@ -45,13 +45,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
-    let stands_in = legacy::stands_in(&words);
-    let cli = match legacy::cli(words) {
+    let cli = match legacy::cli(&words) {
         Ok(cli) => cli,
         Err(error) => {
             let asked = !error.use_stderr();
             drop(error.print());
-            let usage = if stands_in { legacy::USAGE } else { USAGE };
+            let usage = legacy::usage(&words).unwrap_or(USAGE);
             return if asked { ExitCode::SUCCESS } else { ExitCode::from(usage) };
         }
     };
@@ -117,9 +116,7 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
             runtime.block_on(commands::compact::compact(&args))
         }
         Command::Detach(args) => commands::detach::detach(&args),
-        Command::As { program: Program::HaproxyCloudDiscovery(args) } => {
-            legacy::cloud_discovery::run(&args, &runtime)
-        }
+        Command::As { program } => legacy::run(&program, &runtime),
         Command::Convert(args) => commands::convert::convert(&args),
         Command::Schema => schema(),
         Command::Completions { shell } => completions(shell),

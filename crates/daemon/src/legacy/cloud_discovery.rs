@@ -1,89 +1,51 @@
-//! `haproxy-cloud-discovery`: its three ways to run.
-//!
-//! SIGHUP starts a full pass by the configuration of the start and does not look at the operator's file, as in the original.
+//! `haproxy-cloud-discovery`: its options, its exit codes and its log.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use roster_config::env::ProcessEnv;
-use roster_config::legacy::cloud_discovery::Legacy;
-use tokio::runtime::Runtime;
-use tracing::{info, warn};
+use clap::error::Error;
+use clap::{ArgMatches, Args, FromArgMatches};
+use roster_config::legacy::cloud_discovery;
 
-use crate::cli::CloudDiscoveryArgs;
-use crate::commands::{self, Given, Origin, print};
-use crate::exit::{Exit, Failure};
-use crate::hint;
+use super::{Asked, Dialect, ExitCodes, Mode};
 use crate::telemetry::python;
 
 /// The longest that one cycle may take.
 const ONCE: Duration = Duration::from_secs(120);
 
-/// Does what the original does with these options.
-pub(crate) fn run(args: &CloudDiscoveryArgs, runtime: &Runtime) -> Result<Exit, Failure> {
-    hint::set_none();
-    let usable = |legacy: Legacy| match legacy.config(&ProcessEnv) {
-        Ok(config) => Ok((legacy, config)),
-        Err(error) => Err(error.to_string()),
-    };
-    let (legacy, config) = match read(&args.config).and_then(usable) {
-        Ok(read) => read,
-        Err(text) => {
-            print::err(&format!("Configuration error: {text}"));
-            return Ok(Exit::Failed);
-        }
-    };
-    let log = python::start(legacy.log_level(), legacy.log_format());
-    legacy.warnings.iter().for_each(|warning| warn!("{warning}"));
-    if args.validate {
-        info!("Configuration is valid");
-        return Ok(Exit::Done);
-    }
-    if let Some(refused) = legacy.refused() {
-        print::err(&format!("Configuration error: {refused}"));
-        return Ok(Exit::Failed);
-    }
-    config.warnings.iter().for_each(|warning| warn!("{warning}"));
-    let given = Given {
-        config: Origin::Made(args.config.clone(), Box::new(config)),
-        state_dir: writable(args),
-        log_format: None,
-    };
-    let ended = if args.once {
-        runtime.block_on(commands::once::once(&given, ONCE))
-    } else {
-        runtime.block_on(async {
-            let over = tokio_util::sync::CancellationToken::new();
-            let writing = tokio::spawn(log.serve(over.clone()));
-            let ended = commands::run::run(&given).await;
-            over.cancel();
-            writing.await.ok();
-            ended
-        })
-    };
-    // The configuration was right, so nothing that ends it is a wrong command line.
-    ended.map_err(|failure| match failure {
-        Failure::Usage(text) => Failure::Other(anyhow::Error::msg(text)),
-        other @ Failure::Other(_) => other,
-    })
+pub(super) const DIALECT: Dialect = Dialect {
+    name: "haproxy-cloud-discovery",
+    about: "Keep HAProxy's backends equal to a cloud's tagged machines, as haproxy-cloud-discovery does",
+    options: Options::augment_args,
+    asked,
+    read: |file, text, env| Ok(Box::new(cloud_discovery::Legacy::parse(file, text, env)?)),
+    log: |log| python::start(log.level, log.format),
+    // The first is that of Python's argparse.
+    exit: ExitCodes { usage: 2, configuration: 1 },
+};
+
+#[derive(Args, Debug)]
+struct Options {
+    /// The configuration
+    #[arg(short, long, value_name = "PATH")]
+    config: PathBuf,
+    /// Run one discovery cycle and end
+    #[arg(long)]
+    once: bool,
+    /// Check the configuration and end
+    #[arg(long)]
+    validate: bool,
+    /// The folder for what must survive a restart; without it everything is kept in memory only
+    #[arg(long, value_name = "FOLDER", env = "STATE_DIRECTORY")]
+    state_dir: Option<PathBuf>,
 }
 
-/// Reads the original's file, or says in words what is wrong with it.
-pub(crate) fn read(path: &Path) -> Result<Legacy, String> {
-    let file = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("{file} cannot be read ({error}); check the path and who may read it"))?;
-    Legacy::parse(&file, &text, &ProcessEnv).map_err(|error| error.to_string())
-}
-
-/// The state folder that was named, if it can be used: the original needs none, so that is no reason to end.
-fn writable(args: &CloudDiscoveryArgs) -> Option<PathBuf> {
-    let folder = args.state_dir.clone()?;
-    match tempfile::tempfile_in(&folder) {
-        Ok(_) => Some(folder),
-        Err(error) => {
-            warn!(folder = %folder.display(), "the state folder cannot be written ({error}); nothing is kept there");
-            None
-        }
-    }
+fn asked(matches: &ArgMatches) -> Result<Asked, Error> {
+    let Options { config, once, validate, state_dir } = Options::from_arg_matches(matches)?;
+    let mode = match (validate, once) {
+        (true, _) => Mode::Validate,
+        (false, true) => Mode::Once(ONCE),
+        (false, false) => Mode::Run,
+    };
+    Ok(Asked { config, state_dir, mode })
 }

@@ -197,7 +197,7 @@ mod tests {
         /// The folder that a Roster takes for this configuration.
         fn taken(&self, config: &Path) -> PathBuf {
             let StateDir::Own(folder) = self.places.find(None, config) else { panic!("no folder") };
-            fs::create_dir_all(&folder).unwrap();
+            store::make_folder(&folder).unwrap();
             claim(&folder, config).unwrap();
             folder
         }

@@ -12,11 +12,10 @@ mod settings;
 mod tests;
 mod value;
 
-use std::path::Path;
-
 use crate::document::Text;
 use crate::env::Env;
-use crate::native::{Config, LogFormat, LogLevel};
+use crate::legacy::Translated;
+use crate::native::{Config, Log};
 use crate::problem::{Problem, Problems};
 use read::Reader;
 use settings::{Provider, Settings};
@@ -26,8 +25,7 @@ use settings::{Provider, Settings};
 pub struct Legacy {
     file: String,
     settings: Settings,
-    /// What is not wrong, and should still be known.
-    pub warnings: Vec<String>,
+    warnings: Vec<String>,
 }
 
 impl Legacy {
@@ -49,52 +47,34 @@ impl Legacy {
         })?;
         Ok(Self { file: file.to_owned(), settings, warnings })
     }
+}
 
-    /// The native configuration, for a person: a secret that stands in the file itself becomes a variable.
-    pub fn printed(&self) -> String {
-        native::write(&self.settings, native::Secrets::Named)
+impl Translated for Legacy {
+    fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
-    /// What the file cannot be run for, though the original calls it valid: a subscription that is none.
-    pub fn refused(&self) -> Option<Problem> {
+    fn printed(&self) -> String {
+        native::write(&self.settings, native::Secrets::Named).into_text()
+    }
+
+    /// A subscription that is none.
+    fn refused(&self) -> Option<Problem> {
         let Provider::Azure(azure) = &self.settings.provider else { return None };
         let (at, message) = azure.no_subscription()?;
         Some(Problem { file: self.file.clone(), at, message: message.to_owned() })
     }
 
-    /// What it comes to. Fails where a value that the original passed on would be refused by the cloud or by HAProxy; for
-    /// what is no subscription see [`Legacy::refused`].
-    pub fn config(&self, env: &dyn Env) -> Result<Config, Problems> {
+    /// For what is no subscription see [`Translated::refused`].
+    fn config(&self, env: &dyn Env) -> Result<Config, Problems> {
         let mut settings = self.settings.clone();
         if let Provider::Azure(azure) = &self.settings.provider {
             settings.provider = Provider::Azure(azure.with_a_subscription());
         }
-        let text = native::write(&settings, native::Secrets::Written);
-        Config::parse(&self.file, &text, Path::new("/"), env).map_err(|problems| {
-            let moved = problems.into_vec().into_iter().map(|problem| Problem {
-                message: format!("{} (as Roster's own configuration has it)", problem.message),
-                at: self.settings.at,
-                ..problem
-            });
-            match Problems::none(moved.collect()) {
-                Err(problems) => problems,
-                Ok(()) => Problem {
-                    file: self.file.clone(),
-                    at: self.settings.at,
-                    message: "this cannot be used".to_owned(),
-                }
-                .into(),
-            }
-        })
+        native::write(&settings, native::Secrets::Written).parse(&self.file, self.settings.at, env)
     }
 
-    /// From which weight on something is logged.
-    pub fn log_level(&self) -> LogLevel {
-        self.settings.log_level
-    }
-
-    /// Lines for people, or one JSON object a line.
-    pub fn log_format(&self) -> LogFormat {
-        self.settings.log_format
+    fn log(&self) -> Log {
+        Log { level: self.settings.log_level, format: self.settings.log_format }
     }
 }

@@ -1,9 +1,8 @@
 //! The native configuration that does what the original's file says.
 
-use std::fmt::{self, Write};
-
 use serde_json::Value;
 
+use crate::legacy::translation::Translation;
 use crate::native::{AzureCredential, LogFormat, LogLevel};
 
 use super::azure::Azure;
@@ -22,20 +21,14 @@ pub(super) enum Secrets {
     Written,
 }
 
-/// The text, which [`crate::native::Config::parse`] reads.
-pub(super) fn write(settings: &Settings, secrets: Secrets) -> String {
-    let mut text = String::new();
-    // Writing to memory cannot fail.
-    whole(&mut text, settings, secrets).ok();
-    text
-}
-
-fn whole(out: &mut String, settings: &Settings, secrets: Secrets) -> fmt::Result {
-    writeln!(out, "# Made from a configuration of haproxy-cloud-discovery.")?;
-    source(out, settings)?;
-    target(out, &settings.haproxy, secrets)?;
-    expose(out, settings)?;
-    writeln!(out, "admin: \"off\"")?;
+/// The configuration, line by line.
+pub(super) fn write(settings: &Settings, secrets: Secrets) -> Translation {
+    let mut out = Translation::default();
+    out.fixed("# Made from a configuration of haproxy-cloud-discovery.");
+    source(&mut out, settings);
+    target(&mut out, &settings.haproxy, secrets);
+    expose(&mut out, settings);
+    out.fixed("admin: \"off\"");
     let level = match settings.log_level {
         LogLevel::Error => "error",
         LogLevel::Warn => "warn",
@@ -44,7 +37,8 @@ fn whole(out: &mut String, settings: &Settings, secrets: Secrets) -> fmt::Result
         LogLevel::Trace => "trace",
     };
     let format = if settings.log_format == LogFormat::Json { "json" } else { "text" };
-    writeln!(out, "log: {{ level: {level}, format: {format} }}")
+    out.fixed(format_args!("log: {{ level: {level}, format: {format} }}"));
+    out
 }
 
 impl Provider {
@@ -56,84 +50,86 @@ impl Provider {
     }
 }
 
-fn source(out: &mut String, settings: &Settings) -> fmt::Result {
+/// A key with a text.
+fn text(out: &mut Translation, key: &str, words: &Words) {
+    out.line(words.at(), format_args!("{key}: {}", quoted(words)));
+}
+
+fn source(out: &mut Translation, settings: &Settings) {
     let name = settings.provider.name();
-    writeln!(out, "sources:\n  {name}:\n    {name}:")?;
+    out.fixed(format_args!("sources:\n  {name}:\n    {name}:"));
     match &settings.provider {
-        Provider::Azure(azure) => self::azure(out, azure)?,
+        Provider::Azure(azure) => self::azure(out, azure),
         Provider::Aws { region, account, profile } => {
-            writeln!(out, "      region: {}", quoted(region))?;
-            for (key, value) in [("account", account), ("profile", profile)] {
+            text(out, "      region", region);
+            for (key, value) in [("      account", account), ("      profile", profile)] {
                 if !value.value().is_empty() {
-                    writeln!(out, "      {key}: {}", quoted(value))?;
+                    text(out, key, value);
                 }
             }
         }
     }
-    tags(out, &settings.tags, &settings.haproxy.share_tag)?;
-    poll(out, &settings.polling)
+    tags(out, &settings.tags, &settings.haproxy.share_tag);
+    poll(out, &settings.polling);
 }
 
-fn azure(out: &mut String, azure: &Azure) -> fmt::Result {
-    writeln!(out, "      subscription: {}", quoted(&azure.subscription))?;
-    if !azure.resource_groups.is_empty() {
+fn azure(out: &mut Translation, azure: &Azure) {
+    text(out, "      subscription", &azure.subscription);
+    if let Some(first) = azure.resource_groups.first() {
         let groups: Vec<String> = azure.resource_groups.iter().map(quoted).collect();
-        writeln!(out, "      resource_groups: [{}]", groups.join(", "))?;
+        out.line(first.at(), format_args!("      resource_groups: [{}]", groups.join(", ")));
     }
     if azure.credential != AzureCredential::Default {
-        writeln!(out, "      credential: {}", serde_json::json!(azure.credential))?;
+        out.fixed(format_args!("      credential: {}", serde_json::json!(azure.credential)));
     }
     if let Some(endpoint) = &azure.endpoint {
-        writeln!(out, "      endpoint: {}", quoted(endpoint))?;
+        text(out, "      endpoint", endpoint);
     }
-    Ok(())
 }
 
-fn tags(out: &mut String, tags: &Tags, share: &Words) -> fmt::Result {
-    writeln!(out, "      discover:\n        tags:")?;
-    let keys = [
-        ("name", &tags.name),
-        ("port", &tags.port),
-        ("instance_port", &tags.instance_port),
-        ("share", share),
-    ];
-    for (key, tag) in keys {
-        writeln!(out, "          {key}: {}", quoted(tag))?;
-    }
+fn tags(out: &mut Translation, tags: &Tags, share: &Words) {
+    out.fixed("      discover:\n        tags:");
+    text(out, "          name", &tags.name);
+    text(out, "          port", &tags.port);
+    text(out, "          instance_port", &tags.instance_port);
+    text(out, "          share", share);
     for (key, pairs) in [("allow", &tags.allow), ("deny", &tags.deny)] {
         if !pairs.is_empty() {
-            writeln!(out, "      {key}:")?;
+            out.fixed(format_args!("      {key}:"));
         }
         for (tag, value) in pairs {
-            writeln!(out, "        {}: {}", json(tag), quoted(value))?;
+            text(out, &format!("        {}", json(tag)), value);
         }
     }
-    Ok(())
 }
 
-fn poll(out: &mut String, polling: &Polling) -> fmt::Result {
+fn poll(out: &mut Translation, polling: &Polling) {
     let Polling { interval, jitter, backoff_max, backoff_base } = polling;
-    writeln!(out, "      poll:")?;
-    writeln!(out, "        every: \"{}s\"\n        jitter: \"{}s\"", interval.native, jitter.native)?;
-    writeln!(
-        out,
-        "        backoff: {{ base: \"{}s\", max: \"{}s\" }}",
-        backoff_base.native, backoff_max.native
-    )
+    out.fixed("      poll:");
+    out.line(interval.at, format_args!("        every: \"{}s\"", interval.native));
+    out.line(jitter.at, format_args!("        jitter: \"{}s\"", jitter.native));
+    out.line(
+        backoff_max.at.or(backoff_base.at),
+        format_args!(
+            "        backoff: {{ base: \"{}s\", max: \"{}s\" }}",
+            backoff_base.native, backoff_max.native
+        ),
+    );
 }
 
-fn target(out: &mut String, haproxy: &Haproxy, secrets: Secrets) -> fmt::Result {
-    writeln!(out, "targets:\n  haproxy:\n    dataplane:")?;
-    writeln!(out, "      url: {}\n      version: {}", quoted(&haproxy.url), quoted(&haproxy.version))?;
-    writeln!(out, "      username: {}", quoted(&haproxy.username))?;
+fn target(out: &mut Translation, haproxy: &Haproxy, secrets: Secrets) {
+    out.fixed("targets:\n  haproxy:\n    dataplane:");
+    text(out, "      url", &haproxy.url);
+    text(out, "      version", &haproxy.version);
+    text(out, "      username", &haproxy.username);
     let (password, note) = password(&haproxy.password, secrets);
-    writeln!(out, "      password: {password}{note}")?;
+    out.line(haproxy.password.at(), format_args!("      password: {password}{note}"));
     if !haproxy.verify && haproxy.url.value().starts_with("https:") {
-        writeln!(out, "      tls: {{ verify: false }}")?;
+        out.fixed("      tls: { verify: false }");
     }
     // The original uses a backend that is there as it is.
-    writeln!(out, "      strategy: take_over")?;
-    writeln!(out, "      timeout: \"{}s\"", haproxy.timeout.native)
+    out.fixed("      strategy: take_over");
+    out.line(haproxy.timeout.at, format_args!("      timeout: \"{}s\"", haproxy.timeout.native));
 }
 
 fn password(password: &Words, secrets: Secrets) -> (String, &'static str) {
@@ -146,35 +142,37 @@ fn password(password: &Words, secrets: Secrets) -> (String, &'static str) {
     }
 }
 
-fn expose(out: &mut String, settings: &Settings) -> fmt::Result {
+fn expose(out: &mut Translation, settings: &Settings) {
     let haproxy = &settings.haproxy;
-    writeln!(out, "expose:\n  - each: {}\n    backend:", settings.provider.name())?;
+    out.fixed(format_args!("expose:\n  - each: {}\n    backend:", settings.provider.name()));
     let (prefix, sep) = (haproxy.prefix.native(), haproxy.separator.native());
     let name = format!("{prefix}{sep}{{service}}{sep}{{port}}{sep}{{region}}");
-    writeln!(out, "      name: {}", json(&name))?;
+    out.line(haproxy.prefix.at().or(haproxy.separator.at()), format_args!("      name: {}", json(&name)));
     // A name that begins with anything is nobody's own.
     if !(haproxy.prefix.value().is_empty() && haproxy.separator.value().is_empty()) {
-        writeln!(out, "      claim: named")?;
+        out.fixed("      claim: named");
     }
-    writeln!(out, "      mode: {}\n      balance: {}", quoted(&haproxy.mode), quoted(&haproxy.balance))?;
+    text(out, "      mode", &haproxy.mode);
+    text(out, "      balance", &haproxy.balance);
     if !haproxy.options.is_empty() {
-        writeln!(out, "      options_of:")?;
+        out.fixed("      options_of:");
     }
-    for (service, fields) in &haproxy.options {
-        writeln!(out, "        {}: {}", json(service), Value::Object(fields.clone()))?;
+    for (service, (at, fields)) in &haproxy.options {
+        out.line(Some(*at), format_args!("        {}: {}", json(service), Value::Object(fields.clone())));
     }
     let kind = if haproxy.exponential { "exponential" } else { "linear" };
-    writeln!(out, "    slots:\n      names: \"srv{{slot}}\"\n      base: {}", amount(&haproxy.base.native))?;
-    writeln!(
-        out,
-        "      growth: {{ {kind}: {} }}\n      parking: 127.0.0.1:80",
-        amount(&haproxy.factor.native)
-    )?;
+    out.fixed("    slots:\n      names: \"srv{slot}\"");
+    out.line(haproxy.base.at, format_args!("      base: {}", amount(&haproxy.base.native)));
+    out.line(
+        haproxy.factor.at,
+        format_args!("      growth: {{ {kind}: {} }}", amount(&haproxy.factor.native)),
+    );
+    out.fixed("      parking: 127.0.0.1:80");
     if let Some(zone) = &haproxy.zone {
-        writeln!(out, "    zone: {{ local: {}, others: backup }}", quoted(zone))?;
+        out.line(zone.at(), format_args!("    zone: {{ local: {}, others: backup }}", quoted(zone)));
     }
-    writeln!(out, "    server: {{ check: true, cookie: true }}")?;
-    writeln!(out, "    bring_up: registry\n    drain: {{ cap: 0s }}\n    guard: {{ hold_passes: 2 }}")
+    out.fixed("    server: { check: true, cookie: true }");
+    out.fixed("    bring_up: registry\n    drain: { cap: 0s }\n    guard: { hold_passes: 2 }");
 }
 
 fn amount(native: &str) -> String {

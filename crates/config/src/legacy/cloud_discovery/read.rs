@@ -27,11 +27,13 @@ pub(super) struct Section<'d> {
 pub(super) struct Amount {
     pub(super) value: f64,
     pub(super) native: String,
+    /// Where it stands in the file, unless it is a default.
+    pub(super) at: Option<Position>,
 }
 
 impl Amount {
     pub(super) fn of(value: f64) -> Self {
-        Self { value, native: value.to_string() }
+        Self { value, native: value.to_string(), at: None }
     }
 }
 
@@ -83,7 +85,7 @@ impl<'e> Reader<'e> {
             self.wants(path, view, "a text");
             return None;
         };
-        Some(self.words(text))
+        Some(self.words(text).placed(view.at()))
     }
 
     pub(super) fn wants(&mut self, path: &str, view: View<'_>, what: &str) {
@@ -169,12 +171,12 @@ impl<'d> Section<'d> {
     pub(super) fn number(&self, reader: &mut Reader<'_>, key: &str, default: f64) -> Amount {
         let Some(view) = self.get(key) else { return Amount::of(default) };
         if let Some(value) = number(view) {
-            return Amount::of(value);
+            return Amount { at: Some(view.at()), ..Amount::of(value) };
         }
         let words = view.text().map(|text| reader.words(text)).filter(Words::is_from_env);
         let value = words.as_ref().and_then(|words| plain_number(&words.value()));
         if let (Some(words), Some(value)) = (words, value) {
-            return Amount { value, native: words.native() };
+            return Amount { value, native: words.native(), at: Some(view.at()) };
         }
         let quoted = view.is_quoted() && view.text().is_some_and(|text| plain_number(text).is_some());
         let what = if quoted { "a number without quotes" } else { "a number" };

@@ -58,8 +58,11 @@ pub(super) struct Haproxy {
     pub(super) exponential: bool,
     pub(super) zone: Option<Words>,
     pub(super) share_tag: Words,
-    pub(super) options: BTreeMap<String, Map<String, Value>>,
+    pub(super) options: Options,
 }
+
+/// More options of each service's backend, and where they stand.
+pub(super) type Options = BTreeMap<String, (Position, Map<String, Value>)>;
 
 #[derive(Clone, Debug)]
 pub(super) struct Polling {
@@ -281,12 +284,12 @@ fn zone(cx: &mut Reader<'_>, haproxy: &Section<'_>) -> Option<Words> {
     cx.text_of("haproxy.availability_zone", view).filter(|zone| !zone.value().is_empty())
 }
 
-fn options(cx: &mut Reader<'_>, haproxy: &Section<'_>) -> BTreeMap<String, Map<String, Value>> {
+fn options(cx: &mut Reader<'_>, haproxy: &Section<'_>) -> Options {
     let mut options = BTreeMap::new();
     for (service, view) in haproxy.map(cx, "backend_options") {
         match cx.json(view) {
             Value::Object(fields) => {
-                options.insert(service, fields);
+                options.insert(service, (view.at(), fields));
             }
             Value::Null => {}
             _ => cx.wants(&format!("haproxy.backend_options.{service}"), view, "a mapping"),

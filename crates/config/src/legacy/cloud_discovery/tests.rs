@@ -4,6 +4,7 @@ use std::path::Path;
 use insta::assert_snapshot;
 
 use super::Legacy;
+use crate::legacy::Translated as _;
 use crate::native::{AzureCredential, Config, LogFormat, LogLevel, Reach, Source};
 
 const SUBSCRIPTION: &str = "00000000-1111-2222-3333-444444444444";
@@ -67,7 +68,7 @@ fn every_key_comes_to_its_place() {
     let legacy = read(WHOLE);
     assert_eq!(legacy.warnings, [""; 0]);
     assert_snapshot!(legacy.printed());
-    assert_eq!((legacy.log_level(), legacy.log_format()), (LogLevel::Warn, LogFormat::Text));
+    assert_eq!((legacy.log().level, legacy.log().format), (LogLevel::Warn, LogFormat::Text));
 }
 
 #[test]
@@ -153,10 +154,10 @@ fn each_level_of_python_is_one_of_rosters() {
         ("CRITICAL", LogLevel::Error),
     ] {
         let legacy = read(&format!("{AWS}logging: {{ level: {given} }}\n"));
-        assert_eq!((legacy.log_level(), legacy.log_format()), (wanted, LogFormat::Json), "{given}");
+        assert_eq!((legacy.log().level, legacy.log().format), (wanted, LogFormat::Json), "{given}");
     }
     let odd = read(&format!("{AWS}logging: {{ level: loud }}\n"));
-    assert_eq!(odd.log_level(), LogLevel::Info);
+    assert_eq!(odd.log().level, LogLevel::Info);
     assert!(odd.warnings.iter().any(|warning| warning.contains("INFO is taken")), "{:?}", odd.warnings);
 }
 
@@ -267,6 +268,26 @@ fn what_the_cloud_would_refuse_is_told_at_the_file() {
     assert!(
         matches!(found.sources.values().next(), Some(Source::Azure(azure)) if azure.resource_groups.is_some())
     );
+}
+
+#[test]
+fn what_only_the_native_configuration_refuses_is_reported_at_the_line_of_the_file() {
+    let text = "\
+azure:
+  subscription_id: 00000000-1111-2222-3333-444444444444
+haproxy:
+  base_url: ftp://api.example
+  backend_options:
+    web:
+      timeout_connect: 5
+    api:
+      no_such_field: 1
+";
+    let told = read(text).config(&env()).unwrap_err().to_string();
+    let places: Vec<&str> =
+        told.lines().filter_map(|line| line.strip_prefix("config.yaml:")?.get(..4)).collect();
+    assert_eq!(places, ["4:13"], "{told}");
+    assert!(told.contains("ftp://api.example"), "{told}");
 }
 
 /// The file's Azure source, as the native configuration has it.

@@ -2,6 +2,7 @@
 //! variable brings in.
 
 use crate::env::Env;
+use crate::position::Position;
 
 const OPEN: &str = "${";
 
@@ -9,6 +10,7 @@ const OPEN: &str = "${";
 #[derive(Clone, Default)]
 pub(super) struct Words {
     pieces: Vec<Piece>,
+    at: Option<Position>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -37,12 +39,22 @@ impl Words {
             rest = after;
         }
         pieces.push(Piece::Text(rest.to_owned()));
-        if unset.is_empty() { Ok(Self { pieces }) } else { Err(unset) }
+        if unset.is_empty() { Ok(Self { pieces, at: None }) } else { Err(unset) }
     }
 
     /// A text without variables.
     pub(super) fn plain(text: &str) -> Self {
-        Self { pieces: vec![Piece::Text(text.to_owned())] }
+        Self { pieces: vec![Piece::Text(text.to_owned())], at: None }
+    }
+
+    /// The same, which stands here in the file.
+    pub(super) fn placed(self, at: Position) -> Self {
+        Self { at: Some(at), ..self }
+    }
+
+    /// Where it stands in the file, unless it is a default.
+    pub(super) fn at(&self) -> Option<Position> {
+        self.at
     }
 
     /// The text with the values of its variables.
