@@ -285,6 +285,8 @@ formats! {
     FieldName = "field-name", "a name of letters, digits, _ and -", parses::<render::FieldName>;
     /// [`render::RequestPath`].
     RequestPath = "request-path", "a path such as /health", parses::<render::RequestPath>;
+    /// [`value::VariableName`].
+    VariableName = "variable-name", "a variable's name such as APP_ENV", parses::<value::VariableName>;
     /// A port written as text.
     PortText = "port", "a port such as 8080", parses::<Port>;
 }

@@ -40,6 +40,9 @@ pub(crate) fn start(log: Log, asked: Option<cli::LogFormat>) -> Burst {
         Some(asked) => matches!(asked, cli::LogFormat::Json),
         None => log.format == LogFormat::Json,
     };
+    // What libraries say of their own work may hold credentials.
+    let targets = Targets::new().with_target("roster", level).with_default(level.min(LevelFilter::INFO));
+    let targets = quiet(targets, level);
     let builder = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_timer(Clock)
@@ -47,7 +50,6 @@ pub(crate) fn start(log: Log, asked: Option<cli::LogFormat>) -> Burst {
         .with_ansi(false)
         .with_writer(burst.clone());
     // A second start, after the configuration was read again, keeps the log as it is.
-    let targets = quiet(Targets::new().with_default(level), level);
     if json {
         builder.json().flatten_event(true).with_current_span(false).finish().with(targets).try_init().ok();
     } else {
@@ -58,7 +60,7 @@ pub(crate) fn start(log: Log, asked: Option<cli::LogFormat>) -> Burst {
 
 /// Leaves out what Roster reports itself, except at the levels for debugging.
 fn quiet(targets: Targets, level: LevelFilter) -> Targets {
-    let libraries = if level >= LevelFilter::DEBUG { level } else { LevelFilter::OFF };
+    let libraries = if level >= LevelFilter::DEBUG { LevelFilter::DEBUG } else { LevelFilter::OFF };
     targets.with_targets(REPORTED_BY_ROSTER.map(|library| (library, libraries)))
 }
 

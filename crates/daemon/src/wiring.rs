@@ -16,6 +16,7 @@ use roster_core::instance::{Snapshot, SourceError, SourceEvent};
 use roster_core::layout::profiles;
 use roster_core::name::{SourceName, TargetName};
 use roster_core::render::Profile;
+use roster_files::Kind;
 use roster_sources::cloud::Calls;
 use roster_sources::{AnySource, Source};
 use roster_targets::any::AnyTarget;
@@ -174,7 +175,11 @@ fn dataplane(reach: &DataplaneReach) -> Result<Reached, anyhow::Error> {
         };
         AnyTarget::Dataplane(DataplaneTarget::new(client.clone(), way))
     };
-    let authorities = reach.ca_file.as_ref().and_then(|path| std::fs::read(path).ok());
+    let authorities = reach
+        .ca_file
+        .as_ref()
+        .and_then(|path| roster_files::read(path, Kind::Authorities).ok())
+        .map(|read| read.bytes);
     let file = Some(File::Api(client, Box::new(reach.clone())));
     Ok(Reached { target, poll: reach.poll, file, found: Found { authorities, ..Found::default() } })
 }

@@ -4,6 +4,7 @@
 //! ends at the limit, with the future that waits for the program, and when something else keeps the output open after it.
 //! What a program that ended well leaves running without the output, such as an agent, it leaves on purpose.
 
+use std::ffi::OsStr;
 use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -45,6 +46,19 @@ pub enum HelperError {
     /// Its output could not be read.
     #[error("its output cannot be read ({0})")]
     Output(#[source] io::Error),
+}
+
+/// Lets a program have these variables of Roster's environment and no others, which may hold passwords and other clouds' keys.
+/// A `*` at the end of a name stands for any end.
+pub fn limit_environment(command: &mut Command, names: &[&str]) {
+    let is_named = |variable: &OsStr| {
+        let variable = variable.to_string_lossy();
+        names.iter().any(|name| match name.strip_suffix('*') {
+            Some(begin) => variable.starts_with(begin),
+            None => variable == *name,
+        })
+    };
+    command.env_clear().envs(std::env::vars_os().filter(|(variable, _)| is_named(variable)));
 }
 
 /// Ends the group when dropped, unless nothing of it is meant to end any more.
@@ -107,6 +121,17 @@ mod tests {
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_program_gets_the_variables_that_it_needs_and_no_others() {
+        let mut command = Command::new("/usr/bin/env");
+        limit_environment(&mut command, &["PATH", "CARGO_PKG_*"]);
+        let said = String::from_utf8(run(command, LIMIT).await.unwrap().stdout).unwrap();
+        let names: Vec<&str> = said.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+        assert!(names.contains(&"PATH") && names.contains(&"CARGO_PKG_NAME"), "{names:?}");
+        let others = names.iter().find(|name| **name != "PATH" && !name.starts_with("CARGO_PKG_"));
+        assert_eq!(others, None);
+    }
 
     fn shell(script: &str) -> Command {
         let mut command = Command::new("/bin/sh");

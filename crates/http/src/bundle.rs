@@ -4,10 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use reqwest::Certificate;
+use roster_files::Kind;
 use thiserror::Error;
-
-/// The largest bundle that is read. The system's own are some 200 kB.
-const LARGEST: u64 = 16 * 1024 * 1024;
 
 /// Where the certificates of the authorities to trust are, and which setting says so.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -74,12 +72,8 @@ impl Bundle {
 
     fn of_file(&self, path: &Path) -> Result<Vec<Certificate>, BundleError> {
         let unreadable = |why: &dyn std::fmt::Display| self.unreadable(path, why);
-        let size = std::fs::metadata(path).map_err(|error| unreadable(&error))?.len();
-        if size > LARGEST {
-            return Err(unreadable(&format_args!("it has {size} bytes, more than {LARGEST}")));
-        }
-        let text = std::fs::read(path).map_err(|error| unreadable(&error))?;
-        Certificate::from_pem_bundle(&text).map_err(|error| unreadable(&crate::causes(&error)))
+        let text = roster_files::read(path, Kind::Authorities).map_err(|error| unreadable(&error))?;
+        Certificate::from_pem_bundle(&text.bytes).map_err(|error| unreadable(&crate::causes(&error)))
     }
 
     fn unreadable(&self, path: &Path, why: &dyn std::fmt::Display) -> BundleError {

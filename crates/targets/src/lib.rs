@@ -9,6 +9,7 @@ pub mod managed;
 pub mod probe;
 mod proc_stat;
 pub mod runtime;
+mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::time::Duration;
 
-use roster_helper::HelperError;
+use roster_helper::{HelperError, limit_environment};
 use serde::Deserialize;
 use tokio::process::Command;
 use tokio::time::Instant;
@@ -54,9 +54,40 @@ pub(super) async fn token(
     }
 }
 
+/// What `az`, which is written in Python, goes by: its own settings, proxies, authorities, and where the user's files are.
+const NEEDED: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LC_*",
+    "TZ",
+    "TMPDIR",
+    "XDG_*",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "AZURE_*",
+    "PYTHON*",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "IDENTITY_*",
+    "MSI_*",
+];
+
 /// In a folder and with colours as azure-identity starts it.
 fn command(path: Option<&OsStr>, audience: &str) -> Command {
     let mut command = Command::new("az");
+    limit_environment(&mut command, NEEDED);
     if let Some(path) = path {
         command.env("PATH", path);
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use reqwest::Url;
+use roster_files::{Kind, ReadError, apart, read_text};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -38,9 +39,8 @@ impl Proof {
     pub(super) async fn read(file: &Path) -> Result<Self, Absent> {
         let wrong = |why: String| Absent::Failed(CredentialError::TokenFile { path: file.to_owned(), why });
         let path = file.to_owned();
-        let text = tokio::task::spawn_blocking(move || std::fs::read_to_string(path)).await;
-        let text =
-            text.map_err(|error| wrong(error.to_string()))?.map_err(|error| wrong(error.to_string()))?;
+        let text = apart(move || read_text(&path, Kind::Secret)).await;
+        let text = text.map_err(ReadError::Io).flatten().map_err(|error| wrong(error.to_string()))?;
         match text.trim() {
             "" => Err(wrong("it is empty".to_owned())),
             token if token.contains(char::is_whitespace) => {

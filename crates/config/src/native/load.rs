@@ -1,11 +1,11 @@
 //! From a file on disk to a configuration that can be run.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use roster_core::exposure::Rule;
 use roster_core::name::{SourceName, TargetName};
+use roster_files::{Kind, ReadError};
 use thiserror::Error;
 
 use super::resolve::Resolve;
@@ -50,8 +50,8 @@ pub enum LoadError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
-        why: io::Error,
+        /// What speaks against it.
+        why: ReadError,
     },
     /// Bytes that are no text.
     #[error("{path:?} is not UTF-8 text from line {line} on; save it as UTF-8")]
@@ -70,7 +70,7 @@ impl Config {
     /// Reads a file. Relative paths in it are relative to its folder.
     pub fn load(path: &Path, env: &dyn Env) -> Result<Self, LoadError> {
         let text = read(path)?;
-        let whole = std::path::absolute(path).map_err(|why| unreadable(path, why))?;
+        let whole = std::path::absolute(path).map_err(|why| unreadable(path, why.into()))?;
         let folder = whole.parent().unwrap_or(&whole);
         Ok(Self::parse(&path.to_string_lossy(), &text, folder, env)?)
     }
@@ -90,21 +90,17 @@ impl Config {
 }
 
 fn read(path: &Path) -> Result<String, LoadError> {
-    let bytes = std::fs::read(path).map_err(|why| unreadable(path, why))?;
-    String::from_utf8(bytes).map_err(|error| {
+    let content = roster_files::read(path, Kind::Configuration).map_err(|why| unreadable(path, why))?;
+    content.into_text().map_err(|error| {
         let good = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
         let line = good.filter(|byte| **byte == b'\n').count() + 1;
         LoadError::NotText { path: path.to_owned(), line }
     })
 }
 
-fn unreadable(path: &Path, why: io::Error) -> LoadError {
+fn unreadable(path: &Path, why: ReadError) -> LoadError {
     let path = path.to_owned();
-    if why.kind() == io::ErrorKind::NotFound {
-        LoadError::Missing { path }
-    } else {
-        LoadError::Unreadable { path, why }
-    }
+    if why.is_missing() { LoadError::Missing { path } } else { LoadError::Unreadable { path, why } }
 }
 
 pub(super) fn resolve(document: &Document, file: &File, folder: &Path) -> Result<Config, Problems> {

@@ -26,7 +26,7 @@ pub enum LogLevel {
     Info,
     /// Each decision and why.
     Debug,
-    /// Each command and answer.
+    /// Each command to HAProxy and its answer, without certificates, keys and bodies of calls.
     Trace,
 }
 

@@ -7,6 +7,7 @@ mod one_or_many;
 mod percent;
 mod secret;
 mod service_ref;
+mod variable;
 
 pub use duration::{Duration, InvalidDuration};
 pub use host_port::{HostPort, InvalidHostPort};
@@ -15,3 +16,4 @@ pub use one_or_many::OneOrMany;
 pub use percent::{InvalidPercent, Percent};
 pub use secret::{Secret, SecretError, SecretFile, SecretText};
 pub use service_ref::{InvalidServiceRef, ServiceRef};
+pub use variable::{InvalidVariable, VariableName};

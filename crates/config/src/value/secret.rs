@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use roster_files::{Kind, ReadError};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret, SecretString};
 use serde::ser::Error as _;
@@ -45,8 +45,8 @@ pub enum SecretError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
-        why: io::Error,
+        /// What speaks against it.
+        why: ReadError,
     },
     /// Bytes that are no text.
     #[error("the secret in {0:?} is not UTF-8 text; write it as text, with no more than a newline after it")]
@@ -113,9 +113,9 @@ impl Secret {
 
 fn read(path: &Path) -> Result<(SecretText, Option<String>), SecretError> {
     let unreadable = |why| SecretError::Unreadable { path: path.to_owned(), why };
-    let mode = std::fs::metadata(path).map_err(unreadable)?.permissions().mode() & 0o777;
-    let text = String::from_utf8(std::fs::read(path).map_err(unreadable)?);
-    let text = text.map_err(|_| SecretError::NotText(path.to_owned()))?;
+    let content = roster_files::read(path, Kind::Secret).map_err(unreadable)?;
+    let mode = content.after.permissions().mode() & 0o777;
+    let text = content.into_text().map_err(|_| SecretError::NotText(path.to_owned()))?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let line = line.strip_suffix('\r').unwrap_or(line);
     if line.is_empty() {

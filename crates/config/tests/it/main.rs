@@ -27,8 +27,15 @@ const COMPLETE: &str = include_str!("files/complete.yaml");
 
 /// The secret is its own name, which may be written out.
 fn env() -> BTreeMap<String, String> {
-    let set =
-        [("AZ", "eu-west-1a"), ("SECRET_NAME", "hunter2"), ("BASE", "12"), ("PW", "${PW}"), ("EMPTY", "")];
+    let files = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/files");
+    let set = [
+        ("AZ", "eu-west-1a"),
+        ("SECRET_NAME", "hunter2"),
+        ("BASE", "12"),
+        ("PW", "${PW}"),
+        ("EMPTY", ""),
+        ("FILES", files),
+    ];
     set.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
 

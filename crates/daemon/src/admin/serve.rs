@@ -1,36 +1,64 @@
-//! Accepting connections, within bounds: so many at once, each with a time for its request's head and a longest life.
+//! Accepting connections, within bounds: so many at once, each with a time for its request's head, for its answer to be
+//! taken, and a longest life.
+//!
+//! Invariant: a connection that comes is served at once. Where all places are taken, the connection on which nothing has
+//! moved for longest loses its place. Connections take turns, a request each. So clients that send nothing, read nothing or
+//! ask without end keep no other from asking, least of all one that asks for health.
 
+mod paced;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
 use axum::serve::Listener;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::task::{AbortHandle, Id, JoinHandle, JoinSet};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use tracing::debug;
+use tracing::{debug, warn};
 
-/// How many connections are served at once; the others wait.
+use paced::{Moved, Paced};
+
+/// How many connections are served at once.
 const AT_ONCE: usize = 64;
 /// How long a request's head may take to come, and a connection may lie idle.
 const HEAD: Duration = Duration::from_secs(10);
+/// How long a client may take nothing of its answer.
+const STALLED: Duration = Duration::from_secs(10);
 /// How long a connection may last, that of a stream of events too.
 const LONGEST: Duration = Duration::from_secs(3600);
 /// How long answers that are under way may take at the end.
 const GRACE: Duration = Duration::from_secs(1);
+/// How often it is reported at most that connections lose their places.
+const REPORTED: Duration = Duration::from_secs(60);
 
 /// Something that listens. It ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Served {
     stop: CancellationToken,
     accepting: JoinHandle<()>,
+}
+
+/// The connections that are served.
+#[derive(Default)]
+struct Places {
+    taken: HashMap<Id, Place>,
+    reported: Option<Instant>,
+}
+
+struct Place {
+    moved: Moved,
+    connection: AbortHandle,
 }
 
 impl Served {
@@ -47,26 +75,69 @@ impl Drop for Served {
     }
 }
 
-/// Serves whoever connects until the stop.
+impl Places {
+    fn take(&mut self, moved: Moved, connection: AbortHandle) {
+        self.taken.insert(connection.id(), Place { moved, connection });
+    }
+
+    fn leave(&mut self, connection: Id) {
+        self.taken.remove(&connection);
+    }
+
+    /// Ends the connection on which nothing has moved for longest, where all places are taken.
+    fn make_room(&mut self) {
+        if self.taken.len() < AT_ONCE {
+            return;
+        }
+        let longest = self.taken.values().min_by_key(|place| place.moved.last());
+        let Some(id) = longest.map(|place| place.connection.id()) else { return };
+        if let Some(place) = self.taken.remove(&id) {
+            place.connection.abort();
+        }
+        if self.reported.is_none_or(|at| at.elapsed() > REPORTED) {
+            self.reported = Some(Instant::now());
+            warn!(
+                "all {AT_ONCE} connections are in use, so the one that has been idle for longest was closed; see which clients \
+                 keep theirs open"
+            );
+        }
+    }
+}
+
+/// Serves every client until the stop.
 pub(super) fn start<L: Listener>(listener: L, router: Router, stop: &CancellationToken) -> Served {
     let stop = stop.child_token();
+    let router = router.layer(from_fn(in_turn));
     let accepting = tokio::spawn(accept(listener, router, stop.clone()));
     Served { stop, accepting }
 }
 
-async fn accept<L: Listener>(mut listener: L, router: Router, stop: CancellationToken) {
-    let tasks = TaskTracker::new();
-    let places = Arc::new(Semaphore::new(AT_ONCE));
-    while let Some(Ok(place)) = stop.run_until_cancelled(Arc::clone(&places).acquire_owned()).await {
-        let Some((stream, _)) = stop.run_until_cancelled(listener.accept()).await else { break };
-        tasks.spawn(serve(stream, router.clone(), stop.clone(), place));
-    }
-    drop(listener);
-    tasks.close();
-    tasks.wait().await;
+/// Lets the other connections go first: a client may have sent many requests at once.
+async fn in_turn(request: Request, next: Next) -> Response {
+    tokio::task::yield_now().await;
+    next.run(request).await
 }
 
-async fn serve<S>(stream: S, router: Router, stop: CancellationToken, _place: OwnedSemaphorePermit)
+async fn accept<L: Listener>(mut listener: L, router: Router, stop: CancellationToken) {
+    let (mut places, mut connections) = (Places::default(), JoinSet::new());
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(ended) = connections.join_next_with_id() => {
+                places.leave(ended.map_or_else(|error| error.id(), |(id, ())| id));
+            }
+            (stream, _) = listener.accept() => {
+                places.make_room();
+                let (stream, moved) = Paced::new(stream, STALLED);
+                places.take(moved, connections.spawn(serve(stream, router.clone(), stop.clone())));
+            }
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn serve<S>(stream: Paced<S>, router: Router, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -26,6 +26,7 @@ use roster_core::applied::Applied;
 use roster_core::catalog::Catalog;
 use roster_core::name::{BackendName, TargetName};
 use roster_core::plan::ProbeResults;
+use roster_files::apart;
 use roster_targets::any::AnyTarget;
 
 use crate::cli::{Common, LogFormat};
@@ -64,6 +65,13 @@ impl Origin {
             Self::File(path) => wiring::load(path),
             Self::Made(_, config) => Ok(Config::clone(config)),
         }
+    }
+
+    /// The same on a thread of its own: the file's folder may be on a file system that does not answer.
+    pub(crate) async fn load_apart(&self) -> Result<Config, Failure> {
+        let Self::File(path) = self else { return self.load() };
+        let path = path.clone();
+        apart(move || wiring::load(&path)).await.map_err(anyhow::Error::from)?
     }
 
     /// The file.

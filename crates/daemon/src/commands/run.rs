@@ -53,6 +53,15 @@ impl Signals {
         })
     }
 
+    /// Does something before the work begins or goes on; none if Roster is told to stop meanwhile.
+    async fn unless_stopped<T>(&mut self, doing: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            _ = self.terminate.recv() => None,
+            _ = self.interrupt.recv() => None,
+            done = doing => Some(done),
+        }
+    }
+
     async fn next(&mut self) -> Told {
         tokio::select! {
             _ = self.terminate.recv() => Told::Stop,
@@ -64,9 +73,10 @@ impl Signals {
 
 /// Keeps the targets until told to stop.
 pub(crate) async fn run(given: &Given) -> Result<Exit, Failure> {
-    let signals = Signals::new().map_err(anyhow::Error::from)?;
+    let mut signals = Signals::new().map_err(anyhow::Error::from)?;
     let roster = given.running();
-    let config = given.config.load()?;
+    let Some(config) = signals.unless_stopped(given.config.load_apart()).await else { return Ok(Exit::Done) };
+    let config = config?;
     let log = crate::telemetry::start(config.log, given.log_format);
     crate::telemetry::log_panics();
     let over = CancellationToken::new();
@@ -119,15 +129,16 @@ async fn keep(
         };
         match told {
             Told::Stop => break None,
-            Told::Reload => match read_again(given, &claims, &admin).await {
-                Ok((ready, taken, bound)) => {
+            Told::Reload => match signals.unless_stopped(read_again(given, &claims, &admin)).await {
+                None => break None,
+                Some(Ok((ready, taken, bound))) => {
                     parts.change(ready).await;
                     claims = taken;
                     admin.listen(bound);
                     admin.show(parts.live());
                     info!("the configuration was read again");
                 }
-                Err(failure) => {
+                Some(Err(failure)) => {
                     reporter.metrics().config_refused();
                     admin.refused(RefusedConfig { at: clock::wall(), why: failure.to_string() });
                     error!("the configuration stays as it was: {failure}");
@@ -166,7 +177,7 @@ async fn read_again(
     admin: &Admin,
 ) -> Result<(Ready, Claims, Bound), Failure> {
     let roster = given.running();
-    let config = given.config.load()?;
+    let config = given.config.load_apart().await?;
     let taken = claims.take(&config).await?;
     let targets = wiring::targets(&config).await?;
     let bound = admin.bind(config.admin).await.map_err(anyhow::Error::from)?;

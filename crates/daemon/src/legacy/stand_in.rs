@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use roster_config::env::ProcessEnv;
 use roster_config::legacy::Translated;
+use roster_files::Kind;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -68,7 +69,7 @@ pub(crate) fn run(program: &Program, runtime: &Runtime) -> Result<Exit, Failure>
 /// Reads the program's file, or says what is wrong with it.
 pub(crate) fn read(dialect: &Dialect, path: &Path) -> Result<Box<dyn Translated>, String> {
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(path)
+    let text = roster_files::read_text(path, Kind::Configuration)
         .map_err(|error| format!("{file} cannot be read ({error}); check the path and who may read it"))?;
     (dialect.read)(&file, &text, &ProcessEnv).map_err(|error| error.to_string())
 }

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use roster_config::native::CertificateList;
 use roster_core::live::Pem;
 use roster_core::render::{CrtEntry, CrtList, FilePath};
+use roster_files::{Kind, read_text};
 
 use crate::clock::after;
 
@@ -65,6 +66,11 @@ impl Certificates {
     /// When to look again; none where there are none to look at.
     pub(super) fn due(&self) -> Option<Timestamp> {
         self.due
+    }
+
+    /// Puts the next look off.
+    pub(super) fn put_off(&mut self, until: Timestamp) {
+        self.due = Some(until);
     }
 
     /// The lists for HAProxy.
@@ -132,7 +138,8 @@ impl Certificates {
             troubles.extend(before.wrong.clone());
             return Some(before.clone());
         }
-        let read = stamp.and_then(|stamp| Ok((stamp, fs::read_to_string(path.as_str())?)));
+        let read =
+            stamp.and_then(|stamp| Ok((stamp, read_text(Path::new(path.as_str()), Kind::Certificate)?)));
         let why = match read {
             Ok((stamp, text)) => match Pem::new(&text) {
                 Ok(pem) => return Some(Known { stamp, pem: Some(pem), wrong: None }),

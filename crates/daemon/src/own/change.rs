@@ -238,7 +238,7 @@ impl Own {
             ReloadBy::Master(socket) => External::Master(socket.clone()),
             ReloadBy::Command { program, arguments } => {
                 let (program, arguments) = (program.clone(), arguments.clone());
-                External::Command { program, arguments, limit: timeout }
+                External::Command { program, arguments, environment: self.environment(), limit: timeout }
             }
         };
         let socket = SocketAddress::Unix(self.stats_socket());

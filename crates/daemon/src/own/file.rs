@@ -100,6 +100,7 @@ impl Own {
 
     fn files(&self) -> ConfigFiles {
         let mut files = ConfigFiles::new(&self.reach.config, &self.reach.haproxy);
+        files.environment = self.environment();
         files.inherited = self.held.inherited();
         files
     }

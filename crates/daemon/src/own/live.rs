@@ -4,22 +4,27 @@
 //! commands cannot bring is left to a reload, with its reason.
 
 use std::collections::BTreeSet;
+use std::slice;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
 use roster_core::render::{Bind, FilePath, render};
+use roster_files::apart;
 use roster_targets::managed::live::{Wanted, bring_to};
+use tokio::time::timeout;
 
+use super::certificates::Looked;
 use super::change::session_limits;
 use super::{Own, Topic};
 use crate::clock::after;
 use crate::events::{Event, FilesBrought, chain};
-use crate::supervise;
 
 /// How often HAProxy is asked though nothing changed, and how soon after it could not be.
 const LOOK: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long a look at the files may keep all else waiting.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Own {
     /// Looks at the certificates' files, where that is due.
@@ -27,16 +32,38 @@ impl Own {
         if self.certificates.due().is_none_or(|due| due > now) {
             return;
         }
-        let before = self.certificates.clone();
-        let looked = supervise::blocking(move || before.look(now)).await;
-        self.certificates = looked.now;
         self.retry.begins(Topic::Certificates);
-        looked.troubles.iter().for_each(|trouble| self.trouble(trouble));
+        let looked = self.looked_at_certificates(now).await;
+        let troubles = looked.as_ref().map_or_else(slice::from_ref, |looked| looked.troubles.as_slice());
+        for trouble in troubles {
+            self.trouble(trouble);
+        }
         self.retry.ends();
+        let Ok(looked) = looked else { return };
+        self.certificates = looked.now;
         if looked.changed {
             self.live_due = Some(now);
             self.doubtful = true;
         }
+    }
+
+    /// What a look found, or why there is no answer yet. A look that takes long goes on, and its answer is taken by a later one.
+    async fn looked_at_certificates(&mut self, now: Timestamp) -> Result<Looked, String> {
+        let before = &self.certificates;
+        let mut looking = self.looking.take().unwrap_or_else(|| {
+            let before = before.clone();
+            apart(move || before.look(now))
+        });
+        if let Ok(looked) = timeout(PATIENCE, &mut looking).await {
+            return looked.map_err(|error| {
+                self.certificates.put_off(after(now, AGAIN));
+                format!("the certificates cannot be looked at: {error}")
+            });
+        }
+        self.looking = Some(looking);
+        self.certificates.put_off(after(now, AGAIN));
+        let slow = "the certificates' files do not answer, and stay as they were; check the file system that they are on";
+        Err(slow.to_owned())
     }
 
     /// Has routes, certificates and the file looked at.

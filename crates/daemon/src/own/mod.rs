@@ -38,13 +38,15 @@ use roster_core::haproxy::Version;
 use roster_core::layout::Lines;
 use roster_core::name::{BackendName, TargetName};
 use roster_core::render::{Profile, Section, Structure};
+use roster_files::Apart;
+use roster_targets::managed::Environment;
 use roster_targets::managed::file::Record;
 use roster_targets::managed::listen::Held;
 use roster_targets::managed::process::{Adoptable, Patience, ProcessError, Program};
 
 pub(crate) use book::Book;
 pub(crate) use budget::Budget;
-use certificates::Certificates;
+use certificates::{Certificates, Looked};
 pub(crate) use change::Changed;
 pub(crate) use retry::{Retry, Topic};
 use steward::{Began, Steward};
@@ -79,6 +81,8 @@ pub(crate) struct Own {
     /// What is not in the file though it is wanted, and why, as of the last look.
     told_left_out: Vec<String>,
     certificates: Certificates,
+    /// A look at their files that takes long.
+    looking: Option<Apart<Looked>>,
     /// What of routes and certificates HAProxy's commands could not bring.
     left_to_reload: BTreeSet<String>,
     /// Backends that this process could not be given.
@@ -152,6 +156,7 @@ impl Own {
             refused: BTreeMap::new(),
             told_left_out: Vec::new(),
             certificates,
+            looking: None,
             left_to_reload: BTreeSet::new(),
             not_live: BTreeSet::new(),
             profiles,
@@ -325,8 +330,14 @@ impl Own {
         let (binary, config) = (&self.reach.haproxy, &self.reach.config);
         let mut program = Program::new(binary, config, master_socket.as_str(), output);
         program.stats_sockets = vec![self.stats_socket()];
+        program.environment = self.environment();
         program.inherited = self.held.inherited();
         Some(program)
+    }
+
+    /// What HAProxy and the program that reloads it get of Roster's environment.
+    fn environment(&self) -> Environment {
+        Environment { passed: self.reach.pass_environment.iter().map(|name| name.as_str().into()).collect() }
     }
 
     fn stats_socket(&self) -> PathBuf {

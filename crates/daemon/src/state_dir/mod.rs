@@ -18,6 +18,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use roster_config::env::ProcessEnv;
+use roster_files::Kind;
 
 use crate::folder;
 use crate::store::{self, Store};
@@ -147,7 +148,7 @@ fn elsewhere(own: &Path) -> Option<PathBuf> {
 }
 
 fn read(file: &Path) -> Option<PathBuf> {
-    let path = PathBuf::from(std::ffi::OsString::from_vec(fs::read(file).ok()?));
+    let path = PathBuf::from(std::ffi::OsString::from_vec(roster_files::read(file, Kind::Mark).ok()?.bytes));
     path.is_absolute().then_some(path)
 }
 

@@ -1,6 +1,7 @@
 //! What the running roster tells over HTTP, and what it can be asked to do.
 
 mod client;
+mod hostile;
 mod orders;
 mod reading;
 

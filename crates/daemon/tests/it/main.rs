@@ -25,4 +25,5 @@ mod home;
 mod keeping;
 mod managed;
 mod memory;
+mod odd_files;
 mod refused;

@@ -5,10 +5,8 @@ use std::path::PathBuf;
 use roster_config::position::Position;
 use roster_config::problem::Problems;
 use roster_core::instance::SourceError;
+use roster_files::Kind;
 use thiserror::Error;
-
-/// The longest file that is read, in bytes.
-pub(super) const MAX_BYTES: u64 = 64 << 20;
 
 /// Why a file gives no answer. What it last said stays in use.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -36,7 +34,7 @@ pub enum FileError {
         why: String,
     },
     /// More than is ever read.
-    #[error("{} has more than {} MiB; divide it between several sources", path.display(), MAX_BYTES >> 20)]
+    #[error("{} has more than {} MiB; divide it between several sources", path.display(), Kind::Services.limit() >> 20)]
     TooLarge {
         /// The file.
         path: PathBuf,

@@ -1,8 +1,6 @@
 //! Reads the file. It blocks: on a network file system for as long as that takes.
 
-use std::fs::{File, Metadata};
-use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::FileTypeExt;
+use std::fs::Metadata;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +8,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use roster_config::position::Position;
 use roster_core::instance::Snapshot;
+use roster_files::{Kind, ReadError};
 
-use super::error::{FileError, MAX_BYTES};
+use super::error::FileError;
 use super::format::{Form, parse};
 use super::notices::Notices;
 use super::watch::{Answer, Reading};
@@ -87,39 +86,14 @@ impl Reader {
     }
 
     fn content(&self, wall: Timestamp) -> Result<Content, FileError> {
-        let failed = |why: io::Error| match why.kind() {
-            ErrorKind::NotFound | ErrorKind::NotADirectory => FileError::Missing { path: self.path.clone() },
-            _ => FileError::Unreadable { path: self.path.clone(), why: why.to_string() },
-        };
-        // Asked before it is opened: to open a pipe is to wait for its other end.
-        self.plain(&std::fs::metadata(&self.path).map_err(failed)?)?;
-        let mut file = File::open(&self.path).map_err(failed)?;
-        let before = file.metadata().map_err(failed)?;
-        self.plain(&before)?;
-        let too_large = || FileError::TooLarge { path: self.path.clone() };
-        if before.len() > MAX_BYTES {
-            return Err(too_large());
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(before.len()).unwrap_or(0));
-        Read::by_ref(&mut file).take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(too_large());
-        }
-        let after = file.metadata().map_err(failed)?;
-        let torn = before.len() != after.len() || before.modified().ok() != after.modified().ok();
-        Ok(Content { bytes, torn, age: age(&after, wall) })
-    }
-
-    fn plain(&self, found: &Metadata) -> Result<(), FileError> {
-        let kind = found.file_type();
-        let what = match () {
-            () if kind.is_file() => return Ok(()),
-            () if kind.is_dir() => "a directory",
-            () if kind.is_fifo() => "a pipe",
-            () if kind.is_socket() => "a socket",
-            () => "a device",
-        };
-        Err(FileError::NotAFile { path: self.path.clone(), what })
+        let path = || self.path.clone();
+        let read = roster_files::read(&self.path, Kind::Services).map_err(|error| match error {
+            error if error.is_missing() => FileError::Missing { path: path() },
+            ReadError::NotAFile { what } => FileError::NotAFile { path: path(), what },
+            ReadError::TooLarge { .. } => FileError::TooLarge { path: path() },
+            ReadError::Io(why) => FileError::Unreadable { path: path(), why: why.to_string() },
+        })?;
+        Ok(Content { torn: read.is_torn(), age: age(&read.after, wall), bytes: read.bytes })
     }
 
     fn answer(&self, bytes: &[u8], now: Timestamp) -> Answer {

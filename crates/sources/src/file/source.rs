@@ -1,9 +1,9 @@
 //! The file source: runs the watch, reads when told, tells what it is told.
 //!
-//! Files are read and parsed on tokio's blocking threads: both may take long, and the runtime has one thread for all
-//! of Roster. The way there and back costs some 50 µs, less than `tokio::fs`, which goes it for each call.
+//! Files are read and parsed on a thread of their own: both may take long, and the runtime has one thread for all of Roster.
 
 use std::collections::VecDeque;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use roster_config::native;
 use roster_core::instance::{Snapshot, SourceError, SourceEvent};
 use roster_core::name::SourceName;
+use roster_files::{Apart, apart};
 use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::error::FileError;
@@ -47,7 +47,7 @@ struct Session<'s> {
     heard: Option<Heard>,
 }
 
-type Work = JoinHandle<(Box<Reader>, Reading)>;
+type Work = Apart<(Box<Reader>, Reading)>;
 
 impl FileSource {
     /// Opens nothing yet. A relative path is relative to the working directory of this moment.
@@ -139,13 +139,13 @@ impl<'s> Session<'s> {
 
     fn read(&mut self) {
         let Some(mut reader) = self.reader.take() else { return };
-        self.work = Some(tokio::task::spawn_blocking(move || {
+        self.work = Some(apart(move || {
             let reading = reader.read(roster_clock::now(), roster_clock::wall());
             (reader, reading)
         }));
     }
 
-    fn back(&mut self, outcome: Result<(Box<Reader>, Reading), JoinError>) -> Reading {
+    fn back(&mut self, outcome: io::Result<(Box<Reader>, Reading)>) -> Reading {
         self.work = None;
         match outcome {
             Ok((reader, reading)) => {
@@ -186,7 +186,7 @@ async fn heard(heard: &mut Option<Heard>) -> Hint {
 }
 
 /// The end of the reading that is under way, if one is.
-async fn finished(work: &mut Option<Work>) -> Result<(Box<Reader>, Reading), JoinError> {
+async fn finished(work: &mut Option<Work>) -> io::Result<(Box<Reader>, Reading)> {
     match work {
         Some(work) => work.await,
         None => std::future::pending().await,

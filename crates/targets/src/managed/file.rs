@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use roster_core::render::{FileKind, Rendered};
 
-use super::Inherited;
+use super::{Environment, Inherited};
 use beside::{Beside, Existing, hidden, resolve, sweep, sync_folders};
 use former::{Formers, notice};
 use record::Sum;
@@ -44,8 +44,8 @@ pub struct ConfigFiles {
     pub binary: PathBuf,
     /// More arguments, behind all others: those that HAProxy runs with, since they can decide what is valid (`-L`).
     pub arguments: Vec<OsString>,
-    /// Variables of Roster's environment that HAProxy does not get.
-    pub withheld: Vec<OsString>,
+    /// The variables that it gets.
+    pub environment: Environment,
     /// What HAProxy inherits. It refuses a `bind fd@N` in a check too where it does not have N.
     pub inherited: Vec<Inherited>,
     /// How long `haproxy -c` may take. It reads all certificates, and resolves the names in the operator's own text.
@@ -107,7 +107,7 @@ impl ConfigFiles {
             config: config.into(),
             binary: binary.into(),
             arguments: Vec::new(),
-            withheld: Vec::new(),
+            environment: Environment::default(),
             inherited: Vec::new(),
             limit: Duration::from_secs(30),
         }

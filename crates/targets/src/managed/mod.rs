@@ -1,6 +1,7 @@
 //! The managed target: Roster owns HAProxy's file, its process and, where wanted, its listening sockets.
 
 pub mod dynamic;
+mod environment;
 pub mod file;
 pub mod listen;
 pub mod live;
@@ -8,6 +9,8 @@ pub mod process;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+
+pub use environment::Environment;
 
 /// A descriptor that HAProxy inherits under the same number for as long as it runs, named `fd@NUMBER` in its file.
 #[derive(Clone, Debug)]

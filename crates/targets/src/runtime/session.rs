@@ -27,6 +27,7 @@ pub use self::error::{Break, Progress, SessionError};
 pub(super) use self::lines::Lines;
 use self::split::Splitter;
 use super::socket::{Connection, SocketAddress};
+use crate::trace;
 
 /// `severity-output` on the `stats socket` line would put `[3]: ` before each answer.
 const OPENING: [&[u8]; 2] = [b"prompt\n", b"set severity-output none\n"];
@@ -174,6 +175,19 @@ impl<'a> Session<'a> {
     }
 
     async fn exchange_all(
+        &mut self,
+        lines: &[&[u8]],
+        replies: &mut Vec<Reply>,
+        progress: &mut Progress,
+    ) -> Result<(), Break> {
+        let first = replies.len();
+        let exchanged = self.exchange_windows(lines, replies, progress).await;
+        let answers = replies.iter().skip(first).map(Reply::text);
+        trace::exchanged(self.address, lines, answers);
+        exchanged
+    }
+
+    async fn exchange_windows(
         &mut self,
         lines: &[&[u8]],
         replies: &mut Vec<Reply>,

@@ -50,8 +50,9 @@ struct Round<'a> {
 /// Brings every target to what is wanted and waits until HAProxy shows it, drained servers and fresh ones included, for
 /// each target at most so long. Told to stop, it finishes the pass that was begun and leaves the rest to the next one.
 pub(crate) async fn once(given: &Given, limit: Duration) -> Result<Exit, Failure> {
-    let mut stop = Stop::new().map_err(anyhow::Error::from)?;
+    // Until there is something to finish SIGTERM ends it by itself.
     let config = given.config.load()?;
+    let mut stop = Stop::new().map_err(anyhow::Error::from)?;
     let kept = given.keep().map_err(refused)?;
     let _claims = Claims::of(given.config.path()).take(&config).await?;
     let to = Reporter::default();

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Method, Response, Url, redirect, retry};
+use roster_files::{Kind, ReadError};
 use rustls::CertificateError;
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
@@ -47,7 +48,7 @@ pub enum SettingsError {
         /// The file.
         path: std::path::PathBuf,
         /// What the system says.
-        why: io::Error,
+        why: ReadError,
     },
     /// No certificate in it.
     #[error("{0:?} holds no certificate as PEM; `ca_file` wants those of the authorities to trust")]
@@ -190,8 +191,14 @@ impl Transport {
             (answer, _) => answer,
         };
         match answer {
-            Ok(answer) => Ok((call, answer)),
-            Err(why) => Err(self.failed(&call, why)),
+            Ok(answer) => {
+                tracing::trace!(%call, status = answer.status, bytes = answer.body.len(), "the API answered");
+                Ok((call, answer))
+            }
+            Err(why) => {
+                tracing::trace!(%call, "the API did not answer");
+                Err(self.failed(&call, why))
+            }
         }
     }
 
@@ -264,8 +271,9 @@ fn authorities(settings: &Settings) -> Result<Option<Vec<Certificate>>, Settings
         return Ok(Some(Vec::new()));
     }
     let Some(path) = &settings.tls.ca_file else { return Ok(None) };
-    let pem = std::fs::read(path).map_err(|why| SettingsError::CaUnreadable { path: path.clone(), why })?;
-    let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
+    let unreadable = |why| SettingsError::CaUnreadable { path: path.clone(), why };
+    let pem = roster_files::read(path, Kind::Authorities).map_err(unreadable)?;
+    let certificates = Certificate::from_pem_bundle(&pem.bytes).unwrap_or_default();
     if certificates.is_empty() {
         return Err(SettingsError::CaEmpty(path.clone()));
     }

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+
+use roster_files::{Content, Kind, ReadError};
 
 use super::FileError;
 
@@ -83,23 +85,13 @@ impl Drop for Beside {
 impl Existing {
     /// None if there is no such file.
     pub(super) fn read(target: &Path) -> Result<Option<Self>, FileError> {
-        // Before it is opened, which would wait where it is a pipe.
-        match fs::metadata(target) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(FileError::io("read", target)(source)),
-            Ok(found) if !found.is_file() => return Err(FileError::NotAFile(target.to_owned())),
-            Ok(_) => {}
-        }
-        let read = || -> io::Result<Self> {
-            let mut file = File::open(target)?;
-            let found = file.metadata()?;
-            let mut bytes = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
-            file.read_to_end(&mut bytes)?;
-            Ok(Self { bytes, mode: found.mode() & 0o7777, uid: found.uid(), gid: found.gid() })
-        };
-        match read() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            other => other.map(Some).map_err(FileError::io("read", target)),
+        match roster_files::read(target, Kind::HaproxyFile) {
+            Ok(Content { bytes, before: found, .. }) => {
+                Ok(Some(Self { bytes, mode: found.mode() & 0o7777, uid: found.uid(), gid: found.gid() }))
+            }
+            Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(ReadError::NotAFile { .. }) => Err(FileError::NotAFile(target.to_owned())),
+            Err(error) => Err(FileError::io("read", target)(error.into())),
         }
     }
 }

@@ -11,10 +11,6 @@ use super::version::run_haproxy;
 use super::{ConfigFiles, FileError, Staged, complaint};
 use crate::managed::listen::hand_over;
 
-/// Variables by which a HAProxy that started Roster (section `program`) would have the check take itself for a master
-/// that executed itself anew.
-const MASTERS: &[&str] = &["HAPROXY_MWORKER_REEXEC", "HAPROXY_MWORKER_WAIT_ONLY"];
-
 /// A path as haproxy.cfg has it, and another one to be read instead.
 type Names = Vec<(String, String)>;
 
@@ -44,12 +40,7 @@ impl ConfigFiles {
     fn command(&self, checked: &Path) -> Result<Command, FileError> {
         let mut command = Command::new(&self.binary);
         command.arg("-c").arg("-f").arg(checked).args(&self.arguments);
-        for name in MASTERS {
-            command.env_remove(name);
-        }
-        for name in &self.withheld {
-            command.env_remove(name);
-        }
+        self.environment.set(&mut command);
         if !self.inherited.is_empty() {
             hand_over(&mut command, &self.inherited)?;
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use roster_core::haproxy::Version;
 
+use super::Environment;
 use super::FileError;
 use super::run::{Finished, RunError, run};
 
@@ -15,7 +16,9 @@ use super::run::{Finished, RunError, run};
 /// # Errors
 /// It is missing, does not run or end, is not HAProxy, or is older than [`Version::OLDEST`].
 pub fn haproxy_version(binary: &Path, limit: Duration) -> Result<Version, FileError> {
-    let finished = run_haproxy(Command::new(binary).arg("-v"), binary, limit)?;
+    let mut command = Command::new(binary);
+    Environment::default().set(command.arg("-v"));
+    let finished = run_haproxy(&mut command, binary, limit)?;
     let said = finished.output.trim_start();
     let is_named = ["HAProxy version ", "HA-Proxy version "].iter().any(|name| said.starts_with(name));
     match said.parse::<Version>() {

@@ -13,6 +13,7 @@ use super::line::{Line, gist};
 use super::master::Master;
 use super::program::Limits;
 use super::reload::Reload;
+use crate::managed::Environment;
 
 /// Between two looks at which process serves.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -28,6 +29,8 @@ pub enum External {
         program: PathBuf,
         /// Its arguments, such as `reload` and `haproxy`.
         arguments: Vec<String>,
+        /// The variables that it gets.
+        environment: Environment,
         /// How long it may take.
         limit: Duration,
     },
@@ -48,10 +51,11 @@ impl External {
                 let outcome = Master { socket, limit: limits.answer }.reload(limits.reload).await?;
                 Ok(Reload::from_outcome(&outcome, &[]))
             }
-            Self::Command { program, arguments, limit } => {
+            Self::Command { program, arguments, environment, limit } => {
                 let before = serving().await;
                 let mut command = Command::new(program);
                 command.args(arguments);
+                environment.set(&mut command);
                 let finished = run(command, *limit).await.map_err(|error| self.failed(error, *limit))?;
                 if !finished.ended.is_success() {
                     let lines: Vec<_> = finished.output.lines().map(Line::parse).collect();

@@ -14,6 +14,7 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::show_proc::Processes;
+use crate::trace;
 
 /// Between two questions.
 const INTERVAL: Duration = Duration::from_millis(20);
@@ -174,7 +175,10 @@ impl Master<'_> {
             stream.take(ANSWER).read_to_end(&mut answer).await?;
             Ok::<_, io::Error>(String::from_utf8_lossy(&answer).trim().to_owned())
         };
-        match timeout_at(deadline, answer).await {
+        let answered = timeout_at(deadline, answer).await;
+        let said = answered.iter().flatten().map(String::as_str);
+        trace::exchanged(&self.socket.display(), &[command.as_bytes()], said);
+        match answered {
             Ok(answered) => answered.map_err(|source| self.io(source)),
             Err(_) => Err(MasterError::Silent { socket: self.socket.to_owned(), after: self.limit }),
         }

@@ -17,8 +17,8 @@ use super::child::{Process, RunError, run};
 use super::life::Backoff;
 use super::master::Master;
 use super::output::Output;
-use crate::managed::Inherited;
 use crate::managed::listen::hand_over;
+use crate::managed::{Environment, Inherited};
 
 /// How long `haproxy -v` may take.
 const VERSION_LIMIT: Duration = Duration::from_secs(10);
@@ -28,22 +28,6 @@ const LONGEST_SOCKET: usize = 90;
 /// line for a moment while it executes itself anew.
 const LOOKS: u32 = 2;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
-/// Variables that speak to Roster itself: a HAProxy that acted on them would speak in its name, or take itself for a
-/// master that executed itself anew.
-const WITHHELD: &[&str] = &[
-    "NOTIFY_SOCKET",
-    "WATCHDOG_USEC",
-    "WATCHDOG_PID",
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "LISTEN_FDNAMES",
-    "HAPROXY_MWORKER_REEXEC",
-    "HAPROXY_MWORKER_WAIT_ONLY",
-    "HAPROXY_PROCESSES",
-    "HAPROXY_STARTUPLOGS_FD",
-    "HAPROXY_LOAD_SUCCESS",
-];
-
 /// A HAProxy to start: a master with its worker (`-W`), in the foreground whatever its file says (`-db`).
 ///
 /// It leads a process group of its own. A service manager may still end it together with Roster: under systemd say
@@ -60,9 +44,8 @@ pub struct Program {
     pub output: PathBuf,
     /// More arguments, behind all others.
     pub arguments: Vec<OsString>,
-    /// Variables of Roster's environment that it does not get, such as those that hold secrets: `show env` tells them to
-    /// everyone who reaches a stats socket of level operator.
-    pub withheld: Vec<OsString>,
+    /// The variables that it gets.
+    pub environment: Environment,
     /// What it inherits.
     pub inherited: Vec<Inherited>,
     /// The stats sockets that its file names. A successor that fails to start would leave their paths leading nowhere,
@@ -123,7 +106,7 @@ impl Program {
             master_socket: master_socket.into(),
             output: output.into(),
             arguments: Vec::new(),
-            withheld: Vec::new(),
+            environment: Environment::default(),
             inherited: Vec::new(),
             stats_sockets: Vec::new(),
             limits: Limits::default(),
@@ -170,6 +153,7 @@ impl Program {
         let binary = || self.binary.clone();
         let mut command = Command::new(&self.binary);
         command.arg("-v");
+        self.environment.set(&mut command);
         let finished = run(command, VERSION_LIMIT).await.map_err(|error| match error {
             RunError::Io(source) => self.cannot_run(source),
             RunError::TimedOut => {
@@ -197,12 +181,7 @@ impl Program {
         let mut command = Command::new(&self.binary);
         command.args(["-W", "-db", "-S"]).arg(self.master_socket_argument()).arg("-f").arg(&self.config);
         command.args(&self.arguments).args(more).stdout(handle()?).stderr(handle()?);
-        for name in WITHHELD {
-            command.env_remove(name);
-        }
-        for name in &self.withheld {
-            command.env_remove(name);
-        }
+        self.environment.set(&mut command);
         if !self.inherited.is_empty() {
             hand_over(&mut command, &self.inherited)?;
         }

@@ -133,8 +133,9 @@ fn arguments_and_variables_are_those_that_haproxy_will_have() {
         // Cargo gives tests this variable; without it there is a time.
         document.user.global = "stats timeout \"1${CARGO_PKG_NAME}\"".to_owned();
         let rendered = site.render(&document);
+        site.files.environment.passed = vec!["CARGO_PKG_NAME".into()];
         assert!(matches!(site.checked(&rendered), Err(FileError::Refused { .. })));
-        site.files.withheld = vec!["CARGO_PKG_NAME".into()];
+        site.files.environment.passed.clear();
         site.files.arguments = vec!["-C".into(), "/no/such/folder".into()];
         assert!(matches!(site.checked(&rendered), Err(FileError::Refused { .. })));
         site.files.arguments = vec!["-C".into(), "/".into()];

@@ -20,7 +20,7 @@ pub use reach::{AtExit, ManagedProcess, ManagedReach, ReloadBudget, ReloadBy};
 pub use text::{FilePiece, Piece, TextPiece};
 
 use crate::format;
-use crate::value::{Duration, OffOr, OneOrMany};
+use crate::value::{Duration, OffOr, OneOrMany, VariableName};
 
 /// An HAProxy whose file Roster writes, and which it starts, watches and reloads unless `process` says otherwise. What
 /// Roster does not make of services stands in `global`, `defaults` and `sections`.
@@ -77,6 +77,12 @@ pub struct ManagedTarget {
     /// live goes on.
     #[serde(default)]
     pub max_reloads: OffOr<MaxReloads>,
+    /// Variables of Roster's environment that HAProxy and the command that reloads it get, such as those that `sections`
+    /// name, besides `PATH`, `HOME`, `LANG`, `LC_ALL`, `TZ` and `TMPDIR`. Whoever reaches a stats socket of level operator
+    /// can read them (`show env`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<format::VariableName>")]
+    pub pass_environment: Vec<VariableName>,
     /// How long one exchange with HAProxy may take.
     #[serde(default = "timeout")]
     pub timeout: Duration,

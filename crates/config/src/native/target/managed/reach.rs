@@ -11,6 +11,7 @@ use roster_core::render::{FilePath, Ours, UserText};
 use super::{ExternalProcess, Listeners, ManagedFrontend, ManagedTarget, ProcessRule};
 use crate::document::Path;
 use crate::native::resolve::Resolve;
+use crate::value::VariableName;
 
 /// An HAProxy whose file Roster writes. Paths are relative to nothing but the root.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -39,6 +40,8 @@ pub struct ManagedReach {
     pub at_most: Duration,
     /// How often Roster reloads at most; without it there is no limit.
     pub max_reloads: Option<ReloadBudget>,
+    /// What HAProxy and the command that reloads it get of Roster's environment, besides what programs need.
+    pub pass_environment: Vec<VariableName>,
     /// How long one exchange with HAProxy may take; not zero.
     pub timeout: Duration,
     /// How often HAProxy is looked at while nothing changes; not zero.
@@ -182,6 +185,7 @@ impl ManagedTarget {
             quiet: self.settle.quiet.get(),
             at_most: self.settle.at_most.get(),
             max_reloads,
+            pass_environment: self.pass_environment.clone(),
             timeout: self.timeout.get(),
             poll: self.poll.get(),
         })

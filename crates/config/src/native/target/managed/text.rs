@@ -5,6 +5,7 @@ use std::path::{Path as FilesystemPath, PathBuf};
 
 use roster_core::haproxy::Version;
 use roster_core::render::{Document, Ours, UserText, render};
+use roster_files::Kind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -109,7 +110,7 @@ impl Piece {
             cx.problem(&at, "this is the file that Roster writes (`config`); keep your own lines in another");
             return None;
         }
-        let text = std::fs::read_to_string(&file).map_err(|why| {
+        let text = roster_files::read_text(&file, Kind::Lines).map_err(|why| {
             let next = "check that the file is there and that Roster may read it";
             format!("{} cannot be read ({why}); {next}", file.display())
         });

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use roster_targets::managed::Environment;
 use roster_targets::managed::process::{External, Limits, ProcessError, Reload};
 use roster_testkit::{Haproxy, HaproxyBin, HaproxyVersion, OrFail, cli_at};
 use rustix::fs::{CWD, Mode, mkfifoat};
@@ -19,6 +20,7 @@ fn shell(script: &str) -> External {
     External::Command {
         program: "/bin/sh".into(),
         arguments: vec!["-c".to_owned(), script.to_owned()],
+        environment: Environment::default(),
         limit: CAP,
     }
 }
@@ -120,10 +122,20 @@ async fn a_command_that_fails_is_a_refusal_with_what_it_wrote() {
     assert_eq!(refused, Reload::Refused { text: "exit code 5: no such unit".to_owned() });
 
     let External::Command { program, arguments, .. } = shell("sleep 60") else { panic!() };
-    let slow = External::Command { program, arguments, limit: Duration::from_millis(200) };
+    let slow = External::Command {
+        program,
+        arguments,
+        environment: Environment::default(),
+        limit: Duration::from_millis(200),
+    };
     let error = reload(&slow, &haproxy).await.unwrap_err();
     assert!(matches!(error, ProcessError::CommandTimedOut { .. }), "{error}");
-    let missing = External::Command { program: "/nowhere/systemctl".into(), arguments: vec![], limit: CAP };
+    let missing = External::Command {
+        program: "/nowhere/systemctl".into(),
+        arguments: vec![],
+        environment: Environment::default(),
+        limit: CAP,
+    };
     let error = reload(&missing, &haproxy).await.unwrap_err();
     assert!(matches!(error, ProcessError::Command { .. }), "{error}");
 }
