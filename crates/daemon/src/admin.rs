@@ -18,6 +18,8 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use axum::Router;
+use axum::serve::Listener;
 use roster_config::native::Listen;
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
@@ -31,6 +33,7 @@ pub(crate) use live::{Kept, Live};
 use crate::events::Reporter;
 use crate::overview::RefusedConfig;
 use crate::store::Store;
+use crate::supervise::Tasks;
 use live::Window;
 use serve::Served;
 
@@ -45,6 +48,7 @@ pub(crate) struct Admin {
     refused: watch::Sender<Option<RefusedConfig>>,
     control: Option<(PathBuf, Served)>,
     open: Option<(SocketAddr, Served)>,
+    tasks: Tasks,
     stop: CancellationToken,
 }
 
@@ -78,12 +82,13 @@ impl Admin {
         store: &Store,
         listen: Option<Listen>,
         reporter: &Reporter,
+        tasks: &Tasks,
     ) -> Result<Self, AdminError> {
         let stop = CancellationToken::new();
         let (live, seen) = watch::channel(None);
         let (refused, seen_refused) = watch::channel(None);
         let window = Window::new(seen, seen_refused, reporter.clone(), stop.clone());
-        let mut admin = Self { window, live, refused, control: None, open: None, stop };
+        let mut admin = Self { window, live, refused, control: None, open: None, tasks: tasks.clone(), stop };
         let bound = admin.bind(listen).await?;
         admin.listen(bound);
         if let Some(folder) = store.folder() {
@@ -117,7 +122,7 @@ impl Admin {
                 let at = listener.local_addr().unwrap_or(address);
                 info!(address = %at, "status page and metrics");
                 let router = routes::open(self.window.clone());
-                self.open = Some((address, serve::start(listener, router, &self.stop)));
+                self.open = Some((address, self.serve("admin address", listener, router)));
             }
         }
     }
@@ -126,12 +131,16 @@ impl Admin {
         match bind_for_owner(path) {
             Ok(listener) => {
                 let router = routes::control(self.window.clone());
-                self.control = Some((path.to_owned(), serve::start(listener, router, &self.stop)));
+                self.control = Some((path.to_owned(), self.serve("control socket", listener, router)));
             }
             Err(error) => {
                 warn!(path = %path.display(), "`roster release`, `roster adopt` and `roster compact` cannot reach this roster: {error}; a shorter path for the state folder may help");
             }
         }
+    }
+
+    fn serve(&self, name: &str, listener: impl Listener, router: Router) -> Served {
+        serve::start(name, listener, router, &self.tasks, &self.stop)
     }
 
     /// Tells of these from now on.

@@ -27,6 +27,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::supervise::{Task, Tasks};
 use paced::{Moved, Paced};
 
 /// How many connections are served at once.
@@ -46,7 +47,14 @@ const REPORTED: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Served {
     stop: CancellationToken,
-    accepting: JoinHandle<()>,
+    accepting: JoinHandle<Option<()>>,
+}
+
+/// Takes in connections and serves them.
+struct Accepting<L> {
+    listener: L,
+    router: Router,
+    stop: CancellationToken,
 }
 
 /// The connections that are served.
@@ -66,6 +74,29 @@ impl Served {
     pub(super) async fn ended(mut self) {
         self.stop.cancel();
         (&mut self.accepting).await.ok();
+    }
+}
+
+impl<L: Listener> Task for Accepting<L> {
+    type Left = ();
+
+    async fn run(&mut self) -> Result<(), String> {
+        let (mut places, mut connections) = (Places::default(), JoinSet::new());
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                Some(ended) = connections.join_next_with_id() => {
+                    places.leave(ended.map_or_else(|error| error.id(), |(id, ())| id));
+                }
+                (stream, _) = self.listener.accept() => {
+                    places.make_room();
+                    let (stream, moved) = Paced::new(stream, STALLED);
+                    places.take(moved, connections.spawn(serve(stream, self.router.clone(), self.stop.clone())));
+                }
+            }
+        }
+        while connections.join_next().await.is_some() {}
+        Ok(())
     }
 }
 
@@ -104,11 +135,17 @@ impl Places {
     }
 }
 
-/// Serves every client until the stop.
-pub(super) fn start<L: Listener>(listener: L, router: Router, stop: &CancellationToken) -> Served {
+/// Serves every client until the stop. The name is that of the task.
+pub(super) fn start<L: Listener>(
+    name: &str,
+    listener: L,
+    router: Router,
+    tasks: &Tasks,
+    stop: &CancellationToken,
+) -> Served {
     let stop = stop.child_token();
-    let router = router.layer(from_fn(in_turn));
-    let accepting = tokio::spawn(accept(listener, router, stop.clone()));
+    let task = Accepting { listener, router: router.layer(from_fn(in_turn)), stop: stop.clone() };
+    let accepting = tasks.spawn(name.to_owned(), &stop, task);
     Served { stop, accepting }
 }
 
@@ -116,25 +153,6 @@ pub(super) fn start<L: Listener>(listener: L, router: Router, stop: &Cancellatio
 async fn in_turn(request: Request, next: Next) -> Response {
     tokio::task::yield_now().await;
     next.run(request).await
-}
-
-async fn accept<L: Listener>(mut listener: L, router: Router, stop: CancellationToken) {
-    let (mut places, mut connections) = (Places::default(), JoinSet::new());
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            Some(ended) = connections.join_next_with_id() => {
-                places.leave(ended.map_or_else(|error| error.id(), |(id, ())| id));
-            }
-            (stream, _) = listener.accept() => {
-                places.make_room();
-                let (stream, moved) = Paced::new(stream, STALLED);
-                places.take(moved, connections.spawn(serve(stream, router.clone(), stop.clone())));
-            }
-        }
-    }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
 }
 
 async fn serve<S>(stream: Paced<S>, router: Router, stop: CancellationToken)

@@ -119,7 +119,7 @@ async fn keep(
     }
     let mut claims = Claims::of(given.config.path()).take(&config).await?;
     let targets = wiring::targets(&config).await?;
-    let mut admin = Admin::start(store, config.admin, reporter).await.map_err(anyhow::Error::from)?;
+    let mut admin = Admin::start(store, config.admin, reporter, tasks).await.map_err(anyhow::Error::from)?;
     let mut parts = Parts::start(Ready { config, targets, roster }, store, reporter, tasks);
     admin.show(parts.live());
     let given_up = loop {

@@ -7,6 +7,8 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::*;
+use crate::events::Reporter;
+use crate::supervise::tests::PanicsOnce;
 
 /// What a client's side of the connection has room for.
 const ROOM: usize = 1024;
@@ -47,7 +49,9 @@ impl Site {
             .route("/healthz", get(|| async { "alive\n" }))
             .route("/large", get(large))
             .route("/counted", get(|| async move { count.fetch_add(1, Ordering::Relaxed).to_string() }));
-        Self { door, counted, _served: start(Door(come), router, &CancellationToken::new()) }
+        let tasks = Tasks::new(&Reporter::default());
+        let served = start("admin address", Door(come), router, &tasks, &CancellationToken::new());
+        Self { door, counted, _served: served }
     }
 
     /// A client that sends this, and reads nothing yet.
@@ -142,4 +146,23 @@ async fn a_head_that_does_not_come_and_an_idle_connection_end() {
     idle.read_exact(&mut answer).await.unwrap();
     let ended = timeout(HEAD + Duration::from_secs(1), async { (rest(partial).await, rest(idle).await) });
     ended.await.expect("a connection lies idle for longer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_that_panics_is_reported_and_listens_again() {
+    let (door, come) = mpsc::unbounded_channel();
+    let (panics, stop) = (CancellationToken::new(), CancellationToken::new());
+    let tasks = Tasks::quick(&Reporter::default());
+    let router = Router::new().route("/healthz", get(|| async { "alive\n" }));
+    let task = Accepting { listener: Door(come), router, stop: stop.clone() };
+    let served = tasks.spawn("admin address".to_owned(), &stop, PanicsOnce::new(task, &panics));
+    let site = Site { door, counted: Arc::default(), _served: Served { stop, accepting: served } };
+    site.is_healthy().await;
+    panics.cancel();
+    while tasks.ended().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    site.is_healthy().await;
+    let ended = &tasks.ended()["admin address"];
+    assert_eq!((ended.cause.as_str(), ended.times, ended.runs), ("it panicked: a mistake", 1, true));
 }
