@@ -59,6 +59,7 @@ fn document() -> anyhow::Result<Document> {
         sections: all,
         crt_lists: Vec::new(),
         profiles: Vec::new(),
+        left_out: Vec::new(),
     })
 }
 

@@ -16,7 +16,7 @@ use roster_targets::runtime::socket::SocketAddress;
 use super::state::for_successor;
 use super::{Own, Topic, numbers};
 use crate::clock;
-use crate::events::{Event, ReloadRefused, Reloaded, ReloadsSpent, chain};
+use crate::events::{Event, OwnTrouble, ReloadRefused, Reloaded, ReloadsSpent, chain};
 
 /// How many services that HAProxy refuses are left out, one after the other, before the change is given up for now.
 const TRIES: usize = 8;
@@ -47,6 +47,10 @@ impl Own {
     ) -> Changed {
         if self.stranger_due.take().is_some() {
             self.look_at_stranger(now).await;
+        }
+        if self.unbound.next().is_some_and(|at| at <= now) {
+            self.retry_ports(agenda, now).await;
+            self.look(agenda, now);
         }
         let changed = if self.due.is_some_and(|due| due.at <= now) {
             self.due = None;
@@ -97,7 +101,16 @@ impl Own {
     }
 
     async fn try_change(&mut self, agenda: &Agenda, known: Option<ProcessId>, now: Timestamp) -> Changed {
-        let replace = self.open(agenda);
+        let replace = self.open(agenda, now);
+        let in_vain = self.try_ports(agenda, now).await;
+        if !in_vain.is_empty() {
+            // Nothing can be left out for it: these lines are the operator's.
+            for why in in_vain {
+                self.trouble(&format!("`sections`: {why}"));
+            }
+            self.failed(now);
+            return Changed::Nothing;
+        }
         for _ in 0..TRIES {
             let reasons = self.reasons(agenda, now);
             let Some(rendered) = self.rendered(agenda, now) else { break };
@@ -121,8 +134,10 @@ impl Own {
     pub(super) fn rendered(&self, agenda: &Agenda, now: Timestamp) -> Option<Rendered> {
         match render(&self.document(agenda, now)?, self.version) {
             Ok(rendered) => {
-                for left in &rendered.left_out {
-                    self.trouble(&left.to_string());
+                for left in rendered.left_out.iter().map(ToString::to_string) {
+                    if self.retry.is_news_of(Topic::LeftOut, &left) {
+                        OwnTrouble { target: &self.name, what: &left }.emit(&self.reporter);
+                    }
                 }
                 Some(rendered)
             }
@@ -179,6 +194,7 @@ impl Own {
                 self.forget_state().await;
                 self.failed(now);
                 self.refused(&text);
+                self.note_unbound(rendered, &text, now);
                 Changed::Nothing
             }
             Err(error) => {
@@ -212,6 +228,7 @@ impl Own {
             }
             Err(error) => {
                 self.not_started(&error, now);
+                self.note_unbound(rendered, &chain(&error), now);
                 Changed::Nothing
             }
         }
@@ -227,6 +244,7 @@ impl Own {
         self.not_live.clear();
         self.book.unpublished.clear();
         self.live_due = Some(clock::now());
+        self.unbound.listens();
         self.book.structure = Some(rendered.structure.clone());
         self.book.inherited = numbers(&self.held);
         self.note_master(self.steward.running().master);

@@ -30,23 +30,23 @@ impl Own {
                 Some(lines) => lines.clone(),
                 None => missing(item, self.version, None, now),
             };
-            let mut made = sections(backend, layout, servers);
-            self.inherit(&mut made);
+            let made = sections(backend, layout, servers);
             if self.is_refused(backend, &made) {
                 unrouted.insert(backend.clone());
             } else {
                 all.extend(made);
             }
         }
-        let mut frontends = self.frontends(agenda, &unrouted);
-        self.inherit(&mut frontends);
-        all.splice(..0, frontends);
+        all.splice(..0, self.frontends(agenda, &unrouted));
+        let left_out = self.share_ports(&mut all, agenda);
+        self.inherit(&mut all);
         Some(Document {
             user: self.reach.user.clone(),
             ours: self.reach.ours(),
             sections: all,
             crt_lists: self.certificates.crt_lists(),
             profiles: self.profiles.clone(),
+            left_out,
         })
     }
 }

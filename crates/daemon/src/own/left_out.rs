@@ -37,12 +37,11 @@ impl Own {
         lines: &[usize],
         now: Timestamp,
     ) -> bool {
-        let Some(document) = self.document(agenda, now) else { return false };
         let mut found = false;
         for key in lines.iter().filter_map(|line| rendered.section_at(*line)) {
             let Some((backend, _)) = agenda.items.get_key_value(key.name()) else { continue };
-            let its = document.sections.iter().filter(|section| section.key().name() == key.name());
-            self.refused.insert(backend.clone(), its.cloned().collect());
+            let Some(layout) = self.layouts.get(backend) else { continue };
+            self.refused.insert(backend.clone(), sections(backend, layout, Vec::new()));
             self.trouble(&refused_words(backend));
             // Routes that lead there go too.
             self.live_due = Some(now);
@@ -60,11 +59,7 @@ impl Own {
     pub(super) fn left_out(&self, agenda: &Agenda, rendered: &Rendered) -> Vec<String> {
         let refused = self.refused.iter().filter(|(backend, _)| {
             let layout = self.layouts.get(*backend).filter(|_| agenda.items.contains_key(*backend));
-            layout.is_some_and(|layout| {
-                let mut made = sections(backend, layout, Vec::new());
-                self.inherit(&mut made);
-                self.is_refused(backend, &made)
-            })
+            layout.is_some_and(|layout| self.is_refused(backend, &sections(backend, layout, Vec::new())))
         });
         let refused = refused.map(|(backend, _)| refused_words(backend));
         rendered.left_out.iter().map(ToString::to_string).chain(refused).collect()

@@ -17,6 +17,7 @@ mod dynamic;
 mod file;
 mod left_out;
 mod live;
+mod ports;
 mod retry;
 mod routing;
 mod sockets;
@@ -61,6 +62,9 @@ use crate::wiring::Owned;
 /// How long after a change of servers the file follows; a crash before that starts with what was there a moment ago.
 const FILE_AFTER: Duration = Duration::from_millis(300);
 
+/// How long a change waits at most for the first look at the servers of a HAProxy that was adopted.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+
 /// One HAProxy that Roster owns.
 #[derive(Debug)]
 pub(crate) struct Own {
@@ -80,6 +84,8 @@ pub(crate) struct Own {
     refused: BTreeMap<BackendName, Vec<Section>>,
     /// What is not in the file though it is wanted, and why, as of the last look.
     told_left_out: Vec<String>,
+    /// Where HAProxy could not listen.
+    unbound: ports::Failed,
     certificates: Certificates,
     /// A look at their files that takes long.
     looking: Option<Apart<Looked>>,
@@ -155,6 +161,7 @@ impl Own {
             layouts: BTreeMap::new(),
             refused: BTreeMap::new(),
             told_left_out: Vec::new(),
+            unbound: ports::Failed::default(),
             certificates,
             looking: None,
             left_to_reload: BTreeSet::new(),
@@ -216,6 +223,7 @@ impl Own {
                 if running.master.is_none() {
                     // Whoever ended it may have changed its file too, from which it is about to be started again.
                     self.file_due = Some(clock::now());
+                    self.unbound.haproxy_ended();
                 }
                 return running.master.is_some();
             }
@@ -261,6 +269,7 @@ impl Own {
         let rendered = self.unheard(agenda, now);
         self.told_left_out =
             rendered.as_ref().map(|rendered| self.left_out(agenda, rendered)).unwrap_or_default();
+        self.retry.is_over(Topic::LeftOut, |what| self.told_left_out.iter().any(|left| left == what));
         let wanted = rendered.as_ref().is_some_and(|rendered| !self.reasons_for(rendered).is_empty());
         if !wanted && !self.is_to_start() {
             self.due = None;
@@ -273,7 +282,25 @@ impl Own {
         let quiet = if at_once { now } else { clock::after(now, self.reach.quiet) };
         let at = quiet.min(clock::after(since, self.reach.at_most));
         let at = self.retry.not_before.map_or(at, |retry| retry.max(at));
+        let at = if self.knows_servers(agenda) { at } else { at.max(clock::after(since, FIRST_LOOK)) };
         self.due = Some(Due { since, at });
+    }
+
+    /// Whether it is known of each backend that HAProxy has which servers are in it. A file without them would put them
+    /// all out for a moment.
+    fn knows_servers(&self, agenda: &Agenda) -> bool {
+        let runs = self
+            .book
+            .structure
+            .as_ref()
+            .filter(|_| self.is_up())
+            .map(Structure::backends)
+            .unwrap_or_default();
+        agenda
+            .items
+            .keys()
+            .filter(|backend| runs.contains(backend))
+            .all(|backend| self.lines.contains_key(backend))
     }
 
     /// Whether Roster has a HAProxy to start: one that it follows is started again by the steward.
@@ -285,7 +312,8 @@ impl Own {
     pub(crate) fn wake(&self) -> Option<Timestamp> {
         let files =
             [self.file_due, self.live_due, self.publish_due, self.stranger_due, self.certificates.due()];
-        files.into_iter().flatten().chain(self.due.map(|due| due.at)).min()
+        let others = self.due.map(|due| due.at).into_iter().chain(self.unbound.next());
+        files.into_iter().flatten().chain(others).min()
     }
 
     /// Takes in which process shows itself.
@@ -318,7 +346,8 @@ impl Own {
             let fixed = |backend: &BackendName| {
                 self.layouts.get(backend).is_some_and(|layout| !layout.balance.takes_servers_live())
             };
-            self.doubtful |= lines.keys().any(fixed);
+            let first = lines.keys().any(|backend| !self.lines.contains_key(backend));
+            self.doubtful |= first || lines.keys().any(fixed);
             self.lines.extend(lines);
             self.file_due = self.file_due.or(Some(clock::after(now, FILE_AFTER)));
         }

@@ -34,6 +34,8 @@ pub(crate) enum Topic {
     Certificates,
     /// Listening sockets that are closed.
     Sockets,
+    /// What is not in the file though it is wanted.
+    LeftOut,
 }
 
 /// What failed lately.
@@ -78,9 +80,14 @@ impl Retry {
 
     /// Whether this trouble was not told since it came.
     pub(crate) fn is_news(&self, what: &str) -> bool {
+        let topic = self.lock().topic;
+        self.is_news_of(topic, what)
+    }
+
+    /// The same of a trouble that is about something else than the attempt that is under way.
+    pub(crate) fn is_news_of(&self, topic: Topic, what: &str) -> bool {
         let mut told = self.lock();
         let is_known = told.known.keys().any(|(_, known)| known == what);
-        let topic = told.topic;
         told.known.insert((topic, what.to_owned()), true);
         !is_known
     }

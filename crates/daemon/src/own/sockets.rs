@@ -1,6 +1,9 @@
 //! The listening sockets of a HAProxy that Roster owns, where Roster holds them itself.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+
+use jiff::Timestamp;
 
 use roster_config::env::{Env, ProcessEnv};
 use roster_config::native::{Listeners, ManagedProcess};
@@ -10,9 +13,10 @@ use roster_targets::managed::listen::recover::{FdStore, Way, Ways, passed};
 use roster_targets::managed::listen::{HeldSocket, ListenAddress, ListenOptions, Wanted, recover};
 
 use super::{Own, Topic, numbers};
+use crate::clock;
 
 impl Own {
-    fn holds(&self) -> bool {
+    pub(super) fn holds(&self) -> bool {
         matches!(self.reach.process, ManagedProcess::Own { listen: Listeners::Held, .. })
     }
 
@@ -58,17 +62,27 @@ impl Own {
     }
 
     /// Opens the sockets that are wanted. Answers whether HAProxy has to be replaced to get, or lose, one.
-    pub(super) fn open(&mut self, agenda: &Agenda) -> bool {
+    pub(super) fn open(&mut self, agenda: &Agenda, now: Timestamp) -> bool {
         if !self.holds() {
             return false;
         }
-        let layouts = agenda.items.keys().filter_map(|backend| self.layouts.get(backend));
-        let shared = self.reach.frontends.iter().flat_map(|frontend| &frontend.section.binds);
-        let binds = shared.chain(layouts.flat_map(|layout| &layout.binds));
-        let wanted: Wanted = binds.filter_map(|bind| Some((address(bind)?, options(bind)))).collect();
-        let changes = self.held.open(&wanted);
-        for error in &changes.failed {
-            self.trouble(&crate::events::chain(error));
+        let mut wanted = self.wanted_binds(agenda);
+        wanted.retain(|bind| self.unbound.is_to_be_tried(&bind.at, now));
+        let options = wanted.iter().filter_map(|bind| Some((address(&bind.at)?, options(bind))));
+        let changes = self.held.open(&options.collect::<Wanted>());
+        let mut failed: BTreeMap<_, _> = changes.failed.into_iter().collect();
+        for bind in wanted {
+            let Some(address) = address(&bind.at) else { continue };
+            let error = failed.remove(&address).map(|error| crate::events::chain(&error));
+            if self.held.get(&address).is_none() {
+                self.unbound.tried(bind.at, error, clock::now());
+            } else {
+                // It is held, if not as it is wanted.
+                if let Some(error) = &error {
+                    self.trouble(error);
+                }
+                self.unbound.tried(bind.at, None, clock::now());
+            }
         }
         if let Some(store) = ProcessEnv.get("NOTIFY_SOCKET").and_then(|socket| FdStore::new(&socket)) {
             for socket in self.held.inherited() {
@@ -107,19 +121,23 @@ impl Own {
         for section in sections {
             let Section::Frontend(frontend) = section else { continue };
             for bind in &mut frontend.binds {
-                let held =
-                    address(bind).and_then(|address| self.held.get(&address).map(HeldSocket::inherited));
-                if let Some(number) = held.and_then(|inherited| u16::try_from(inherited.number).ok()) {
-                    bind.at = BindAddress::Inherited(number);
+                if let Some(inherited) = self.as_inherited(&bind.at) {
+                    bind.at = inherited;
                     bind.both_families = false;
                 }
             }
         }
     }
+
+    /// How an address is written that HAProxy inherits.
+    pub(super) fn as_inherited(&self, at: &BindAddress) -> Option<BindAddress> {
+        let held = self.held.get(&address(at).filter(|_| self.holds())?).map(HeldSocket::inherited)?;
+        u16::try_from(held.number).ok().map(BindAddress::Inherited)
+    }
 }
 
-fn address(bind: &Bind) -> Option<ListenAddress> {
-    match &bind.at {
+fn address(at: &BindAddress) -> Option<ListenAddress> {
+    match at {
         BindAddress::Ip(ip, port) => ListenAddress::tcp(SocketAddr::new(*ip, port.get())),
         BindAddress::Unix(path) => ListenAddress::unix(path.as_str().as_ref()).ok(),
         BindAddress::Inherited(_) => None,

@@ -6,6 +6,7 @@ mod failed;
 pub(crate) mod lives;
 mod old;
 mod owners;
+mod ports;
 pub(crate) mod reloads;
 mod shared;
 pub(crate) mod site;

@@ -20,13 +20,23 @@ pub enum LeftOut {
          service another `backend`"
     )]
     OperatorsName(SectionKey),
-    /// A bind to where something before it listens.
-    #[error("{section} does not listen on {bind}: a section before it does; give one of them another port")]
+    /// A bind to where another section listens.
+    #[error("{section} does not listen on {bind}: {} does; give one of them another port", listener(.by.as_ref()))]
     Bind {
         /// The section that wanted it.
         section: SectionKey,
         /// What it wanted.
         bind: String,
+        /// The section that has it; none where it is one of the operator's own.
+        by: Option<SectionKey>,
+    },
+    /// A bind to where nobody can listen now.
+    #[error("a bind of {section} is left out: {why}")]
+    Unbound {
+        /// The section that wanted it.
+        section: SectionKey,
+        /// Why not, and what to do.
+        why: String,
     },
     /// A line for another kind of section.
     #[error("a line is left out of {section}: it was checked for a {place} section", place = .for_place)]
@@ -68,4 +78,8 @@ pub enum LeftOut {
         /// The route.
         route: Route,
     },
+}
+
+fn listener(by: Option<&SectionKey>) -> String {
+    by.map_or_else(|| "one of the operator's own sections".to_owned(), ToString::to_string)
 }

@@ -22,6 +22,7 @@ mod bind;
 mod left_out;
 pub(crate) mod line;
 mod lost;
+mod ports;
 mod profile;
 mod proxy;
 mod route;
@@ -36,6 +37,7 @@ pub use balance::{Balance, Mode};
 pub use bind::{Bind, BindAddress, BindTls, TlsVersion};
 pub use left_out::LeftOut;
 pub use line::{InvalidLine, MAX_LINE, Malformed, Place, RawLine};
+pub use ports::{Families, Port, share_ports};
 pub use profile::{LiveBackend, Profile};
 pub use proxy::{
     Backend, CheckMethod, Frontend, HttpCheck, Listen, Pool, Section, SectionKey, ServerLine, StatusRange,
@@ -69,6 +71,8 @@ pub struct Document {
     /// What backends may be made of later, while HAProxy runs. Only those that a `defaults` section can hold are written,
     /// and only from HAProxy 3.4 on.
     pub profiles: Vec<Profile>,
+    /// What was taken from the sections before, and why. It is told with the rest that is left out.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// HAProxy's files as text.
@@ -194,6 +198,13 @@ impl Rendered {
         let start = self.start_of(line)?;
         let after = self.marks.partition_point(|(mark, _)| *mark <= start);
         self.marks.get(after.checked_sub(1)?)?.1.as_ref()
+    }
+
+    /// The section of ours whose `bind` a line of `config` is, and where that is.
+    pub fn bind_at(&self, line: usize) -> Option<(&SectionKey, BindAddress)> {
+        let text = self.config.get(self.start_of(line)?..)?.lines().next()?;
+        let at = text.trim_start().strip_prefix("bind ")?.split(' ').next()?;
+        Some((self.section_at(line)?, at.parse().ok()?))
     }
 
     /// Whether a line of `config` is among the profiles. If HAProxy complains of one, the file stands without them all:

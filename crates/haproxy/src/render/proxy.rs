@@ -156,6 +156,24 @@ impl Section {
             Self::Listen(listen) => SectionKey::Listen(listen.name.clone()),
         }
     }
+
+    /// Where it listens.
+    pub fn binds(&self) -> &[Bind] {
+        match self {
+            Self::Frontend(frontend) => &frontend.binds,
+            Self::Listen(listen) => &listen.binds,
+            Self::Backend(_) => &[],
+        }
+    }
+
+    /// The same to be changed; none where it never listens.
+    pub fn binds_mut(&mut self) -> Option<&mut Vec<Bind>> {
+        match self {
+            Self::Frontend(frontend) => Some(&mut frontend.binds),
+            Self::Listen(listen) => Some(&mut listen.binds),
+            Self::Backend(_) => None,
+        }
+    }
 }
 
 impl SectionKey {

@@ -136,7 +136,7 @@ impl UserText {
 }
 
 /// The lines that say something, each with its number and words. Quoting is left aside: no keyword needs it.
-fn lines(text: &str) -> impl Iterator<Item = (usize, Vec<&str>)> {
+pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, Vec<&str>)> {
     (1..).zip(text.lines()).filter_map(|(number, line)| {
         let words: Vec<&str> =
             line.split_ascii_whitespace().take_while(|word| !word.starts_with('#')).collect();

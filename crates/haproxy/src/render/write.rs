@@ -5,7 +5,8 @@ mod pool;
 mod profile;
 mod server;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::{Display, Write as _};
 
 use self::names::Standing;
@@ -39,7 +40,7 @@ struct Writer<'d> {
     taken: HashSet<&'d str>,
     /// Backends of ours that are left out.
     absent: HashSet<&'d str>,
-    listening: HashSet<String>,
+    listening: HashMap<String, SectionKey>,
 }
 
 pub(super) fn write(document: &Document, version: Version) -> Rendered {
@@ -52,12 +53,12 @@ pub(super) fn write(document: &Document, version: Version) -> Rendered {
         state_file: document.ours.state_file.is_some(),
         config: String::with_capacity(1024 + text + document.sections.len() * 256 + servers * 96),
         files: Vec::new(),
-        left_out: Vec::new(),
+        left_out: document.left_out.clone(),
         marks: Vec::with_capacity(document.sections.len() + 1),
         proxies: Vec::with_capacity(document.sections.len()),
         taken: standing.taken,
         absent: standing.absent,
-        listening: HashSet::new(),
+        listening: HashMap::new(),
     };
     writer.config.push_str(HEAD);
     let ours = writer.global(&document.ours, global);
@@ -96,7 +97,7 @@ pub(crate) fn backend_text(backend: &Backend, version: Version) -> (String, Vec<
         proxies: Vec::new(),
         taken: HashSet::new(),
         absent: HashSet::new(),
-        listening: HashSet::new(),
+        listening: HashMap::new(),
     };
     let key = SectionKey::Backend(backend.name.clone());
     writer.line("", &key);
@@ -223,11 +224,16 @@ impl Writer<'_> {
         let mut written = BTreeSet::new();
         for bind in binds {
             let text = bind.to_string();
-            if self.listening.insert(bind.at.to_string()) {
-                self.line("    bind ", &text);
-                written.insert(text);
-            } else {
-                self.left_out.push(LeftOut::Bind { section: section.clone(), bind: text });
+            match self.listening.entry(bind.at.to_string()) {
+                Entry::Vacant(free) => {
+                    free.insert(section.clone());
+                    self.line("    bind ", &text);
+                    written.insert(text);
+                }
+                Entry::Occupied(taken) => {
+                    let by = Some(taken.get().clone());
+                    self.left_out.push(LeftOut::Bind { section: section.clone(), bind: text, by });
+                }
             }
         }
         written

@@ -17,6 +17,7 @@ mod options;
 mod owner;
 mod record;
 pub mod recover;
+mod trial;
 mod verify;
 
 pub use address::{InvalidListenAddress, ListenAddress, Place};
@@ -27,4 +28,5 @@ pub use options::ListenOptions;
 pub use owner::Owner;
 pub use record::{InvalidRecord, Record, Recorded};
 pub use recover::{Recovered, Way, Ways, recover};
+pub use trial::{Trial, opens_low_ports, shares_network};
 pub use verify::{NotListening, examine, verify};

@@ -75,6 +75,7 @@ pub(super) fn document(folder: &str, sections: Vec<Section>) -> Document {
         sections,
         crt_lists: Vec::new(),
         profiles: Vec::new(),
+        left_out: Vec::new(),
     }
 }
 

@@ -67,7 +67,7 @@ fn what_cannot_stand_beside_what_came_before_is_left_out_and_told() {
     a line is left out of backend web: it was checked for a frontend section
     server srv1 is left out of backend web: one before it has the same id 1
     server srv1 is left out of backend web: one before it has the same name
-    frontend second does not listen on *:80: a section before it does; give one of them another port
+    frontend second does not listen on *:80: frontend web does; give one of them another port
     listen web is left out: a section before it has the same name; rename one of the services
     backend web is left out: a section before it has the same name; rename one of the services
     "#);

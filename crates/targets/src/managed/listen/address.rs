@@ -73,6 +73,11 @@ impl ListenAddress {
         Ok(Self(Kind::Unix(path.to_owned())))
     }
 
+    /// Whether it is an address of the network.
+    pub(super) fn is_tcp(&self) -> bool {
+        matches!(self.0, Kind::Tcp(_))
+    }
+
     /// What it says.
     pub fn place(&self) -> Place<'_> {
         match &self.0 {

@@ -17,6 +17,7 @@ use super::ListenError;
 use super::address::{ListenAddress, Place};
 use super::options::ListenOptions;
 use super::owner::owner;
+use super::trial::Trial;
 use super::verify::verify;
 
 /// A unix socket's file, to remove later that one and no successor's.
@@ -35,6 +36,15 @@ pub(super) fn open(address: &ListenAddress, options: ListenOptions) -> Result<Ow
     let fd = opened.map_err(|failed| failed.explain(address))?;
     verify(&fd, address)?;
     Ok(fd)
+}
+
+/// Binds without listening, and closes.
+pub(super) fn attempt(trial: &Trial) -> Result<(), ListenError> {
+    let attempted = match trial.address.place() {
+        Place::Tcp(at) => bound(at, trial.v6only, trial.shares).map(drop),
+        Place::Unix(path) => beside(path),
+    };
+    attempted.map_err(|failed| failed.explain(&trial.address))
 }
 
 impl SocketFile {
@@ -88,16 +98,34 @@ impl Failed {
 }
 
 fn tcp(at: SocketAddr, options: ListenOptions) -> Result<OwnedFd, Failed> {
+    let fd = bound(at, Some(options.v6only), false)?;
+    listen(&fd, options.backlog.get().into()).map_err(|errno| Failed::new("listen", errno))?;
+    Ok(fd)
+}
+
+fn bound(at: SocketAddr, v6only: Option<bool>, shares: bool) -> Result<OwnedFd, Failed> {
     let family = if at.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let fd = stream(family)?;
     // Without it the address is refused while closed connections are remembered (tcp(7)).
     sockopt::set_socket_reuseaddr(&fd, true).map_err(|errno| Failed::new("SO_REUSEADDR", errno))?;
-    if at.is_ipv6() {
-        sockopt::set_ipv6_v6only(&fd, options.v6only).map_err(|errno| Failed::new("IPV6_V6ONLY", errno))?;
+    if shares {
+        sockopt::set_socket_reuseport(&fd, true).map_err(|errno| Failed::new("SO_REUSEPORT", errno))?;
+    }
+    if let Some(only) = v6only.filter(|_| at.is_ipv6()) {
+        sockopt::set_ipv6_v6only(&fd, only).map_err(|errno| Failed::new("IPV6_V6ONLY", errno))?;
     }
     bind(&fd, &at).map_err(|errno| Failed::new("bind", errno))?;
-    listen(&fd, options.backlog.get().into()).map_err(|errno| Failed::new("listen", errno))?;
     Ok(fd)
+}
+
+/// HAProxy binds a unix socket under another name in the same folder, and renames it over what is there.
+fn beside(path: &Path) -> Result<(), Failed> {
+    let beside = path.with_extension(format!("{}.try", std::process::id()));
+    // One that has no room for the longer name shows nothing.
+    let Ok(name) = SocketAddrUnix::new(&beside) else { return Ok(()) };
+    let fd = stream(AddressFamily::UNIX)?;
+    bind(&fd, &name).map_err(|errno| Failed::new("bind", errno))?;
+    fs::remove_file(&beside).map_err(|source| Failed::new("removing a socket", source))
 }
 
 fn unix(path: &Path, options: ListenOptions) -> Result<OwnedFd, Failed> {

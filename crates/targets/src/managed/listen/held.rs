@@ -49,7 +49,7 @@ pub struct Changes {
     /// Wanted before and not now: to be released once no HAProxy has them.
     pub removed: Vec<ListenAddress>,
     /// Wanted, and not to be had, or not as wanted. The others are not affected.
-    pub failed: Vec<ListenError>,
+    pub failed: Vec<(ListenAddress, ListenError)>,
 }
 
 impl Held {
@@ -66,7 +66,8 @@ impl Held {
                 changes.removed.push(address.clone());
             }
             socket.leaving = is_wanted.is_none();
-            changes.failed.extend(is_wanted.and_then(|options| socket.adjust(address, options).err()));
+            let failed = is_wanted.and_then(|options| socket.adjust(address, options).err());
+            changes.failed.extend(failed.map(|error| (address.clone(), error)));
         }
         for (address, recorded) in &mut self.lost {
             recorded.leaving = !wanted.contains_key(address);
@@ -77,7 +78,7 @@ impl Held {
             }
             match self.open_anew(address, options) {
                 Ok(()) => changes.added.push(address.clone()),
-                Err(error) => changes.failed.push(error),
+                Err(error) => changes.failed.push((address.clone(), error)),
             }
         }
         changes

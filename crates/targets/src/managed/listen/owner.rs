@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use super::address::{ListenAddress, Place};
@@ -30,7 +31,8 @@ pub(super) fn owner(address: &ListenAddress) -> Option<Owner> {
     let sockets = match address.place() {
         Place::Tcp(wanted) => ["/proc/net/tcp", "/proc/net/tcp6"]
             .iter()
-            .flat_map(|file| tcp_listeners(&read(file), wanted.port()))
+            .filter_map(|file| Some(tcp_listeners(BufReader::new(fs::File::open(file).ok()?), wanted.port())))
+            .flatten()
             .collect(),
         Place::Unix(path) => unix_listeners(&read("/proc/net/unix"), path),
     };
@@ -57,16 +59,18 @@ fn has_one_of(pid: u32, links: &[String], left: &mut usize) -> bool {
 }
 
 /// The inodes of listening sockets with that port: columns of `/proc/net/tcp` are the number, the local and the remote
-/// address, the state (`0A` is LISTEN), and as the tenth the inode (proc(5)).
-fn tcp_listeners(table: &str, port: u16) -> Vec<u64> {
+/// address, the state (`0A` is LISTEN), and as the tenth the inode (proc(5)). Those that listen come first, and what follows
+/// may be a hundred thousand closed connections that are remembered, which take seconds to read.
+fn tcp_listeners(table: impl BufRead, port: u16) -> Vec<u64> {
     let ending = format!(":{port:04X}");
-    let listener = |line: &str| {
+    let row = |line: String| {
         let mut words = line.split_whitespace().skip(1);
-        let local = words.next()?;
-        let state = words.nth(1)?;
-        (local.ends_with(&ending) && state == "0A").then(|| words.nth(5)?.parse().ok())?
+        let is_of_port = words.next()?.ends_with(&ending);
+        let listens = words.nth(1)? == "0A";
+        listens.then(|| words.nth(5)?.parse().ok()).flatten().map(|inode| (is_of_port, inode))
     };
-    table.lines().filter_map(listener).collect()
+    let rows = table.lines().skip(1).map_while(|line| row(line.ok()?));
+    rows.filter_map(|(is_of_port, inode): (bool, u64)| is_of_port.then_some(inode)).collect()
 }
 
 /// The inodes of listening sockets at that path: flag `10000` marks them (proc(5)).
@@ -92,10 +96,10 @@ mod tests {
         let table = "\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 501 1 0 100 0 0 10 0
-   1: 0100007F:1F90 0100007F:C001 01 00000000:00000000 00:00000000 00000000     0        0 502 1 0 20 0 0 10 -1
-   2: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 503 1 0 100 0 0 10 0";
-        assert_eq!(tcp_listeners(table, 8080), [501]);
-        assert_eq!(tcp_listeners(table, 80), [503]);
+   1: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 503 1 0 100 0 0 10 0
+   2: 0100007F:1F90 0100007F:C001 01 00000000:00000000 00:00000000 00000000     0        0 502 1 0 20 0 0 10 -1";
+        assert_eq!(tcp_listeners(table.as_bytes(), 8080), [501]);
+        assert_eq!(tcp_listeners(table.as_bytes(), 80), [503]);
         let table = "\
 Num       RefCount Protocol Flags    Type St Inode Path
 0000000000000000: 00000002 00000000 00010000 0001 01 601 /run/web.sock

@@ -121,7 +121,7 @@ impl Piece {
 /// What in a text would work against what Roster writes.
 fn check(cx: &mut Resolve<'_>, at: &Path, user: UserText, ours: &Ours) {
     let (sections, crt_lists, profiles) = (Vec::new(), Vec::new(), Vec::new());
-    let document = Document { user, ours: ours.clone(), sections, crt_lists, profiles };
+    let document = Document { user, ours: ours.clone(), sections, crt_lists, profiles, left_out: Vec::new() };
     for error in render(&document, Version::OLDEST).err().into_iter().flatten() {
         cx.sound(at, Err::<(), _>(error));
     }

@@ -149,6 +149,7 @@ impl Site {
             },
             sections,
             crt_lists: Vec::new(),
+            left_out: Vec::new(),
             profiles: vec![
                 Profile::of(&shop(Vec::new())),
                 Profile::default(),

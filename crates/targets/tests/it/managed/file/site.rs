@@ -132,6 +132,7 @@ impl Site {
             sections: vec![Section::Frontend(front), Section::Backend(back)],
             crt_lists: vec![self.crt_list("web.pem")],
             profiles: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 
