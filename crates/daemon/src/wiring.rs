@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use roster_config::env::ProcessEnv;
 use roster_config::native::{
-    self, Address, ApiVersion, Apply, Config, DataplaneReach, LastGood, ManagedReach, Reach, RuntimeReach,
+    self, Address, ApiVersion, Config, DataplaneReach, LastGood, ManagedReach, Reach, RuntimeReach,
 };
 use roster_core::catalog::Catalog;
 use roster_core::haproxy::Version;
@@ -20,8 +20,8 @@ use roster_files::Kind;
 use roster_sources::cloud::Calls;
 use roster_sources::{AnySource, Source};
 use roster_targets::any::AnyTarget;
+use roster_targets::dataplane::DataplaneTarget;
 use roster_targets::dataplane::client::{Client, Settings, Tls, VersionChoice};
-use roster_targets::dataplane::{DataplaneTarget, Way};
 use roster_targets::managed::file::haproxy_version;
 use roster_targets::runtime::{RuntimeTarget, session, socket::SocketAddress};
 
@@ -169,11 +169,7 @@ fn dataplane(reach: &DataplaneReach) -> Result<Reached, anyhow::Error> {
     let target = if let Some(Address::Socket(path)) = &reach.socket {
         AnyTarget::Runtime(RuntimeTarget::new(SocketAddress::Unix(path.clone()), limits(reach.timeout)))
     } else {
-        let way = match reach.apply {
-            Apply::Live => Way::Live,
-            Apply::Transaction => Way::Transaction,
-        };
-        AnyTarget::Dataplane(DataplaneTarget::new(client.clone(), way))
+        AnyTarget::Dataplane(DataplaneTarget::new(client.clone()))
     };
     let authorities = reach
         .ca_file

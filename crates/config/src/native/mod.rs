@@ -33,10 +33,10 @@ pub use source::{
     Discover, FileFormat, FileSource, Poll, Source, TagValues, Tags,
 };
 pub use target::{
-    Address, ApiTls, ApiVersion, Apply, AtExit, CertificateList, DataplaneReach, DataplaneTarget,
-    ExternalProcess, FilePiece, Frontend, Listeners, ManagedFrontend, ManagedProcess, ManagedReach,
-    ManagedTarget, MaxReloads, OnExit, OwnProcess, Piece, ProcessRule, Reach, Reload, ReloadBudget, ReloadBy,
-    RuntimeReach, RuntimeTarget, Settle, Stop, Strategy, Target, TextPiece,
+    Address, ApiTls, ApiVersion, AtExit, CertificateList, DataplaneReach, DataplaneTarget, ExternalProcess,
+    FilePiece, Frontend, Listeners, ManagedFrontend, ManagedProcess, ManagedReach, ManagedTarget, MaxReloads,
+    OnExit, OwnProcess, Piece, ProcessRule, Reach, Reload, ReloadBudget, ReloadBy, RuntimeReach,
+    RuntimeTarget, Settle, Stop, Strategy, Target, TextPiece,
 };
 
 use crate::format;

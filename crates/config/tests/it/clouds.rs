@@ -89,8 +89,8 @@ fn each_wrong_cloud_says_what_to_do() {
     assert_snapshot!(told.join("\n"));
 }
 
-/// The layouts of the rules that come of an exposure on a managed target, an API that writes live and one that writes in
-/// transactions: for each its targets, lines and options.
+/// The layouts of the rules that come of an exposure on a managed target, an API and a runtime socket: for each its targets,
+/// lines and options.
 fn layouts(expose: &str) -> Vec<String> {
     let api = "url: http://h:5555, username: admin, password: x";
     let text = format!(
@@ -98,7 +98,6 @@ fn layouts(expose: &str) -> Vec<String> {
 targets:
   own: {{ managed: {{ config: haproxy.cfg }} }}
   live: {{ dataplane: {{ {api} }} }}
-  slow: {{ dataplane: {{ {api}, apply: transaction }} }}
   bare: {{ runtime: {{ socket: /run/a.sock }} }}
 expose: [{{ {expose} }}]
 "
@@ -118,19 +117,15 @@ fn a_backend_whose_servers_may_all_be_backups_uses_all_of_them() {
     let zone = "zone: { local: a, others: backup }";
     let line = "[\"option allbackups\"] {}";
     let field = "{\"allbackups\":\"enabled\"";
-    assert_eq!(
-        layouts(zone),
-        [format!("bare live own: {line}"), format!("slow: [] {field}}}")],
-        "an API's transaction takes no lines"
-    );
+    assert_eq!(layouts(zone), [format!("bare live own: {line}")]);
     assert_eq!(
         layouts(&format!("{zone}, backend: {{ options_of: {{ web: {{ server_timeout: 1 }} }} }}")),
-        [format!("bare own: {line}"), format!("live slow: [] {field}}}")],
-        "and neither does an object with fields of its own"
+        [format!("bare own: {line}"), format!("live: [] {field}}}")],
+        "an object with fields of its own takes no lines"
     );
     for said in ["option allbackups", "no option allbackups"] {
         let told = layouts(&format!("{zone}, backend: {{ lines: [\"{said}\"] }}"));
-        assert_eq!(told, [format!("bare live own slow: [\"{said}\"] {{}}")], "what is said is left as it is");
+        assert_eq!(told, [format!("bare live own: [\"{said}\"] {{}}")], "what is said is left as it is");
     }
     for other in ["zone: { local: a, others: same }", "zone: { local: a, others: { weight: 5 } }", "on: live"]
     {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use insta::assert_snapshot;
-use roster_config::native::{ApiVersion, Apply, Config, DataplaneReach, Reach};
+use roster_config::native::{ApiVersion, Config, DataplaneReach, Reach};
 use roster_core::dataplane::Strategy;
 
 use super::{COMPLETE, env, errors, parse};
@@ -23,7 +23,7 @@ fn a_target_comes_to_what_it_says() {
     assert_eq!((api.verify, api.ca_file.unwrap().to_str().unwrap()), (true, "/etc/ssl/ca.pem"));
     assert!(api.socket.is_some());
     let old = reach_of(&config, "old-api");
-    assert_eq!((old.url.as_str(), old.apply), ("http://10.0.0.1:5555", Apply::Transaction));
+    assert_eq!(old.url, "http://10.0.0.1:5555");
     assert_eq!((old.strategy, old.timeout.as_secs(), old.poll.as_secs()), (Strategy::CreateNew, 30, 2));
 }
 
@@ -38,7 +38,6 @@ fn each_wrong_target_says_what_to_do() {
         "{ url: 'http://x', username: a, password: { file: nowhere } }",
         "{ url: 'http://x', username: a, password: b, version: v1 }",
         "{ url: 'http://x', username: a, password: b, tls: { verify: false } }",
-        "{ url: 'http://x', username: a, password: b, apply: transaction, socket: /run/a.sock }",
         "{ url: 'http://x', username: a, password: b, timeout: 0s, poll: 0s }",
         "{ url: 'http://x', username: a, password: b, strategy: replace }",
     ];

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use roster_config::native::Apply;
 use roster_core::agenda::Agenda;
 use roster_core::dataplane::{Edit, FileView, ReloadReason, apply};
 use roster_core::haproxy::Version;
@@ -30,34 +29,9 @@ impl ApiFile {
         let text = self.raw.as_ref().map(|raw| raw.text.as_str()).unwrap_or_default();
         let file = FileView::read(text);
         let how = |(backend, spare): (&BackendName, &Compaction)| {
-            (backend.clone(), self.sheds_of(text, &file, backend, spare, version))
+            (backend.clone(), sheds_of(text, &file, backend, spare, version))
         };
         spare.iter().filter(|(_, spare)| !spare.going.is_empty()).map(how).collect()
-    }
-
-    fn sheds_of(
-        &self,
-        text: &str,
-        file: &FileView<'_>,
-        backend: &BackendName,
-        spare: &Compaction,
-        version: Version,
-    ) -> Result<How, String> {
-        let there = file.backend(backend.as_str());
-        let of_template = there
-            .is_some_and(|there| spare.going.iter().any(|server| there.is_made_of_template(server.as_str())));
-        let by_api = self.reach.socket.is_none() && self.reach.apply == Apply::Transaction;
-        if spare.dynamic && version >= DELETES && !by_api {
-            if of_template {
-                return Ok(How::UntilRestart);
-            }
-            let edits: Vec<Edit> = removals(backend, &spare.going).collect();
-            return apply(text, &edits, version).map(|_| How::Live).map_err(|error| error.to_string());
-        }
-        if of_template {
-            return Err("a server-template of HAProxy's file makes them; write its servers out".to_owned());
-        }
-        Ok(How::Reload)
     }
 
     /// These servers are no longer in the process: the file follows.
@@ -85,7 +59,6 @@ impl ApiFile {
     /// The file is as it should be.
     pub(super) fn is_written(&mut self) {
         self.unwritten = None;
-        self.unmarked.clear();
         let lines = &self.lines;
         self.retired.retain(|backend, _| !lines.contains_key(backend));
     }
@@ -141,4 +114,27 @@ fn removals<'s>(
 ) -> impl Iterator<Item = Edit> {
     let edit = |server: &ServerName| Edit::RemoveServer { backend: backend.clone(), server: server.clone() };
     servers.into_iter().map(edit)
+}
+
+fn sheds_of(
+    text: &str,
+    file: &FileView<'_>,
+    backend: &BackendName,
+    spare: &Compaction,
+    version: Version,
+) -> Result<How, String> {
+    let there = file.backend(backend.as_str());
+    let of_template = there
+        .is_some_and(|there| spare.going.iter().any(|server| there.is_made_of_template(server.as_str())));
+    if spare.dynamic && version >= DELETES {
+        if of_template {
+            return Ok(How::UntilRestart);
+        }
+        let edits: Vec<Edit> = removals(backend, &spare.going).collect();
+        return apply(text, &edits, version).map(|_| How::Live).map_err(|error| error.to_string());
+    }
+    if of_template {
+        return Err("a server-template of HAProxy's file makes them; write its servers out".to_owned());
+    }
+    Ok(How::Reload)
 }

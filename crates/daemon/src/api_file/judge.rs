@@ -41,9 +41,7 @@ impl ApiFile {
         let found = found(&file);
         self.found_anew |= found != self.found;
         let mut conflicts = BTreeMap::new();
-        let is_judged =
-            |backend: &BackendName, item: &Item| item.is_wanted() && !self.unmarked.contains_key(backend);
-        for (backend, item) in agenda.items.iter().filter(|(backend, item)| is_judged(backend, item)) {
+        for (backend, item) in agenda.items.iter().filter(|(_, item)| item.is_wanted()) {
             let wanted = item.exposure.layout.as_ref().map(|layout| &layout.balance);
             if let Err(conflict) = self.reach.strategy.judge(&file, backend, wanted) {
                 self.trouble(&format!("service {} is left out: {conflict}", item.exposure.service));

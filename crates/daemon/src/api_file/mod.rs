@@ -13,7 +13,6 @@ mod lines;
 mod options;
 mod settle;
 mod tell;
-mod transact;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +23,7 @@ use jiff::Timestamp;
 use roster_config::native::DataplaneReach;
 use roster_core::agenda::Agenda;
 use roster_core::applied::ProcessId;
-use roster_core::dataplane::{Conflict, FileView, Mark, Strategy};
+use roster_core::dataplane::{Conflict, FileView, Strategy};
 use roster_core::exposure::Layout;
 use roster_core::found::{Found, found};
 use roster_core::haproxy::Version;
@@ -59,8 +58,6 @@ pub(crate) struct ApiFile {
     lines: Lines,
     /// Servers that an operator had removed and that may still stand in the file.
     retired: BTreeMap<BackendName, BTreeSet<ServerName>>,
-    /// New backends whose marks may not be in the file yet.
-    unmarked: BTreeMap<BackendName, Mark>,
     /// What backends it has, and whether that is news.
     found: Vec<Found>,
     found_anew: bool,
@@ -129,7 +126,6 @@ impl ApiFile {
             layouts: BTreeMap::new(),
             lines: Lines::new(),
             retired: BTreeMap::new(),
-            unmarked: BTreeMap::new(),
             found: Vec::new(),
             found_anew: false,
             own_lines: BTreeMap::new(),

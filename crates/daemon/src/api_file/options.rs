@@ -3,25 +3,31 @@
 //! Only the API knows what text such a field comes to. So the backend is made in a transaction, its text is read there, and
 //! the transaction is thrown away; the text then goes the same way as all others, with its mark, in one write.
 
-use std::collections::BTreeMap;
-
-use roster_core::dataplane::{Edit, FileView, Mark, ObjectCall, object_calls};
+use roster_core::dataplane::{BackendObjects, Edit, FileView, Mark, NotObjects, backend_objects};
 use roster_core::haproxy::Version;
 use roster_core::name::BackendName;
-use roster_targets::dataplane::client::{ClientError, RawConfig, Transaction};
+use roster_core::render::Backend as WantedBackend;
+use roster_targets::dataplane::client::{
+    Backend, ClientError, HttpCheck, RawConfig, Server, Transaction, WrongObject,
+};
 use thiserror::Error;
 
 use super::ApiFile;
 use super::judge::Structural;
-use super::transact::{ObjectsError, make};
 use crate::events::chain;
 
 /// Why a backend with options cannot be made.
 #[derive(Debug, Error)]
 pub(super) enum OptionsError {
-    /// Its objects.
+    /// The API.
     #[error(transparent)]
-    Objects(#[from] ObjectsError),
+    Api(#[from] ClientError),
+    /// An object without a name.
+    #[error(transparent)]
+    Object(#[from] WrongObject),
+    /// It cannot be said in the API's objects.
+    #[error(transparent)]
+    NotObjects(#[from] NotObjects),
     /// The API shows no such backend in the transaction.
     #[error("the API made no text of backend {0}; look at its `options`")]
     NoText(BackendName),
@@ -40,15 +46,13 @@ impl ApiFile {
         let mut place = 0;
         while let Some(one) = structural.get_mut(place) {
             place += 1;
-            let Some((mark, name)) = self.with_own_fields(one) else { continue };
-            match self.section(raw, &one.edits, &name, version).await {
+            let Some((mark, backend)) = self.with_own_fields(one) else { continue };
+            match self.section(raw, &mark, &backend, version).await {
                 Ok(section) => {
                     one.is_text = true;
                     text.push_str(&format_section(&mark, &section));
                 }
-                Err(OptionsError::Objects(ObjectsError::Api(error))) if error.is_for_another_try() => {
-                    return Err(error);
-                }
+                Err(OptionsError::Api(error)) if error.is_for_another_try() => return Err(error),
                 Err(error) => {
                     place -= 1;
                     let one = structural.remove(place);
@@ -59,28 +63,26 @@ impl ApiFile {
         Ok(text)
     }
 
-    fn with_own_fields(&self, structural: &Structural) -> Option<(Mark, BackendName)> {
-        let name = structural.backend.clone()?;
-        let has = self.layouts.get(&name).is_some_and(|layout| !layout.options.is_empty());
-        match structural.edits.as_slice() {
-            [Edit::PutBackend { mark, .. }] if has => Some((mark.clone(), name)),
-            _ => None,
-        }
+    /// The backend that is made of objects, if the change makes one.
+    fn with_own_fields(&self, structural: &Structural) -> Option<(Mark, WantedBackend)> {
+        let [Edit::PutBackend { mark, backend }] = structural.edits.as_slice() else { return None };
+        let has = self.layouts.get(&backend.name).is_some_and(|layout| !layout.options.is_empty());
+        has.then(|| (mark.clone(), WantedBackend::clone(backend)))
     }
 
     /// The text that the API makes of a backend.
     async fn section(
         &self,
         raw: &RawConfig,
-        edits: &[Edit],
-        name: &BackendName,
+        mark: &Mark,
+        backend: &WantedBackend,
         version: Version,
     ) -> Result<String, OptionsError> {
+        let name = &backend.name;
         let options = self.layouts.get(name).map(|layout| layout.options.clone()).unwrap_or_default();
-        let calls = object_calls(&raw.text, edits, &BTreeMap::from([(name.clone(), options)]), version)
-            .map_err(ObjectsError::from)?;
-        let transaction = self.client.begin(raw.version).await.map_err(ObjectsError::from)?;
-        let text = self.text_of(&transaction, calls).await;
+        let objects = backend_objects(mark, backend, &options, version)?;
+        let transaction = self.client.begin(raw.version).await?;
+        let text = self.text_of(&transaction, name, objects).await;
         // One that cannot be deleted now is deleted before the next one begins.
         transaction.abandon().await.ok();
         let text = text?;
@@ -93,12 +95,18 @@ impl ApiFile {
     async fn text_of(
         &self,
         transaction: &Transaction,
-        calls: Vec<ObjectCall>,
-    ) -> Result<String, ObjectsError> {
-        for call in calls {
-            make(&self.client, transaction, call).await?;
+        name: &BackendName,
+        objects: BackendObjects,
+    ) -> Result<String, OptionsError> {
+        let (client, write) = (&self.client, transaction.write());
+        client.add_backend(&Backend::try_from(objects.backend)?, write).await?;
+        for (index, check) in objects.checks.into_iter().enumerate() {
+            client.insert_http_check(name.as_str(), index, &HttpCheck::try_from(check)?, write).await?;
         }
-        Ok(self.client.raw_within(transaction.id()).await?)
+        for server in objects.servers {
+            client.add_server(name.as_str(), &Server::try_from(server)?, write).await?;
+        }
+        Ok(client.raw_within(transaction.id()).await?)
     }
 }
 

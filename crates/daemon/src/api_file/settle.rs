@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use roster_config::native::Apply;
 use roster_core::agenda::Agenda;
 use roster_core::applied::Applied;
 use roster_core::dataplane::{Edit, FileView, ReloadReason, apply, with_section};
@@ -207,9 +206,6 @@ impl ApiFile {
         now: Timestamp,
     ) -> Result<Changed, ClientError> {
         let started = Instant::now();
-        if self.reach.apply == Apply::Transaction {
-            structural = self.without_unsayable(raw, structural, version);
-        }
         let servers = self.server_edits(&FileView::read(&raw.text));
         let made = self.with_options(raw, &mut structural, version).await?;
         let base = with_section(&raw.text, &made);
@@ -254,16 +250,12 @@ impl ApiFile {
         &mut self,
         raw: &RawConfig,
         made: &str,
-        mut good: Vec<Structural>,
+        good: Vec<Structural>,
         version: Version,
     ) -> Result<Option<(Vec<Structural>, RawConfig)>, ClientError> {
         let (mut current, mut stale) = (raw.clone(), None);
         for _ in 0..RACES {
-            let tried = match self.reach.apply {
-                Apply::Live => self.write(&current, made, &good, version).await,
-                Apply::Transaction => self.transact(&current, &mut good, version).await,
-            };
-            match tried {
+            match self.write(&current, made, &good, version).await {
                 Err(error) if error.is_stale() => stale = Some(error),
                 tried => return Ok(tried?.map(|file| (good, file))),
             }

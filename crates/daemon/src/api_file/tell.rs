@@ -69,15 +69,8 @@ impl ApiFile {
         let file = FileView::read(&raw.text);
         let structural = self.structural(agenda, applied, &file, process.version);
         passed.plans.retain(|backend, _| !self.leaves_alone(backend));
-        let mut reloads: Vec<String> =
+        let reloads: Vec<String> =
             structural.iter().map(|structural| structural.reason.to_string()).collect();
-        if self.reach.apply == roster_config::native::Apply::Transaction
-            && passed.plans.values().any(|plan| !plan.operations.is_empty())
-        {
-            reloads.push(
-                "`apply: transaction` reloads for every change, and the API may move comments".to_owned(),
-            );
-        }
         passed.spare.retain(|backend, _| !self.leaves_alone(backend));
         let sheds = self.sheds(&passed.spare, process.version);
         Preview { reloads, sheds, ..Preview::default() }

@@ -9,7 +9,6 @@ use roster_core::dataplane::{
     BackendView, Edit, FileView, LiveWrite, NotLive, Process, ProcessServer, ServerChange, WeightChange,
 };
 use roster_core::haproxy::Version;
-use roster_core::name::BackendName;
 use roster_core::observed::State;
 use roster_core::render::ServerLine;
 use roster_core::weight::Weight;
@@ -23,12 +22,6 @@ impl ApiFile {
     /// Where the servers are now, as changes of the file.
     pub(super) fn server_edits(&self, file: &FileView<'_>) -> Vec<Edit> {
         let mut edits = self.retired_edits(file);
-        let lacks_mark =
-            |backend: &BackendName| file.backend(backend.as_str()).is_some_and(|there| there.mark.is_none());
-        let unmarked = self.unmarked.iter().filter(|(backend, _)| lacks_mark(backend));
-        edits.extend(
-            unmarked.map(|(backend, mark)| Edit::Mark { mark: mark.clone(), backend: backend.clone() }),
-        );
         for (backend, lines) in self.lines.iter().filter(|(backend, _)| !self.leaves_alone(backend)) {
             let Some(there) = file.backend(backend.as_str()) else { continue };
             let (known, new): (Vec<_>, Vec<_>) =

@@ -27,7 +27,7 @@ pub use action::{ACTIONS_HEADER, Action, Actions, LiveWeight, MAX_ACTIONS};
 pub use edit::{Edit, EditError, ServerChange, ServerShape, WeightChange, apply, with_section};
 pub use live::{LiveWrite, NotLive, Process, ProcessServer, ReloadWrite, process};
 pub use mark::Mark;
-pub use objects::{Fields, ObjectCall, ObjectError, merged, object_calls, server_object};
+pub use objects::{BackendObjects, Fields, NotObjects, backend_objects, server_object};
 pub use pass::{Left, PassContext, PassWrite, Post, Posts, Why, Write, as_it_runs, write};
 pub use reason::ReloadReason;
 pub use strategy::{Conflict, Strategy, Verdict};

@@ -11,4 +11,4 @@ mod weights;
 mod write;
 
 pub use error::DataplaneError;
-pub use target::{DataplaneTarget, Way};
+pub use target::DataplaneTarget;

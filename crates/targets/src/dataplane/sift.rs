@@ -16,8 +16,8 @@ pub(super) struct Sifted {
 }
 
 /// Why one write cannot carry out what is in it, if it cannot.
-fn wrong(planned: &PassWrite, operations: usize, by_restart: bool) -> Option<String> {
-    if let Some(Write::Reload(reload)) = planned.write.as_ref().filter(|_| !by_restart) {
+fn wrong(planned: &PassWrite, operations: usize) -> Option<String> {
+    if let Some(Write::Reload(reload)) = &planned.write {
         let reasons: Vec<String> = reload.reasons().iter().map(ToString::to_string).collect();
         return Some(format!("only a reload brings it: {}", reasons.join("; ")));
     }
@@ -27,12 +27,7 @@ fn wrong(planned: &PassWrite, operations: usize, by_restart: bool) -> Option<Str
 }
 
 /// Finds out, by halves, which servers' operations cannot be written; those of one server stay together.
-pub(super) fn sift(
-    text: &str,
-    operations: &[Operation],
-    context: &PassContext<'_>,
-    by_restart: bool,
-) -> Sifted {
+pub(super) fn sift(text: &str, operations: &[Operation], context: &PassContext<'_>) -> Sifted {
     let mut servers: BTreeMap<ServerPath, Vec<usize>> = BTreeMap::new();
     for (place, operation) in operations.iter().enumerate() {
         let path = ServerPath { backend: operation.backend.clone(), server: operation.server.clone() };
@@ -44,7 +39,7 @@ pub(super) fn sift(
         let places: Vec<usize> = group.iter().flatten().copied().collect();
         let part = pick(operations, &places);
         let planned = plan(text, &part, context);
-        match wrong(&planned, part.len(), by_restart) {
+        match wrong(&planned, part.len()) {
             None if part.len() == operations.len() => {
                 let good = (0..operations.len()).collect();
                 return Sifted { good, bad: BTreeMap::new(), planned };

@@ -35,19 +35,9 @@ const AT_ONCE: usize = 4;
 /// How often a write is made anew because somebody else was faster.
 const TRIES: u32 = 20;
 
-/// How changes reach HAProxy.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Way {
-    /// The file and the process in one call, without a reload.
-    Live,
-    /// By a transaction, with its reload.
-    Transaction,
-}
-
 /// A HAProxy behind a Data Plane API.
 pub struct DataplaneTarget {
     client: Client,
-    way: Way,
     /// Only ever held for as long as it takes to look something up.
     known: Mutex<Known>,
 }
@@ -62,8 +52,8 @@ fn are_of(file: &RawConfig, running: &Running) -> bool {
 
 impl DataplaneTarget {
     /// A target that nothing was read from yet.
-    pub fn new(client: Client, way: Way) -> Self {
-        Self { client, way, known: Mutex::new(Known::default()) }
+    pub fn new(client: Client) -> Self {
+        Self { client, known: Mutex::new(Known::default()) }
     }
 
     /// The API itself.
@@ -115,8 +105,7 @@ impl DataplaneTarget {
 
     /// Whether the API adds servers while HAProxy runs: from version 3 on.
     async fn adds(&self, version: Version) -> Result<bool, DataplaneError> {
-        let is_new = self.way == Way::Live && version >= OLDEST;
-        Ok(is_new && self.client.api().await? == ApiVersion::V3)
+        Ok(version >= OLDEST && self.client.api().await? == ApiVersion::V3)
     }
 
     /// What the last write came to, if nobody wrote after it: its answer was the file.
@@ -201,7 +190,7 @@ impl DataplaneTarget {
     ) -> Result<Wrote, ClientError> {
         let mut current = raw.clone();
         for _ in 1..TRIES {
-            let pass = Pass { client: &self.client, way: self.way, raw: &current, observed, version };
+            let pass = Pass { client: &self.client, raw: &current, observed, version };
             let stale = match pass.write(operations).await {
                 Err(error) if error.is_stale() => error,
                 wrote => return wrote,
@@ -218,7 +207,7 @@ impl DataplaneTarget {
                 return Err(stale);
             }
         }
-        Pass { client: &self.client, way: self.way, raw: &current, observed, version }.write(operations).await
+        Pass { client: &self.client, raw: &current, observed, version }.write(operations).await
     }
 
     /// Whether the API shows a server of any of these.
@@ -305,7 +294,7 @@ impl Target for DataplaneTarget {
             match self.write(&raw, &observed, version, operations).await {
                 Ok(wrote) => wrote,
                 Err(error) => {
-                    if self.way == Way::Live && error.may_be_done() {
+                    if error.may_be_done() {
                         self.known().weights.doubt(operations);
                     }
                     return Err(error.into());
@@ -331,7 +320,7 @@ impl Target for DataplaneTarget {
         Ok(Receipt { commands, took: started.elapsed(), refused, left })
     }
 
-    /// The API has a call for it that leaves the file alone. It is in no transaction.
+    /// The API has a call for it that leaves the file alone.
     async fn delete(&self, process: ProcessId, operation: &Operation) -> Result<Receipt, DataplaneError> {
         let started = Instant::now();
         if self.process().await?.0 != process {
@@ -366,9 +355,6 @@ impl Target for DataplaneTarget {
 /// Its file may hold passwords.
 impl fmt::Debug for DataplaneTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DataplaneTarget")
-            .field("client", &self.client)
-            .field("way", &self.way)
-            .finish_non_exhaustive()
+        f.debug_struct("DataplaneTarget").field("client", &self.client).finish_non_exhaustive()
     }
 }

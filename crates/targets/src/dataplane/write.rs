@@ -1,23 +1,21 @@
-//! One write of a pass: live, or by a transaction.
+//! One write of a pass, live.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use roster_core::dataplane::{
-    FileView, Left, LiveWrite, PassContext, PassWrite, Post, Posts, ReloadReason, ReloadWrite,
-    Why as WhyLeft, Write as Planned, process, server_object, write as plan,
+    Left, LiveWrite, PassContext, PassWrite, Post, Posts, ReloadReason, ReloadWrite, Why as WhyLeft,
+    Write as Planned, process, server_object, write as plan,
 };
 use roster_core::haproxy::{Refusal, Version};
-use roster_core::name::{BackendName, ServerName};
+use roster_core::name::BackendName;
 use roster_core::observed::Observed;
 use roster_core::plan::{Change, Operation};
-use roster_core::weight::Weight;
 
 use super::client::{
-    ApiVersion, Client, ClientError, ConfigVersion, Outcome, RawConfig, Reload, Server, Transaction, Write,
+    ApiVersion, Client, ClientError, ConfigVersion, Outcome, RawConfig, Reload, Server, Write,
 };
 use super::ready;
 use super::sift::{Sifted, pick, sift};
-use super::target::Way;
 use crate::Refused;
 
 /// What became of the operations of a pass.
@@ -36,7 +34,6 @@ pub(super) struct Wrote {
 #[derive(Clone, Copy)]
 pub(super) struct Pass<'a> {
     pub client: &'a Client,
-    pub way: Way,
     pub raw: &'a RawConfig,
     pub observed: &'a Observed,
     pub version: Version,
@@ -61,19 +58,18 @@ pub(super) fn lines(operation: &Operation) -> Vec<String> {
 impl Pass<'_> {
     /// Carries the operations out, in as few writes as possible.
     pub(super) async fn write(&self, operations: &[Operation]) -> Result<Wrote, ClientError> {
-        if self.way == Way::Live && ready::is_all(operations) {
+        if ready::is_all(operations) {
             return ready::make(self.client, operations).await;
         }
         let process = process(self.observed);
-        let by_restart = self.way == Way::Transaction;
         let context = PassContext {
             version: self.version,
             process: &process,
             edits: &[],
             posts: self.posts().await?,
-            ready_with_address: by_restart || PassContext::settles(self.version),
+            ready_with_address: PassContext::settles(self.version),
         };
-        let sifted = sift(&self.raw.text, operations, &context, by_restart);
+        let sifted = sift(&self.raw.text, operations, &context);
         let held = held(operations, &sifted);
         let (held, now): (Vec<usize>, Vec<usize>) =
             sifted.good.into_iter().partition(|place| held.contains(place));
@@ -88,7 +84,7 @@ impl Pass<'_> {
 
     /// Whether servers can be added live.
     async fn posts(&self) -> Result<Posts, ClientError> {
-        let adds = self.way == Way::Live && self.client.api().await? == ApiVersion::V3;
+        let adds = self.client.api().await? == ApiVersion::V3;
         Ok(if adds { Posts::Unchecked } else { Posts::No })
     }
 
@@ -103,18 +99,15 @@ impl Pass<'_> {
         for left in left {
             wrote.leave(left);
         }
-        match (write, self.way) {
-            (None, _) => {}
-            (Some(planned), Way::Transaction) => {
-                self.transact(planned.text(), operations, &mut wrote).await?;
-            }
-            (Some(Planned::Live(live)), Way::Live) => {
+        match write {
+            None => {}
+            Some(Planned::Live(live)) => {
                 wrote.commands = live.actions().len();
                 let file = self.send(&live).await?;
                 at = file.version;
                 wrote.file = Some(file);
             }
-            (Some(Planned::Reload(reload)), Way::Live) => {
+            Some(Planned::Reload(reload)) => {
                 if let Some(first) = half(&reload, operations.len()) {
                     // What is too much for one call comes in several; the rest is found undone by the next look.
                     let (now, _) = operations.split_at(first);
@@ -142,44 +135,6 @@ impl Pass<'_> {
         let header = live.header().unwrap_or_default();
         let written = self.client.write_live(live.text().to_owned(), self.raw.version, &header).await?;
         Ok(written.config)
-    }
-
-    /// Writes the servers one by one within a transaction, and has HAProxy reloaded: also where the file says already what
-    /// is wanted, and only the process does not.
-    async fn transact(
-        &self,
-        text: &str,
-        operations: &[Operation],
-        wrote: &mut Wrote,
-    ) -> Result<(), ClientError> {
-        let file = FileView::read(&self.raw.text);
-        let has_line = |of: &Operation| {
-            file.backend(of.backend.as_str())
-                .is_some_and(|backend| backend.server(of.server.as_str()).is_some())
-        };
-        let lineless = operations.iter().enumerate().filter(|(_, operation)| !has_line(operation));
-        let lineless: Vec<_> =
-            lineless.map(|(place, _)| refused(place, WhyLeft::OfTemplate.to_string())).collect();
-        let are_all = lineless.len() == operations.len();
-        wrote.refused.extend(lineless);
-        if are_all {
-            return Ok(());
-        }
-        let servers = differences(&self.raw.text, text, operations);
-        let transaction = self.client.begin(self.raw.version).await?;
-        match put_all(self.client, &transaction, &servers).await {
-            Ok(()) => {
-                transaction.commit(true).await?;
-                wrote.commands = servers.len();
-                wrote.reloaded = true;
-                Ok(())
-            }
-            Err(error) => {
-                // Whatever cannot be deleted now is deleted before the next one begins.
-                transaction.abandon().await.ok();
-                Err(error)
-            }
-        }
     }
 }
 
@@ -243,58 +198,4 @@ impl Wrote {
             })
         });
     }
-}
-
-/// What a server's line is to say.
-#[derive(Clone, Debug, Eq, PartialEq)]
-struct Said {
-    address: String,
-    port: Option<u16>,
-    weight: Option<Weight>,
-    disabled: bool,
-}
-
-/// The servers that two texts say differently.
-fn differences(
-    before: &str,
-    after: &str,
-    operations: &[Operation],
-) -> BTreeMap<(BackendName, ServerName), Said> {
-    let (old, new) = (FileView::read(before), FileView::read(after));
-    let said = |view: &FileView<'_>, backend: &BackendName, server: &ServerName| -> Option<Said> {
-        let line = view.backend(backend.as_str())?.server(server.as_str())?;
-        let endpoint = line.endpoint;
-        Some(Said {
-            address: endpoint.map_or_else(|| line.address.to_string(), |at| at.ip.to_string()),
-            port: endpoint.map(|at| at.port.get()),
-            weight: line.weight,
-            disabled: line.disabled,
-        })
-    };
-    let touched: BTreeSet<(&BackendName, &ServerName)> =
-        operations.iter().map(|operation| (&operation.backend, &operation.server)).collect();
-    let differing = touched.into_iter().filter_map(|(backend, server)| {
-        let now = said(&new, backend, server)?;
-        (said(&old, backend, server).as_ref() != Some(&now)).then(|| ((backend.clone(), server.clone()), now))
-    });
-    differing.collect()
-}
-
-async fn put_all(
-    client: &Client,
-    transaction: &Transaction,
-    servers: &BTreeMap<(BackendName, ServerName), Said>,
-) -> Result<(), ClientError> {
-    for ((backend, name), said) in servers {
-        let mut server = client.server(backend.as_str(), name.as_str(), transaction.view()).await?.value;
-        server.set_address(&said.address).set_maintenance(said.disabled);
-        if let Some(port) = said.port {
-            server.set_port(port);
-        }
-        if let Some(weight) = said.weight {
-            server.set_weight(weight.get());
-        }
-        client.replace_server(backend.as_str(), name.as_str(), &server, transaction.write()).await?;
-    }
-    Ok(())
 }

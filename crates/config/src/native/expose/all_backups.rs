@@ -12,7 +12,7 @@ use roster_core::render::{Place, RawLine};
 
 use crate::document::Path;
 use crate::native::resolve::Resolve;
-use crate::native::{Apply, File, Target};
+use crate::native::{File, Target};
 
 /// The rule, or two of them where its targets do not have it said in the same way.
 pub(crate) fn all_backups(cx: &mut Resolve<'_>, at: &Path, file: &File, rule: Rule) -> Vec<Rule> {
@@ -42,7 +42,7 @@ pub(crate) fn all_backups(cx: &mut Resolve<'_>, at: &Path, file: &File, rule: Ru
 
 /// Whether the target makes such a backend as an object of a Data Plane API, which takes fields and no lines.
 fn is_by_field(file: &File, target: &TargetName, layout: &Layout) -> bool {
-    let Some(Target::Dataplane(target)) = file.targets.get(target) else { return false };
+    let is_api = matches!(file.targets.get(target), Some(Target::Dataplane(_)));
     let has_options = !layout.options.is_empty() || !layout.options_of.is_empty();
-    layout.lines.is_empty() && (has_options || target.apply == Apply::Transaction)
+    is_api && layout.lines.is_empty() && has_options
 }

@@ -31,9 +31,6 @@ pub struct DataplaneTarget {
     /// How its certificate is checked, where `url` is `https`.
     #[serde(default)]
     pub tls: ApiTls,
-    /// How changes of servers reach HAProxy.
-    #[serde(default)]
-    pub apply: Apply,
     /// The path of HAProxy's `stats socket`, where Roster can reach it too. Changes then go by the socket, in milliseconds,
     /// and the API is only given what the file should say.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,17 +79,6 @@ pub struct ApiTls {
     pub ca_file: Option<PathBuf>,
 }
 
-/// How changes of servers reach HAProxy.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Apply {
-    /// While HAProxy runs: the file and the process in one call, without a reload.
-    #[default]
-    Live,
-    /// In one transaction of the API for each pass. Every one of them reloads HAProxy, and the API may move comments.
-    Transaction,
-}
-
 /// What becomes of a service whose backend is there already and was not made by Roster.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -123,8 +109,6 @@ pub struct DataplaneReach {
     pub verify: bool,
     /// The authorities to go by instead of the system's.
     pub ca_file: Option<PathBuf>,
-    /// How changes of servers reach HAProxy.
-    pub apply: Apply,
     /// HAProxy's own socket, where it can be reached too.
     pub socket: Option<Address>,
     /// What becomes of backends of somebody else's.
@@ -167,11 +151,6 @@ impl DataplaneTarget {
         }
         let password = cx.secret(&at.join("password"), &self.password);
         let socket = match &self.socket {
-            Some(_) if self.apply == Apply::Transaction => {
-                let message = "with `apply: transaction` nothing goes by the socket; remove one of the two";
-                cx.key_problem(&at.join("socket"), message);
-                None
-            }
             Some(socket) => {
                 let socket = cx.absolute(socket);
                 cx.sound(&at.join("socket"), format::socket_path(&socket.to_string_lossy()))?;
@@ -186,7 +165,6 @@ impl DataplaneTarget {
             password: password?,
             verify: self.tls.verify,
             ca_file: self.tls.ca_file.as_ref().map(|file| cx.absolute(file)),
-            apply: self.apply,
             socket,
             strategy: self.strategy.into(),
             quiet: self.settle.quiet.get(),

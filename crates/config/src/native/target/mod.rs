@@ -10,7 +10,7 @@ use roster_core::name::TargetName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use dataplane::{ApiTls, ApiVersion, Apply, DataplaneReach, DataplaneTarget, Strategy};
+pub use dataplane::{ApiTls, ApiVersion, DataplaneReach, DataplaneTarget, Strategy};
 pub use managed::{
     AtExit, CertificateList, ExternalProcess, FilePiece, Frontend, Listeners, ManagedFrontend,
     ManagedProcess, ManagedReach, ManagedTarget, MaxReloads, OnExit, OwnProcess, Piece, ProcessRule, Reload,

@@ -69,37 +69,6 @@ fn spare_servers_go_from_the_process_and_the_file_without_a_reload() {
 }
 
 #[test]
-fn by_transactions_they_go_with_one_reload() {
-    for (api, haproxy) in PAIRS {
-        eprintln!("on {haproxy:?} behind {}", api.word());
-        let mut site = Site::start(api, haproxy, false);
-        site.keys = ", apply: transaction".to_owned();
-        site.configure();
-        let ports = site.ports();
-        site.services(&[("web", &ports[..1])]);
-        let at_first = site.pid();
-        let daemon = site.rig.run();
-        // The transaction that makes it ready reloads, and on 2.6 the old worker may be the one that shows it first.
-        wait_until_or_fail(CAP, "the worker of after the reload", || {
-            Poll::when(site.pid(), |pid| *pid != at_first)
-        });
-        site.until_ready("web", &ports[..1]);
-        let (pid, others) = (site.pid(), site.others());
-        let planned = site.rig.roster(&["compact"]);
-        assert!(planned.out.contains("  would go with one reload: srv3 srv2\n"), "{planned:?}");
-        assert_eq!(site.pid(), pid);
-        let done = site.rig.roster(&["compact", "--apply"]);
-        assert_eq!(done.code, Some(0), "{done:?}\n{}", daemon.log());
-        assert!(done.out.contains("  removed with one reload: srv3 srv2\n"), "{}", done.out);
-        assert_eq!((shown(&site), written(&site)), (vec!["srv1".to_owned()], vec!["srv1".to_owned()]));
-        assert_ne!(site.pid(), pid);
-        site.until_ready("web", &ports[..1]);
-        assert_eq!(site.others(), others);
-        assert_eq!(site.rig.roster(&["compact"]).code, Some(0));
-    }
-}
-
-#[test]
 fn a_server_that_haproxy_does_not_let_go_stays_in_both() {
     let config = CONFIG
         .replace("  balance roundrobin\n", "  balance roundrobin\n  use-server srv3 if { path /three }\n");

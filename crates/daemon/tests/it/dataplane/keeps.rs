@@ -2,7 +2,7 @@
 
 use roster_testkit::{DataplaneVersion, OrFail, Poll, TrafficLoad, wait_until_or_fail};
 
-use super::site::{PAIRS, Site, on_each};
+use super::site::{Site, on_each};
 use crate::rig::CAP;
 
 fn changes_go_live(site: Site) {
@@ -129,22 +129,6 @@ fn a_new_service_is_made_and_kept(mut site: Site) {
 #[test]
 fn new_services_get_backends_and_routes_with_one_reload() {
     on_each(a_new_service_is_made_and_kept);
-}
-
-#[test]
-fn a_transaction_takes_all_of_a_pass_and_reloads() {
-    for (api, haproxy) in PAIRS {
-        let mut site = Site::start(api, haproxy, false);
-        site.keys = ", apply: transaction".to_owned();
-        site.configure();
-        let ports = site.ports();
-        site.services(&[("web", &ports[..3])]);
-        let planned = site.rig.roster(&["plan"]);
-        assert!(planned.out.contains("reloads for every change"), "{planned:?}");
-        let daemon = site.rig.run();
-        site.until_ready("web", &ports[..3]);
-        assert_eq!(site.reloads(), 1, "{}", daemon.log());
-    }
 }
 
 fn options_are_merged(mut site: Site) {

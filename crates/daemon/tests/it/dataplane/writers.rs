@@ -117,7 +117,9 @@ fn a_new_backend_comes_beside_another_writer() {
         site.services(&[("web", &ports[..1]), ("api", &ports[2..3])]);
         site.until_ready("api", &ports[2..3]);
         let tally = writer.stop();
-        assert_eq!(site.reloads(), 1, "{tally:?}\n{}", daemon.log());
+        // A write of the other's in the middle of Roster's reload may ask for one more.
+        let reloads = 1..=1 + u64::from(tally.reloads);
+        assert!(reloads.contains(&site.reloads()), "{tally:?}\n{}", daemon.log());
         site.until_written(&format!("server own 127.0.0.1:9 weight {}", tally.last));
         site.until_ready("web", &ports[..1]);
     });

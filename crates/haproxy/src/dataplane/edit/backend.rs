@@ -212,11 +212,7 @@ pub(in crate::dataplane) fn is_of_checks(line: &Line<'_>) -> bool {
 }
 
 /// The lines that a backend with such a check has, as they are always written.
-pub(in crate::dataplane) fn check_text(
-    name: &BackendName,
-    check: Option<&HttpCheck>,
-    version: Version,
-) -> String {
+fn check_text(name: &BackendName, check: Option<&HttpCheck>, version: Version) -> String {
     let pool = Pool { check: check.cloned(), ..Pool::default() };
     let backend =
         Backend { name: name.clone(), mode: Mode::Http, strip_prefix: None, lines: Vec::new(), pool };

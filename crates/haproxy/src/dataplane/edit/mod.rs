@@ -9,10 +9,9 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 
+pub(super) use self::backend::is_of_checks;
 pub use self::backend::with_section;
-pub(super) use self::backend::{check_text, is_of_checks};
 use self::patch::Patches;
-pub(super) use self::routes::changes as route_changes;
 use super::mark::Mark;
 use super::view::FileView;
 use crate::address::{Endpoint, Port};

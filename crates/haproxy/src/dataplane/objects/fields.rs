@@ -6,7 +6,6 @@
 use serde_json::{Value, json};
 
 use super::Fields;
-use crate::dataplane::edit::ServerShape;
 use crate::dataplane::mark::Mark;
 use crate::keywords::{CheckKeywords, ProxyProtocol, ServerKeywords, TlsKeywords, Verify};
 use crate::render::{Backend, Balance, FieldName, HttpCheck, Mode, Pool, ServerLine};
@@ -76,16 +75,6 @@ fn keywords(keywords: &ServerKeywords, version: Version, body: &mut Body) {
     }
 }
 
-/// A change after which a server has this shape.
-pub(super) fn shape(shape: &ServerShape) -> Fields {
-    let mut body = Body::default();
-    body.some("cookie", shape.cookie.as_ref().map(crate::name::CookieValue::as_str));
-    if let Some(check) = &shape.check {
-        check_keywords(check, &mut body);
-    }
-    body.0
-}
-
 fn check_keywords(check: &CheckKeywords, body: &mut Body) {
     let CheckKeywords { inter, fastinter, downinter, rise, fall, port, addr, tls, sni, send_proxy } = check;
     body.flag("check", true);
@@ -116,75 +105,22 @@ fn tls_keywords(tls: &TlsKeywords, body: &mut Body) {
     body.some("alpn", alpn.map(|alpn| alpn.to_string()));
 }
 
-/// The fields that a server of ours may have.
-const SERVER: &[&str] = &[
-    "alpn",
-    "backup",
-    "check",
-    "check-send-proxy",
-    "check-sni",
-    "check-ssl",
-    "cookie",
-    "downinter",
-    "fall",
-    "fastinter",
-    "health_check_address",
-    "health_check_port",
-    "id",
-    "init-state",
-    "inter",
-    "maintenance",
-    "maxconn",
-    "rise",
-    "send-proxy",
-    "send-proxy-v2",
-    "slowstart",
-    "sni",
-    "ssl",
-    "ssl_cafile",
-    "verify",
-    "verifyhost",
-    "weight",
-];
-
-/// A change after which a server is exactly this one, but for fields that no server of ours has.
-pub(super) fn whole_server(line: &ServerLine, version: Version) -> Fields {
-    let mut change: Fields = SERVER.iter().map(|field| ((*field).to_owned(), Value::Null)).collect();
-    change.extend(server(line, version));
-    change
-}
-
-pub(super) fn new_backend(mark: &Mark, backend: &Backend, options: Option<&Fields>) -> Fields {
-    let mut fields = changed_backend(backend);
-    fields.retain(|_, value| !value.is_null());
-    fields.insert("metadata".to_owned(), json!({ "comment": mark.comment() }));
-    fields.extend(options.into_iter().flatten().map(|(field, value)| (field.clone(), value.clone())));
-    fields.insert("name".to_owned(), backend.name.as_str().into());
-    fields
-}
-
-/// What of a backend Roster has a word on; `null` where it has none of it.
-pub(super) fn changed_backend(backend: &Backend) -> Fields {
+pub(super) fn backend(mark: &Mark, backend: &Backend, options: &Fields) -> Fields {
     let Pool { balance, cookie, check, servers: _ } = &backend.pool;
-    let mut fields = checks(check.as_ref());
+    let mut body = Body::default();
+    body.set("mode", backend.mode.word());
+    body.set("balance", self::balance(balance));
+    body.some("hash_type", balance.hashes().then(|| json!({ "method": "consistent" })));
     let cookie = cookie.as_ref().filter(|_| backend.mode == Mode::Http);
-    fields.insert("mode".to_owned(), backend.mode.word().into());
-    fields.insert("balance".to_owned(), self::balance(balance));
-    let hash_type = if balance.hashes() { json!({ "method": "consistent" }) } else { Value::Null };
-    fields.insert("hash_type".to_owned(), hash_type);
-    let cookie = cookie.map_or(
-        Value::Null,
-        |name| json!({ "name": name.as_str(), "type": "insert", "indirect": true, "nocache": true }),
-    );
-    fields.insert("cookie".to_owned(), cookie);
-    fields
-}
-
-/// `option httpchk` itself; what it asks is told by lines of its own.
-pub(super) fn checks(check: Option<&HttpCheck>) -> Fields {
-    let mut fields = Fields::new();
-    fields.insert("adv_check".to_owned(), check.map_or(Value::Null, |_| "httpchk".into()));
-    fields.insert("httpchk_params".to_owned(), Value::Null);
+    let cookie = cookie
+        .map(|name| json!({ "name": name.as_str(), "type": "insert", "indirect": true, "nocache": true }));
+    body.some("cookie", cookie);
+    // What it asks is said by lines of its own.
+    body.some("adv_check", check.as_ref().map(|_| "httpchk"));
+    body.set("metadata", json!({ "comment": mark.comment() }));
+    let mut fields = body.0;
+    fields.extend(options.iter().map(|(field, value)| (field.clone(), value.clone())));
+    fields.insert("name".to_owned(), backend.name.as_str().into());
     fields
 }
 
@@ -219,20 +155,4 @@ pub(super) fn check_lines(check: Option<&HttpCheck>) -> Vec<Fields> {
     passes.set("match", "status");
     passes.set("pattern", expect.unwrap_or_default().to_string());
     vec![send.0, passes.0]
-}
-
-pub(super) fn acl(name: &str, criterion: &str, value: &str) -> Fields {
-    let mut body = Body::default();
-    body.set("acl_name", name);
-    body.set("criterion", criterion);
-    body.set("value", value);
-    body.0
-}
-
-pub(super) fn rule(backend: &str, condition: &str) -> Fields {
-    let mut body = Body::default();
-    body.set("name", backend);
-    body.set("cond", "if");
-    body.set("cond_test", condition);
-    body.0
 }

@@ -31,7 +31,7 @@ use serde::Deserialize;
 
 use self::answer::{Answer, Denial};
 pub use self::error::{Call, ClientError, Why};
-pub use self::object::{Acl, Backend, Frontend, HttpCheck, Server, SwitchingRule, WrongObject};
+pub use self::object::{Backend, HttpCheck, Server, WrongObject};
 pub use self::raw::{RawConfig, Written};
 pub use self::reload::{Reload, ReloadId, ReloadState};
 pub use self::runtime::{AdminState, OperationalState, ProcessInfo, RuntimeServer, ServerStats};

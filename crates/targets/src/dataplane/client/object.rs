@@ -91,23 +91,8 @@ object! {
 }
 
 object! {
-    /// A frontend, by the fields of `frontend`. Its binds, ACLs and rules are not among them.
-    Frontend, "frontend", "name", name
-}
-
-object! {
     /// A line `http-check`, by the fields of `http_check`: `type` is `connect`, `send`, `expect` and so on.
     HttpCheck, "http-check", "type", kind
-}
-
-object! {
-    /// A line `acl`: `criterion` and `value` beside its name.
-    Acl, "acl", "acl_name", name
-}
-
-object! {
-    /// A line `use_backend`: `cond` (`if`, `unless`) and `cond_test` beside the backend's name.
-    SwitchingRule, "backend switching rule", "name", backend
 }
 
 impl Server {
@@ -199,37 +184,6 @@ impl Backend {
     }
 }
 
-impl Frontend {
-    /// The backend of what no rule fits.
-    pub fn default_backend(&self) -> Option<&str> {
-        self.text("default_backend")
-    }
-}
-
-impl Acl {
-    /// What is looked at, such as `path_beg`.
-    pub fn criterion(&self) -> Option<&str> {
-        self.text("criterion")
-    }
-
-    /// What it is compared with, as in the file.
-    pub fn value(&self) -> Option<&str> {
-        self.text("value")
-    }
-}
-
-impl SwitchingRule {
-    /// `if` or `unless`.
-    pub fn cond(&self) -> Option<&str> {
-        self.text("cond")
-    }
-
-    /// The condition itself.
-    pub fn cond_test(&self) -> Option<&str> {
-        self.text("cond_test")
-    }
-}
-
 fn number(fields: &Map<String, Value>, field: &str) -> Option<u16> {
     fields.get(field).and_then(Value::as_u64).and_then(|number| u16::try_from(number).ok())
 }
@@ -274,8 +228,8 @@ mod tests {
         for wrong in [json!({"address": "127.0.0.1"}), json!({"name": 7}), json!([]), json!("s1")] {
             assert!(serde_json::from_value::<Server>(wrong).is_err());
         }
-        let error = serde_json::from_value::<Acl>(json!({"name": "x"})).unwrap_err().to_string();
-        assert_eq!(error, "an object \"acl\" has no text in `acl_name`");
+        let error = serde_json::from_value::<HttpCheck>(json!({"name": "x"})).unwrap_err().to_string();
+        assert_eq!(error, "an object \"http-check\" has no text in `type`");
     }
 
     #[test]

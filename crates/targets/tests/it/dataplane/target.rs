@@ -2,7 +2,6 @@
 //! the real program where `DATAPLANEAPI_BIN` names one, but for the tests that let something go wrong on purpose.
 
 mod live;
-mod transaction;
 mod trouble;
 
 use std::time::Duration;
@@ -11,7 +10,7 @@ use roster_core::name::{BackendName, ServerName};
 use roster_core::observed::State;
 use roster_core::plan::{Change, Operation, Reason};
 use roster_core::weight::Weight;
-use roster_targets::dataplane::{DataplaneError, DataplaneTarget, Way};
+use roster_targets::dataplane::{DataplaneError, DataplaneTarget};
 use roster_targets::{Look, Reading, Receipt, Target};
 use roster_testkit::{
     DataplaneApi, DataplaneVersion, Haproxy, HaproxyBin, HaproxyVersion, OrFail, ReloadWay, RuntimeSocket,
@@ -68,14 +67,13 @@ struct Rig {
 struct Kind {
     version: DataplaneVersion,
     haproxy: HaproxyVersion,
-    way: Way,
     by_master: bool,
     stand_in: bool,
 }
 
 impl Kind {
-    fn new((version, haproxy): (DataplaneVersion, HaproxyVersion), way: Way) -> Self {
-        Self { version, haproxy, way, by_master: false, stand_in: false }
+    fn new((version, haproxy): (DataplaneVersion, HaproxyVersion)) -> Self {
+        Self { version, haproxy, by_master: false, stand_in: false }
     }
 }
 
@@ -96,7 +94,7 @@ impl Rig {
             api = api.stand_in_only();
         }
         let api = api.start().or_fail();
-        let target = DataplaneTarget::new(client(api.url(), VersionChoice::Auto), kind.way);
+        let target = DataplaneTarget::new(client(api.url(), VersionChoice::Auto));
         Self { target, api, haproxy }
     }
 
@@ -139,9 +137,9 @@ impl Rig {
 }
 
 /// Runs the same test on each pair. It has a runtime of its own, and so has the stand-in.
-fn on_each(way: Way, test: &impl AsyncFn(&Rig)) {
+fn on_each(test: &impl AsyncFn(&Rig)) {
     for pair in PAIRS {
-        on(Kind::new(pair, way), test);
+        on(Kind::new(pair), test);
     }
 }
 
@@ -175,7 +173,7 @@ fn refused(receipt: &Receipt) -> Vec<usize> {
 
 #[test]
 fn a_look_has_addresses_and_states_of_the_process_and_weights_of_the_file() {
-    on_each(Way::Live, &async |rig| {
+    on_each(&async |rig| {
         rig.haproxy.cli("set server app/s1 addr 127.0.0.1 port 2001").or_fail();
         rig.haproxy.cli("set server app/s3 state drain").or_fail();
         let reading = rig.read(&["app", "fixed", "slots", "nowhere"]).await;
@@ -201,7 +199,7 @@ fn a_look_has_addresses_and_states_of_the_process_and_weights_of_the_file() {
 
 #[test]
 fn what_a_server_of_a_template_was_told_is_remembered_while_its_process_lives() {
-    on_each(Way::Live, &async |rig| {
+    on_each(&async |rig| {
         let seen = async || {
             let reading = rig.read(&["app", "fixed", "slots"]).await;
             reading.observed.backends["slots"].servers["t2"].weight.get()
@@ -218,10 +216,10 @@ fn what_a_server_of_a_template_was_told_is_remembered_while_its_process_lives() 
 
 #[test]
 fn a_weight_without_a_line_is_known_to_a_new_target_too() {
-    on_each(Way::Live, &async |rig| {
+    on_each(&async |rig| {
         rig.haproxy.cli("set server slots/t2 state ready").or_fail();
         rig.carry_out(&[weigh("slots", "t2", 40)]).await.or_fail();
-        let other = DataplaneTarget::new(client(rig.api.url(), VersionChoice::Auto), Way::Live);
+        let other = DataplaneTarget::new(client(rig.api.url(), VersionChoice::Auto));
         let look = Look { backends: ["slots".parse().or_fail()].into(), ..Look::default() };
         let seen = other.observe(&look).await.or_fail();
         let servers = &seen.observed.backends["slots"].servers;
@@ -233,7 +231,7 @@ fn a_weight_without_a_line_is_known_to_a_new_target_too() {
 
 #[test]
 fn maintenance_by_the_file_is_not_taken_for_somebodys_wish() {
-    on_each(Way::Live, &async |rig| {
+    on_each(&async |rig| {
         rig.haproxy.cli("set server app/s1 state maint").or_fail();
         let reading = rig.read(&["app", "slots"]).await;
         let by_file = |backend: &str, server: &str| {

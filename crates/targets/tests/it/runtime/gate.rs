@@ -8,7 +8,7 @@ use std::sync::Arc;
 use roster_targets::runtime::socket::SocketAddress;
 use roster_testkit::OrFail;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -74,7 +74,7 @@ impl Drop for Gate {
 }
 
 async fn pass_slowly(client: UnixStream, haproxy: UnixStream, lines: usize, held: &Notify, open: &Notify) {
-    let (mut from_client, mut to_client) = client.into_split();
+    let (from_client, mut to_client) = client.into_split();
     let (mut from_haproxy, mut to_haproxy) = haproxy.into_split();
     let answers = async {
         let (mut buffer, mut prompts) = (vec![0; 4096], 0);
@@ -91,13 +91,15 @@ async fn pass_slowly(client: UnixStream, haproxy: UnixStream, lines: usize, held
         }
     };
     let commands = async {
-        let (mut byte, mut passed) = ([0], 0);
-        while let Ok(1) = from_client.read(&mut byte).await {
-            if to_haproxy.write_all(&byte).await.is_err() {
+        let (mut from_client, mut passed) = (BufReader::new(from_client), 0);
+        let mut line = Vec::new();
+        while let Ok(1..) = from_client.read_until(b'\n', &mut line).await {
+            if to_haproxy.write_all(&line).await.is_err() {
                 break;
             }
-            passed += usize::from(byte == *b"\n");
-            if byte == *b"\n" && passed == lines {
+            line.clear();
+            passed += 1;
+            if passed == lines {
                 open.notified().await;
             }
         }

@@ -3,14 +3,13 @@
 use roster_core::departure::Departure;
 use roster_core::observed::State;
 use roster_core::plan::{Change, Operation, Reason};
-use roster_targets::dataplane::Way;
 use roster_testkit::{DataplaneVersion, OrFail};
 
 use super::{on_each, operation, point, refused, state, weigh};
 
 #[test]
 fn a_live_pass_is_one_write_that_changes_file_and_process_without_a_reload() {
-    on_each(Way::Live, &async |rig| {
+    on_each(&async |rig| {
         let pid = rig.haproxy.worker_pid().or_fail();
         let operations = [
             point("app", "s1", 2001),
@@ -35,7 +34,7 @@ fn a_live_pass_is_one_write_that_changes_file_and_process_without_a_reload() {
 
 #[test]
 fn what_drifted_in_the_process_alone_is_told_again_though_the_file_is_right() {
-    on_each(Way::Live, &async |rig| {
+    on_each(&async |rig| {
         rig.haproxy.cli("set server app/s1 addr 127.0.0.1 port 2009").or_fail();
         let receipt = rig.carry_out(&[point("app", "s1", 1001)]).await.or_fail();
         assert_eq!((receipt.commands, receipt.refused.len()), (1, 0));
@@ -45,7 +44,7 @@ fn what_drifted_in_the_process_alone_is_told_again_though_the_file_is_right() {
 
 #[test]
 fn a_server_is_ready_in_the_same_write_as_its_address_only_where_haproxy_has_it_at_once() {
-    on_each(Way::Live, &async |rig| {
+    on_each(&async |rig| {
         let operations = [point("app", "s2", 2002), state("app", "s2", State::Ready)];
         let receipt = rig.carry_out(&operations).await.or_fail();
         let waits = rig.api.version() != DataplaneVersion::V2;
@@ -61,7 +60,7 @@ fn a_server_is_ready_in_the_same_write_as_its_address_only_where_haproxy_has_it_
 
 #[test]
 fn one_operation_that_cannot_go_live_keeps_no_other_from_it() {
-    on_each(Way::Live, &async |rig| {
+    on_each(&async |rig| {
         let operations = [
             weigh("fixed", "f1", 3),
             weigh("app", "s1", 11),
@@ -86,7 +85,7 @@ fn one_operation_that_cannot_go_live_keeps_no_other_from_it() {
 /// HAProxy 3.0 has a new address only a moment after it said so.
 #[test]
 fn who_goes_waits_until_who_comes_is_there() {
-    on_each(Way::Live, &async |rig| {
+    on_each(&async |rig| {
         let left = |server: &str, change: Change| Operation {
             why: Reason::Left {
                 instance: None,
@@ -116,7 +115,7 @@ fn who_goes_waits_until_who_comes_is_there() {
 
 #[test]
 fn a_few_servers_are_made_ready_without_a_write_of_the_file() {
-    on_each(Way::Live, &async |rig| {
+    on_each(&async |rig| {
         let ready = |server: &str| state("app", server, State::Ready);
         rig.haproxy.cli("set server app/s3 state maint").or_fail();
         let receipt = rig.carry_out(&[ready("s2"), ready("gone"), ready("s3")]).await.or_fail();

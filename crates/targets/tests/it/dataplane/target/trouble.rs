@@ -2,41 +2,36 @@
 
 use roster_core::observed::State;
 use roster_targets::Target;
-use roster_targets::dataplane::{DataplaneError, Way};
+use roster_targets::dataplane::DataplaneError;
 use roster_testkit::{DataplaneVersion, Fault, HaproxyVersion, OrFail};
 
 use super::{Kind, PAIRS, Rig, on, on_each, point, state, weigh};
 
 /// With faults, so on the stand-in only.
-fn on_each_stand_in(way: Way, test: &impl AsyncFn(&Rig)) {
+fn on_each_stand_in(test: &impl AsyncFn(&Rig)) {
     for pair in PAIRS {
-        on(Kind { stand_in: true, ..Kind::new(pair, way) }, test);
+        on(Kind { stand_in: true, ..Kind::new(pair) }, test);
     }
 }
 
 #[test]
 fn an_api_that_cannot_read_haproxy_is_told_and_nothing_is_written() {
-    for way in [Way::Live, Way::Transaction] {
-        on(
-            Kind { by_master: true, ..Kind::new((DataplaneVersion::V2, HaproxyVersion::V2_6), way) },
-            &async |rig| {
-                // The last has no lines of servers in the file, only a template.
-                for backend in ["app", "slots"] {
-                    let error = rig.look(&[backend]).await.unwrap_err();
-                    assert!(matches!(error, DataplaneError::Blind { .. }), "{backend}: {error}");
-                    assert!(!error.is_takeover() && !error.is_unreachable());
-                    let text = error.to_string();
-                    assert!(text.contains("master_runtime") && text.contains(backend), "{text}");
-                }
-                assert_eq!(rig.counts(), (0, 0));
-            },
-        );
-    }
+    on(Kind { by_master: true, ..Kind::new((DataplaneVersion::V2, HaproxyVersion::V2_6)) }, &async |rig| {
+        // The last has no lines of servers in the file, only a template.
+        for backend in ["app", "slots"] {
+            let error = rig.look(&[backend]).await.unwrap_err();
+            assert!(matches!(error, DataplaneError::Blind { .. }), "{backend}: {error}");
+            assert!(!error.is_takeover() && !error.is_unreachable());
+            let text = error.to_string();
+            assert!(text.contains("master_runtime") && text.contains(backend), "{text}");
+        }
+        assert_eq!(rig.counts(), (0, 0));
+    });
 }
 
 #[test]
 fn haproxy_3_0_is_read_through_the_master_too() {
-    let kind = Kind::new((DataplaneVersion::V3, HaproxyVersion::V3_0), Way::Live);
+    let kind = Kind::new((DataplaneVersion::V3, HaproxyVersion::V3_0));
     on(Kind { by_master: true, ..kind }, &async |rig| {
         rig.carry_out(&[weigh("app", "s1", 33)]).await.or_fail();
         assert_eq!(rig.runs("app", "s1").2, 33);
@@ -45,44 +40,40 @@ fn haproxy_3_0_is_read_through_the_master_too() {
 
 #[test]
 fn a_file_that_somebody_changed_meanwhile_is_read_anew() {
-    for way in [Way::Live, Way::Transaction] {
-        on_each(way, &async |rig| {
-            let process = rig.read(&["app"]).await.process;
-            let raw = rig.target.client().raw().await.or_fail();
-            let other = raw.text.replace("weight 20", "weight 21");
-            rig.target.client().write_live(other, raw.version, "").await.or_fail();
-            let error = rig.target.apply(process, &[weigh("app", "s1", 33)]).await.unwrap_err();
-            assert!(error.is_takeover(), "{error}");
-            assert_eq!(rig.runs("app", "s1").2, 10);
-            rig.carry_out(&[weigh("app", "s1", 33)]).await.or_fail();
-            assert!(rig.text().contains("weight 21") && rig.text().contains("weight 33"), "{}", rig.text());
-            assert!(rig.target.client().transactions(None).await.or_fail().is_empty());
-        });
-    }
+    on_each(&async |rig| {
+        let process = rig.read(&["app"]).await.process;
+        let raw = rig.target.client().raw().await.or_fail();
+        let other = raw.text.replace("weight 20", "weight 21");
+        rig.target.client().write_live(other, raw.version, "").await.or_fail();
+        let error = rig.target.apply(process, &[weigh("app", "s1", 33)]).await.unwrap_err();
+        assert!(error.is_takeover(), "{error}");
+        assert_eq!(rig.runs("app", "s1").2, 10);
+        rig.carry_out(&[weigh("app", "s1", 33)]).await.or_fail();
+        assert!(rig.text().contains("weight 21") && rig.text().contains("weight 33"), "{}", rig.text());
+        assert!(rig.target.client().transactions(None).await.or_fail().is_empty());
+    });
 }
 
 #[test]
 fn a_file_that_somebody_changed_elsewhere_meanwhile_is_written_anew_at_once() {
-    for way in [Way::Live, Way::Transaction] {
-        on_each(way, &async |rig| {
-            // The API has put the file in its own order.
-            let raw = rig.target.client().raw().await.or_fail();
-            rig.target.client().write_live(raw.text, raw.version, "").await.or_fail();
-            let process = rig.read(&["app"]).await.process;
-            let raw = rig.target.client().raw().await.or_fail();
-            let other = raw.text.replace("timeout connect 1s", "timeout connect 2s");
-            rig.target.client().write_live(other, raw.version, "").await.or_fail();
-            rig.target.apply(process, &[weigh("app", "s1", 33)]).await.or_fail();
-            assert_eq!(rig.runs("app", "s1").2, 33);
-            assert!(rig.text().contains("weight 33"), "{}", rig.text());
-            assert!(rig.text().contains("timeout connect 2"), "{}", rig.text());
-        });
-    }
+    on_each(&async |rig| {
+        // The API has put the file in its own order.
+        let raw = rig.target.client().raw().await.or_fail();
+        rig.target.client().write_live(raw.text, raw.version, "").await.or_fail();
+        let process = rig.read(&["app"]).await.process;
+        let raw = rig.target.client().raw().await.or_fail();
+        let other = raw.text.replace("timeout connect 1s", "timeout connect 2s");
+        rig.target.client().write_live(other, raw.version, "").await.or_fail();
+        rig.target.apply(process, &[weigh("app", "s1", 33)]).await.or_fail();
+        assert_eq!(rig.runs("app", "s1").2, 33);
+        assert!(rig.text().contains("weight 33"), "{}", rig.text());
+        assert!(rig.text().contains("timeout connect 2"), "{}", rig.text());
+    });
 }
 
 #[test]
 fn a_backend_that_only_the_file_has_is_missing_and_hides_no_other() {
-    on_each(Way::Live, &async |rig| {
+    on_each(&async |rig| {
         let raw = rig.target.client().raw().await.or_fail();
         let text = raw.text + "\nbackend ahead\n  balance roundrobin\n  server s1 127.0.0.1:1 disabled\n";
         rig.target.client().write_live(text, raw.version, "").await.or_fail();
@@ -96,7 +87,7 @@ fn a_backend_that_only_the_file_has_is_missing_and_hides_no_other() {
 
 #[test]
 fn another_process_than_the_one_that_was_read_is_given_nothing() {
-    on_each(Way::Live, &async |rig| {
+    on_each(&async |rig| {
         let process = rig.read(&["app"]).await.process;
         let text = rig.text();
         let raw = rig.target.client().raw().await.or_fail();
@@ -112,7 +103,7 @@ fn another_process_than_the_one_that_was_read_is_given_nothing() {
 
 #[test]
 fn nothing_is_applied_that_was_not_read_before() {
-    on_each(Way::Live, &async |rig| {
+    on_each(&async |rig| {
         let process = rig.target.identify().await.or_fail();
         let error = rig.target.apply(process, &[weigh("app", "s1", 33)]).await.unwrap_err();
         assert!(error.is_takeover(), "{error}");
@@ -121,7 +112,7 @@ fn nothing_is_applied_that_was_not_read_before() {
 
 #[test]
 fn a_weight_behind_an_action_that_failed_is_told_again() {
-    on_each_stand_in(Way::Live, &async |rig| {
+    on_each_stand_in(&async |rig| {
         // The second action fails: the file has the weight, the process has not, and nobody shows it.
         rig.api.inject(Fault::ActionFails(2), 1).or_fail();
         let operations = [point("app", "s1", 2001), weigh("app", "s1", 99), state("app", "s3", State::Maint)];
@@ -143,26 +134,13 @@ fn a_weight_behind_an_action_that_failed_is_told_again() {
 
 #[test]
 fn a_weight_whose_answer_was_lost_is_told_again() {
-    on_each_stand_in(Way::Live, &async |rig| {
+    on_each_stand_in(&async |rig| {
         let process = rig.read(&["app"]).await.process;
         rig.api.inject(Fault::HalfBody, 1).or_fail();
         rig.target.apply(process, &[weigh("app", "s1", 99)]).await.unwrap_err();
         // Whatever became of it there.
         rig.haproxy.cli("set server app/s1 weight 10").or_fail();
         rig.read(&["app"]).await;
-        assert_eq!(rig.runs("app", "s1").2, 99);
-    });
-}
-
-#[test]
-fn a_reload_that_fails_is_an_error_and_leaves_no_transaction() {
-    on_each_stand_in(Way::Transaction, &async |rig| {
-        rig.api.inject(Fault::ReloadFails("no way".to_owned()), 1).or_fail();
-        let error = rig.carry_out(&[weigh("app", "s1", 99)]).await.unwrap_err();
-        assert!(error.to_string().contains("no way"), "{error}");
-        assert!(rig.target.client().transactions(None).await.or_fail().is_empty());
-        assert_eq!(rig.runs("app", "s1").2, 10);
-        rig.carry_out(&[weigh("app", "s1", 99)]).await.or_fail();
         assert_eq!(rig.runs("app", "s1").2, 99);
     });
 }
