@@ -13,6 +13,7 @@ use roster_targets::managed::process::{External, Limits, ProcessError, Program, 
 use roster_targets::runtime::session;
 use roster_targets::runtime::socket::SocketAddress;
 
+use super::file::Checked;
 use super::state::for_successor;
 use super::{Own, Topic, numbers};
 use crate::clock;
@@ -52,9 +53,17 @@ impl Own {
             self.retry_ports(agenda, now).await;
             self.look(agenda, now);
         }
-        let changed = if self.due.is_some_and(|due| due.at <= now) {
+        if let Some(word) = self.check.is_long(now) {
+            self.retry.begins(Topic::Check);
+            self.trouble(&word);
+            self.retry.ends();
+        }
+        let is_due = self.check.is_done() || self.due.is_some_and(|due| due.at <= now);
+        let changed = if is_due && !self.check.is_running() {
             self.due = None;
-            self.change(agenda, known, now).await
+            let changed = self.change(agenda, known, now).await;
+            self.check.forget_outcome();
+            changed
         } else {
             Changed::Nothing
         };
@@ -96,7 +105,11 @@ impl Own {
         }
         self.retry.begins(Topic::Change);
         let changed = self.try_change(agenda, known, now).await;
-        self.retry.ends();
+        if self.check.is_running() {
+            self.retry.goes_on();
+        } else {
+            self.retry.ends();
+        }
         changed
     }
 
@@ -118,9 +131,12 @@ impl Own {
                 return Changed::Nothing;
             }
             match self.write_checked(&rendered).await {
-                Ok(()) => return self.take_in(&rendered, &reasons, (replace, known), now).await,
-                Err(lines) if lines.iter().any(|line| rendered.is_profile_at(*line)) => self.profiles.clear(),
-                Err(lines) => {
+                Checked::Written => return self.take_in(&rendered, &reasons, (replace, known), now).await,
+                Checked::Awaited => return Changed::Nothing,
+                Checked::Refused(lines) if lines.iter().any(|line| rendered.is_profile_at(*line)) => {
+                    self.profiles.clear();
+                }
+                Checked::Refused(lines) => {
                     if !self.leave_out(agenda, &rendered, &lines, now) {
                         break;
                     }

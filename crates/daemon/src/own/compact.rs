@@ -10,6 +10,7 @@ use roster_core::plan::Compaction;
 use roster_core::render::{ReloadReason, SectionKey};
 
 use super::{Changed, Due, Own};
+use crate::clock;
 use crate::compaction::{How, strike};
 
 impl Own {
@@ -51,7 +52,11 @@ impl Own {
             strike(&mut self.lines, backend, servers);
         }
         self.due = Some(Due { since: now, at: now });
-        let changed = self.see_to(agenda, known, now).await;
+        let mut changed = self.see_to(agenda, known, now).await;
+        while self.check.is_running() {
+            self.check.ended().await;
+            changed = self.see_to(agenda, known, clock::now()).await;
+        }
         if !matches!(changed, Changed::Reloaded | Changed::Started) {
             // What it is tried again for must not come over servers that are in use by then.
             (self.lines, self.doubtful) = (lines, true);

@@ -10,6 +10,7 @@ use roster_targets::managed::file::{ConfigFiles, FileError, Foreign, Record, Wri
 
 use super::Own;
 use super::change::NO_STATE;
+use super::check::Verdict;
 use crate::clock;
 use crate::events::{Event, FileForeign, chain};
 use crate::supervise;
@@ -17,29 +18,49 @@ use crate::supervise;
 /// When a file that could not follow the servers is tried again, though nothing else happens.
 const FILE_AGAIN: Duration = Duration::from_secs(5);
 
+/// What came of a structural change's file.
+#[derive(Debug)]
+pub(super) enum Checked {
+    /// It is written.
+    Written,
+    /// It is not, for these of its lines; none where it is something else.
+    Refused(Vec<usize>),
+    /// HAProxy is being asked.
+    Awaited,
+}
+
 impl Own {
-    /// Writes a structural change. What HAProxy complains of are lines of the file; none where it is something else.
-    pub(super) async fn write_checked(&mut self, rendered: &Rendered) -> Result<(), Vec<usize>> {
-        let (rendered, files) = (rendered.clone(), self.files());
-        let structure = rendered.structure.clone();
+    /// Writes a structural change once HAProxy's check has passed.
+    pub(super) async fn write_checked(&mut self, rendered: &Rendered) -> Checked {
         if !PathBuf::from(self.reach.state_file.as_str()).exists() {
             self.write_state(NO_STATE.to_owned()).await;
         }
-        match self.blocking(move |record| files.write_checked(&rendered, record)).await {
+        let (rendered, mut files) = (rendered.clone(), self.files());
+        let structure = rendered.structure.clone();
+        let outcome = match self.check.verdict(&rendered, self.files(), clock::now()) {
+            Verdict::Awaited => return Checked::Awaited,
+            Verdict::Failed(error) => Err(error),
+            Verdict::Passed => self.blocking(move |record| files.write_passed(&rendered, record)).await,
+            Verdict::Unknown => {
+                files.limit = self.check.limit();
+                self.blocking(move |record| files.write_checked(&rendered, record)).await
+            }
+        };
+        match outcome {
             Ok(written) => {
                 self.told(&written);
                 self.written = Some(structure);
-                Ok(())
+                Checked::Written
             }
             Err(FileError::Refused { text, lines, kept, .. }) => {
                 let kept = kept.map(|kept| format!(" (see {})", kept.display())).unwrap_or_default();
                 let why = format!("HAProxy refuses the file{kept}: {}", text.replace('\n', "; "));
                 self.refused(&why);
-                Err(lines)
+                Checked::Refused(lines)
             }
             Err(error) => {
                 self.trouble(&chain(&error));
-                Err(Vec::new())
+                Checked::Refused(Vec::new())
             }
         }
     }
@@ -62,7 +83,7 @@ impl Own {
             }
             Err(error) => {
                 self.trouble(&chain(&error));
-                self.file_due = Some(clock::after(now, FILE_AGAIN));
+                self.file_due = Some(clock::after(clock::now(), FILE_AGAIN));
             }
         }
     }

@@ -11,6 +11,7 @@ mod book;
 mod budget;
 mod certificates;
 mod change;
+mod check;
 mod compact;
 mod document;
 mod dynamic;
@@ -86,6 +87,7 @@ pub(crate) struct Own {
     told_left_out: Vec<String>,
     /// Where HAProxy could not listen.
     unbound: ports::Failed,
+    check: check::Check,
     certificates: Certificates,
     /// A look at their files that takes long.
     looking: Option<Apart<Looked>>,
@@ -162,6 +164,7 @@ impl Own {
             refused: BTreeMap::new(),
             told_left_out: Vec::new(),
             unbound: ports::Failed::default(),
+            check: check::Check::default(),
             certificates,
             looking: None,
             left_to_reload: BTreeSet::new(),
@@ -215,7 +218,13 @@ impl Own {
     /// Waits until the process began to serve or ended. Answers whether it serves.
     pub(crate) async fn changed(&mut self) -> bool {
         loop {
-            self.steward.changed().await;
+            tokio::select! {
+                () = self.steward.changed() => {}
+                () = self.check.ended() => {
+                    self.retry.is_over(Topic::Check, |_| false);
+                    return false;
+                }
+            }
             let running = self.steward.running();
             self.note_master(running.master);
             if running.times != self.seen_times || running.master.is_none() {
@@ -312,7 +321,8 @@ impl Own {
     pub(crate) fn wake(&self) -> Option<Timestamp> {
         let files =
             [self.file_due, self.live_due, self.publish_due, self.stranger_due, self.certificates.due()];
-        let others = self.due.map(|due| due.at).into_iter().chain(self.unbound.next());
+        let due = self.due.filter(|_| !self.check.is_running()).map(|due| due.at);
+        let others = due.into_iter().chain(self.unbound.next()).chain(self.check.wake());
         files.into_iter().flatten().chain(others).min()
     }
 
@@ -403,6 +413,7 @@ impl Own {
 
     /// Lets go of HAProxy, or ends it, as the configuration says. Over a reading of the configuration it goes on.
     pub(crate) async fn end(mut self, agenda: &Agenda, for_good: bool) -> Book {
+        self.check.cancel().await;
         if self.file_due.is_some() {
             self.write_file(agenda, clock::now()).await;
         }

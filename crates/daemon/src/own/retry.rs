@@ -32,6 +32,8 @@ pub(crate) enum Topic {
     Live,
     /// The certificates' files.
     Certificates,
+    /// HAProxy's check of the file, while it runs.
+    Check,
     /// Listening sockets that are closed.
     Sockets,
     /// What is not in the file though it is wanted.
@@ -71,6 +73,11 @@ impl Retry {
         let mut told = self.lock();
         let topic = std::mem::take(&mut told.topic);
         told.known.retain(|(about, _), is_said| *about != topic || *is_said);
+    }
+
+    /// The attempt goes on later: what it did not say yet is not over.
+    pub(crate) fn goes_on(&self) {
+        self.lock().topic = Topic::default();
     }
 
     /// Nothing is to be done about this any more but what is kept.

@@ -97,7 +97,12 @@ impl Own {
 
     /// Closes what no HAProxy has any more.
     pub(super) async fn release(&mut self) {
-        let leaving: Vec<ListenAddress> = self.held.leaving().cloned().collect();
+        // What the process that serves has is its own until another one serves.
+        let is_had = |address: &&ListenAddress| {
+            self.held.get(address).is_some_and(|socket| self.book.inherited.contains(&socket.number()))
+        };
+        let leaving: Vec<ListenAddress> =
+            self.held.leaving().filter(|address| !is_had(address)).cloned().collect();
         if leaving.is_empty() || self.steward.old_ones().await != Some(0) {
             return;
         }

@@ -138,7 +138,11 @@ impl Own {
 
     /// How it is doing.
     pub(crate) fn status(&self, agenda: &Agenda, now: Timestamp) -> OwnStatus {
-        let waiting = if self.due.is_some() { self.reload_words(agenda, now) } else { Vec::new() };
+        let waiting = if self.due.is_some() || self.check.is_running() {
+            self.reload_words(agenda, now)
+        } else {
+            Vec::new()
+        };
         let running = self.steward.running();
         OwnStatus {
             is_cut_off: false,

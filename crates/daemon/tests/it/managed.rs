@@ -1,5 +1,6 @@
 //! End to end: a HAProxy whose file, process and ports are Roster's.
 
+mod checks;
 mod environment;
 mod external;
 mod failed;

@@ -20,6 +20,8 @@ mod version;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use roster_core::render::{FileKind, Rendered};
@@ -50,6 +52,8 @@ pub struct ConfigFiles {
     pub inherited: Vec<Inherited>,
     /// How long `haproxy -c` may take. It reads all certificates, and resolves the names in the operator's own text.
     pub limit: Duration,
+    /// Ends a check that runs, as if its time were over.
+    pub cancelled: Arc<AtomicBool>,
 }
 
 /// The lock of the process that writes this haproxy.cfg, `.haproxy.cfg.lock` in the folder that it really is in.
@@ -78,6 +82,8 @@ pub enum Written {
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Care {
     Checked,
+    /// It has agreed already.
+    Passed,
     Quiet,
 }
 
@@ -110,6 +116,7 @@ impl ConfigFiles {
             environment: Environment::default(),
             inherited: Vec::new(),
             limit: Duration::from_secs(30),
+            cancelled: Arc::default(),
         }
     }
 
@@ -125,6 +132,24 @@ impl ConfigFiles {
     /// case all files are as they were.
     pub fn write_checked(&self, rendered: &Rendered, record: &mut Record) -> Result<Written, FileError> {
         self.write(rendered, record, Care::Checked)
+    }
+
+    /// Asks HAProxy whether it would take these files, without writing them where HAProxy reads.
+    ///
+    /// # Errors
+    /// As for [`write_checked`](Self::write_checked).
+    pub fn check_beforehand(&self, rendered: &Rendered) -> Result<(), FileError> {
+        let staged = self.stage(rendered, "try")?;
+        if staged.is_empty() { Ok(()) } else { self.check(rendered, &staged, "try-check") }
+    }
+
+    /// Does what [`write_checked`](Self::write_checked) does, for files whose structure and crt-lists
+    /// [`check_beforehand`](Self::check_beforehand) has agreed to.
+    ///
+    /// # Errors
+    /// One cannot be written.
+    pub fn write_passed(&self, rendered: &Rendered, record: &mut Record) -> Result<Written, FileError> {
+        self.write(rendered, record, Care::Passed)
     }
 
     /// Writes for a change that the running HAProxy gets on its socket: addresses, weights and maintenance of servers,
@@ -143,12 +168,16 @@ impl ConfigFiles {
     }
 
     fn write(&self, rendered: &Rendered, record: &mut Record, care: Care) -> Result<Written, FileError> {
-        let staged = self.stage(rendered)?;
-        let asks = care == Care::Checked || staged.iter().any(|one| one.kind == Some(FileKind::CrtList));
+        let staged = self.stage(rendered, "new")?;
+        let asks = match care {
+            Care::Checked => true,
+            Care::Passed => false,
+            Care::Quiet => staged.iter().any(|one| one.kind == Some(FileKind::CrtList)),
+        };
         if asks && !staged.is_empty() {
-            self.check(rendered, &staged)?;
+            self.check(rendered, &staged, "check")?;
         }
-        if asks {
+        if asks || care == Care::Passed {
             // What was refused before is of no interest beside a file that is taken.
             self.forget_refused(rendered)?;
         }
@@ -162,7 +191,7 @@ impl ConfigFiles {
     }
 
     /// Writes what differs beside its place, haproxy.cfg last. Nothing is checked, and nobody reads it yet.
-    fn stage<'r>(&'r self, rendered: &'r Rendered) -> Result<Vec<Staged<'r>>, FileError> {
+    fn stage<'r>(&'r self, rendered: &'r Rendered, purpose: &str) -> Result<Vec<Staged<'r>>, FileError> {
         let files = rendered.files.iter();
         let files = files.map(|file| (Path::new(file.path.as_str()), Some(file.kind), file.text.as_str()));
         let all = files.chain([(self.config.as_path(), None, rendered.config.as_str())]);
@@ -172,7 +201,7 @@ impl ConfigFiles {
             let existing = Existing::read(&target)?;
             if existing.is_none_or(|existing| existing.bytes != text.as_bytes()) {
                 sweep(&target);
-                let beside = Beside::write(&target, "new", text.as_bytes())?;
+                let beside = Beside::write(&target, purpose, text.as_bytes())?;
                 staged.push(Staged { named, target, kind, text, beside });
             }
         }
@@ -193,7 +222,7 @@ fn place(
         // Read anew: a check takes long enough for somebody to write.
         let existing = Existing::read(&one.target)?;
         foreign.extend(notice(one.named, &one.target, existing.as_ref(), record)?);
-        if care == Care::Checked && next.is_first_since_settled(one.named) {
+        if care != Care::Quiet && next.is_first_since_settled(one.named) {
             formers.keep(&one.target, existing.as_ref())?;
             let there = existing.as_ref().map(|existing| Sum::of(&existing.bytes));
             next.keep(one.named, there, record.sum(one.named));
@@ -205,7 +234,7 @@ fn place(
         one.beside.take_place()?;
         formers.placed(&one.target);
     }
-    if care == Care::Checked {
+    if care != Care::Quiet {
         sync_folders(&targets)?;
     }
     Ok(foreign)

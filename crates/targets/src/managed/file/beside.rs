@@ -14,7 +14,7 @@ use super::FileError;
 /// As the kernel itself.
 const MOST_LINKS: usize = 40;
 /// What a file of ours that waits beside another one is for, in its name.
-const PURPOSES: &[&str] = &["new", "check", "copy"];
+const PURPOSES: &[&str] = &["try", "try-check", "new", "check", "copy"];
 
 /// A file with a hidden name, `.haproxy.cfg.new.PID`, and mode 600. It is removed when it is dropped before it took its
 /// place.

@@ -16,7 +16,12 @@ type Names = Vec<(String, String)>;
 
 impl ConfigFiles {
     /// Runs `haproxy -c`. What is refused is kept for the operator.
-    pub(super) fn check(&self, rendered: &Rendered, staged: &[Staged<'_>]) -> Result<(), FileError> {
+    pub(super) fn check(
+        &self,
+        rendered: &Rendered,
+        staged: &[Staged<'_>],
+        copy_as: &str,
+    ) -> Result<(), FileError> {
         let waiting = names(staged, |one| one.beside.path().to_owned());
         let config = staged.iter().find(|one| one.kind.is_none());
         // A copy that names the maps and crt-lists where they wait, unless there are none.
@@ -24,12 +29,12 @@ impl ConfigFiles {
             None
         } else {
             let text = renamed(&rendered.config, &waiting);
-            Some(Beside::write(&resolve(&self.config)?, "check", text.as_bytes())?)
+            Some(Beside::write(&resolve(&self.config)?, copy_as, text.as_bytes())?)
         };
         let Some(checked) = copy.as_ref().or(config.map(|one| &one.beside)).map(Beside::path) else {
             return Ok(());
         };
-        let finished = run_haproxy(&mut self.command(checked)?, &self.binary, self.limit)?;
+        let finished = run_haproxy(&mut self.command(checked)?, &self.binary, self.limit, &self.cancelled)?;
         match finished.status.code() {
             Some(0) => Ok(()),
             Some(_) => Err(self.refused(rendered, staged, checked, &finished.output)),

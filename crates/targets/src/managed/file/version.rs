@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use roster_core::haproxy::Version;
@@ -18,7 +19,7 @@ use super::run::{Finished, RunError, run};
 pub fn haproxy_version(binary: &Path, limit: Duration) -> Result<Version, FileError> {
     let mut command = Command::new(binary);
     Environment::default().set(command.arg("-v"));
-    let finished = run_haproxy(&mut command, binary, limit)?;
+    let finished = run_haproxy(&mut command, binary, limit, &AtomicBool::new(false))?;
     let said = finished.output.trim_start();
     let is_named = ["HAProxy version ", "HA-Proxy version "].iter().any(|name| said.starts_with(name));
     match said.parse::<Version>() {
@@ -35,9 +36,10 @@ pub(super) fn run_haproxy(
     command: &mut Command,
     binary: &Path,
     after: Duration,
+    cancelled: &AtomicBool,
 ) -> Result<Finished, FileError> {
     let binary = || binary.to_owned();
-    run(command, after).map_err(|error| match error {
+    run(command, after, cancelled).map_err(|error| match error {
         RunError::TimedOut => FileError::TimedOut { binary: binary(), after },
         RunError::Io(source) if source.kind() == io::ErrorKind::NotFound => {
             FileError::BinaryMissing(binary())
