@@ -59,6 +59,8 @@ pub(crate) enum Part {
     Cloud,
     /// A large fleet of AWS
     Listing,
+    /// The memory with many machines of a cloud
+    Memory,
 }
 
 /// How much is measured.
@@ -83,6 +85,8 @@ pub(crate) struct Scale {
     pub(crate) listed: usize,
     /// The same where memory is looked at.
     pub(crate) remembered: usize,
+    /// Machines of a cloud, for the memory that they take.
+    pub(crate) machines: usize,
 }
 
 impl Scale {
@@ -100,6 +104,7 @@ impl Scale {
         api_changes: [10, 100, 1_000],
         listed: 10_000,
         remembered: 60_000,
+        machines: 60_000,
     };
 
     const QUICK: Self = Self {
@@ -116,6 +121,7 @@ impl Scale {
         api_changes: [2, 5, 20],
         listed: 200,
         remembered: 1_000,
+        machines: 200,
     };
 
     /// All servers.

@@ -90,6 +90,10 @@ fn measure(bench: &Bench, args: &Args) -> anyhow::Result<Report> {
         progress("a large fleet of AWS");
         report.add(parts::listing::measure(bench)?);
     }
+    if args.wants(Part::Memory) {
+        progress("the memory with many machines of a cloud");
+        report.add(parts::fleet_memory::measure(bench)?);
+    }
     Ok(report)
 }
 

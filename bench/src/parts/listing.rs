@@ -10,18 +10,19 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use roster_testkit::{Ec2Machine, Ec2StandIn, Haproxy};
 
+use super::megabytes;
 use crate::Bench;
 use crate::daemon::{CONVERGED, Daemon};
 use crate::fleet::{address, service};
 use crate::process;
 use crate::report::Row;
 use crate::rig::{RARELY, backend};
-use crate::sample::{Sample, Unit};
+use crate::sample::Sample;
 
 /// The longest for a whole listing and its decision, in milliseconds.
 const WITHIN: f64 = 1_000.0;
 /// The most memory, in bytes.
-const MEMORY: f64 = 60e6;
+const MEMORY: u64 = 60_000_000;
 /// Instances of a service.
 const EACH: usize = 100;
 /// Listings that are watched for their memory.
@@ -66,7 +67,7 @@ fn memory(bench: &Bench) -> anyhow::Result<Row> {
     let (peak, now) = (process::peak(daemon.pid())?, process::resident(daemon.pid())?);
     let shown = format!("{} at most in {LISTINGS} listings, {} now", megabytes(peak), megabytes(now));
     let what = format!("resident memory with {machines} instances of EC2, {EACH} of them servers");
-    Ok(Row::new(what, shown).against(format!("≤ {} MB", MEMORY / 1e6), size(peak) <= MEMORY))
+    Ok(Row::new(what, shown).against(format!("≤ {}", megabytes(MEMORY)), peak <= MEMORY))
 }
 
 impl Site {
@@ -125,13 +126,4 @@ fn machine(number: usize) -> Ec2Machine {
     ];
     let at = address(of, low).to_string();
     Ec2Machine::new(&id, at.split(':').next().unwrap_or_default(), &tags)
-}
-
-#[allow(clippy::cast_precision_loss, reason = "a memory size is far below 2^52 bytes")]
-fn size(bytes: u64) -> f64 {
-    bytes as f64
-}
-
-fn megabytes(bytes: u64) -> Sample {
-    Sample::new(Unit::Megabytes, [size(bytes) / 1e6])
 }

@@ -82,11 +82,11 @@ fn machine(number: usize, low: usize) -> anyhow::Result<Machine> {
         zone: Some(format!("{REGION}{}", ["a", "b", "c"].into_iter().cycle().nth(low % 3).unwrap_or("a"))),
         region: REGION.to_owned(),
         group: Some(name.clone()),
-        account: Some("123456789012".to_owned()),
+        account: Some("123456789012".into()),
         created: None,
         health: Health::Unknown,
         lifecycle: Lifecycle::InService,
-        tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into_iter().collect(),
         id,
     })
 }

@@ -139,7 +139,7 @@ impl World {
             let count = instances + usize::from(more && number == 0);
             let members = (0..count).map(|low| Ok(Instance::at(address(number, low).to_string().parse()?)));
             let name: ServiceName = service(number).parse()?;
-            all.insert(name, members.collect::<anyhow::Result<Vec<Instance>>>()?);
+            all.insert(name, members.collect::<anyhow::Result<Vec<Instance>>>()?.into());
         }
         self.hear(Arc::new(Snapshot { services: all, ..Snapshot::default() }));
         Ok(())

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::house::House;
+use super::megabytes;
 use crate::Bench;
 use crate::process;
 use crate::report::Row;
@@ -42,9 +43,4 @@ fn memory(house: &House, bench: &Bench) -> anyhow::Result<Row> {
 
 fn one(unit: Unit, value: f64) -> Sample {
     Sample::new(unit, [value])
-}
-
-#[allow(clippy::cast_precision_loss, reason = "a memory size is far below 2^52 bytes")]
-fn megabytes(bytes: u64) -> Sample {
-    one(Unit::Megabytes, bytes as f64 / 1e6)
 }

@@ -20,6 +20,7 @@ fn the_quick_run_measures_every_part_and_judges_each_target() {
         "API, ",
         "machines of a cloud, from tags to plans",
         "`--once`: nothing changed",
+        "200 machines of a cloud, 3 listings",
     ] {
         assert!(out.contains(row), "no row {row:?} in\n{out}");
     }

@@ -26,7 +26,7 @@ pub enum Broken {
         /// What the system says.
         why: String,
     },
-    /// A name that nobody knows.
+    /// A name that cannot be resolved.
     #[error("the name {host} is not known ({why}); check the name, and that this machine resolves names")]
     UnknownHost {
         /// The server.
@@ -68,7 +68,7 @@ pub enum Broken {
         why: String,
     },
     /// The connection ended within the answer, or before any of it.
-    #[error("the answer of {host} broke off ({why}); nothing of it counts")]
+    #[error("the answer of {host} ended early ({why}); it is not used")]
     Lost {
         /// The server.
         host: String,
@@ -76,7 +76,7 @@ pub enum Broken {
         why: String,
     },
     /// More than is taken.
-    #[error("the answer of {host} has more than {limit} bytes; check what answers there")]
+    #[error("the answer of {host} has more than {limit} bytes; check the server at that address")]
     TooLarge {
         /// The server.
         host: String,
@@ -149,7 +149,7 @@ impl Broken {
     /// What makes two failures the same one: how a connection broke off differs each time.
     pub(crate) fn cause(&self) -> String {
         match self {
-            Self::Lost { host, .. } => format!("the answer of {host} broke off"),
+            Self::Lost { host, .. } => format!("the answer of {host} ended early"),
             broken => broken.to_string(),
         }
     }

@@ -11,18 +11,21 @@ use roster_core::instance::Reject;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use crate::arm::wire::{Element, Read, ScaleSet, Vm};
-use crate::arm::{Arm, List};
+use crate::arm::wire::{Interface, ScaleSet, Vm, VmState};
+use crate::arm::{Arm, Call, List};
 use crate::credential::{Chosen, Credentials};
 use crate::error::{Error, SettingsError, Why};
-use crate::fleet::{self, Answers, Hole, Listed, Memory, ResourceId, Spellings, StateOf, Unknown, Wanted};
+use crate::fleet::{
+    self, Answers, Hole, Keeper, ListedInterface, ListedState, ListedVm, Memory, Pages, ResourceId,
+    Spellings, Unknown, Wanted,
+};
 use crate::http::{Common, Http, Spent};
 use crate::part::{Fate, fate};
 use crate::settings::{ResourceGroup, Settings, Subscription};
 
 /// Calls at the same time. ARM counts calls, so more would only be throttled sooner.
 const SIDE_BY_SIDE: usize = 4;
-/// The longest that a scale set is left alone, for it may be wrong about it.
+/// The longest pause that a scale set is given. It may ask for a wrong one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1800);
 
 /// Lists the machines of one subscription.
@@ -32,7 +35,7 @@ pub struct Client {
     subscription: Subscription,
     groups: Vec<ResourceGroup>,
     wanted: Wanted,
-    /// Scale sets that want to be left alone, until when, and why.
+    /// Scale sets that throttle: until when they are not asked, and why.
     paused: Mutex<HashMap<String, (Instant, String)>>,
 }
 
@@ -45,11 +48,11 @@ pub struct Listing {
     pub machines: Vec<Machine>,
     /// What cannot be used, and why.
     pub rejects: Vec<Reject>,
-    /// Machines that Azure says too little about just now; those that were listed before still are.
+    /// Machines of which Azure's answer lacks something; those that were listed before stay.
     pub unknown: Vec<Unknown>,
-    /// Parts of which this client has never heard: whoever knows their machines from before keeps them.
+    /// Parts that no listing of this client has had yet. The caller keeps the machines that it knows of them.
     pub untold: Vec<Untold>,
-    /// The ids of machines that were told and do not run, or lack the tag. It is empty where nothing is untold.
+    /// The ids of machines that were listed and do not run, or lack the tag. Empty where no part is missing.
     pub ended: Vec<String>,
     /// What an operator should know, though it does not stop the listing.
     pub warnings: Vec<String>,
@@ -57,20 +60,20 @@ pub struct Listing {
     pub memory: Memory,
 }
 
-/// What the lists of a round came to.
-enum Told {
-    Vms(Vec<Read<Vm>>),
-    States(Vec<Read<StateOf>>),
-    Sets(Vec<Read<ScaleSet>>),
-    Interfaces(Vec<Read<Listed>>),
-    Members(Vec<Read<Vm>>),
+/// A list that is complete.
+enum Complete {
+    Vms(Pages<ListedVm>),
+    States(Pages<ListedState>),
+    Sets(Pages<ScaleSet>),
+    Interfaces(Pages<ListedInterface>),
+    Members(Pages<ListedVm>),
 }
 
 /// What was gathered so far, and what became of the parts.
 #[derive(Default)]
 struct Gathered {
     answers: Answers,
-    /// Groups and scale sets whose lists of machines were all told.
+    /// Groups and scale sets whose lists of machines are all complete.
     heard: HashSet<ResourceId>,
     /// Groups one of whose lists failed, and why.
     bad_groups: Vec<(ResourceGroup, Error)>,
@@ -81,7 +84,7 @@ impl Client {
     /// Checks the settings; nothing is asked yet.
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
         let Settings { subscription, credential, client_id, environment, outbound, cloud, .. } = settings;
-        let Settings { timeout, patience, observer, resource_groups, tag, spellings, .. } = settings;
+        let Settings { timeout, patience, observer, resource_groups, tag, tags, .. } = settings;
         let authority = cloud.authority(environment.authority.as_deref())?;
         // Other addresses (metadata, App Service) are without TLS.
         let tls = [cloud.arm(), &authority].into_iter().any(|url: &Url| url.scheme() == "https");
@@ -95,12 +98,13 @@ impl Client {
                 groups.push(group);
             }
         }
-        let account = subscription.as_str().to_owned();
-        let wanted = Wanted { account, spellings: Spellings::new(tag.iter().cloned().chain(spellings)), tag };
+        let account = subscription.as_str().into();
+        let spellings = tags.map(|tags| Spellings::new(tag.iter().cloned().chain(tags)));
+        let wanted = Wanted { account, spellings: spellings.unwrap_or_default(), tag };
         Ok(Self { arm, credentials, subscription, groups, wanted, paused: Mutex::default() })
     }
 
-    /// Who asks, once there was a token.
+    /// The identity that the calls are made with. None before the first token.
     pub fn credential(&self) -> Option<Chosen> {
         self.credentials.chosen()
     }
@@ -142,11 +146,13 @@ impl Client {
     /// younger.
     async fn gather(&self, token: &SecretString, spent: &Spent) -> Result<Gathered, Error> {
         let mut gathered = Gathered::default();
-        self.round(&mut gathered, self.first(), token, spent).await?;
+        let keeper = Mutex::new(Keeper::new(&self.wanted));
+        let call = Call { token, spent, keeper: &keeper };
+        self.round(&mut gathered, self.first(), call).await?;
         let uniform = fleet::uniform(&gathered.answers.sets);
-        let (paused, sets) = self.left_alone(uniform);
+        let (paused, sets) = self.without_paused(uniform);
         gathered.answers.holes.extend(paused);
-        self.round(&mut gathered, self.second(&sets), token, spent).await?;
+        self.round(&mut gathered, self.second(&sets), call).await?;
         self.settle_groups(gathered)
     }
 
@@ -170,42 +176,27 @@ impl Client {
     }
 
     /// Asks for lists side by side. What makes the listing fail ends those that are under way.
-    async fn round(
-        &self,
-        gathered: &mut Gathered,
-        lists: Vec<List>,
-        token: &SecretString,
-        spent: &Spent,
-    ) -> Result<(), Error> {
+    async fn round(&self, gathered: &mut Gathered, lists: Vec<List>, call: Call<'_>) -> Result<(), Error> {
         let calls = lists.into_iter().map(|list| async move {
-            let told = match &list {
-                List::Vms | List::GroupVms(_) => self.all(&list, token, spent).await.map(Told::Vms),
-                List::States => self.all(&list, token, spent).await.map(Told::States),
-                List::Sets(_) => self.all(&list, token, spent).await.map(Told::Sets),
-                List::Members(_) => self.all(&list, token, spent).await.map(Told::Members),
+            let answer = match &list {
+                List::Vms | List::GroupVms(_) => self.arm.all::<Vm>(&list, call).await.map(Complete::Vms),
+                List::States => self.arm.all::<VmState>(&list, call).await.map(Complete::States),
+                List::Sets(_) => self.arm.all::<ScaleSet>(&list, call).await.map(Complete::Sets),
+                List::Members(_) => self.arm.all::<Vm>(&list, call).await.map(Complete::Members),
                 List::Interfaces(_) | List::MemberInterfaces(_) => {
-                    self.all(&list, token, spent).await.map(Told::Interfaces)
+                    self.arm.all::<Interface>(&list, call).await.map(Complete::Interfaces)
                 }
             };
-            (list, told)
+            (list, answer)
         });
-        let mut told = stream::iter(calls).buffered(SIDE_BY_SIDE);
-        while let Some((list, told)) = told.next().await {
-            match told {
-                Ok(told) => gathered.take(&list, told),
+        let mut answers = stream::iter(calls).buffered(SIDE_BY_SIDE);
+        while let Some((list, answer)) = answers.next().await {
+            match answer {
+                Ok(complete) => gathered.take(&list, complete),
                 Err(error) => self.failed(gathered, list, error)?,
             }
         }
         Ok(())
-    }
-
-    async fn all<T: Element>(
-        &self,
-        list: &List,
-        token: &SecretString,
-        spent: &Spent,
-    ) -> Result<Vec<Read<T>>, Error> {
-        self.arm.all(list, token, spent).await
     }
 
     /// A list has failed: so has the listing, or a part of it is missing.
@@ -223,9 +214,9 @@ impl Client {
                     .holes
                     .push(Hole { scope: Some(ResourceId::new(&set)), why: error.lasting() });
             }
-            // Machines without their interfaces are told one by one.
+            // Each machine without its interface is reported by itself.
             (Fate::Hole, _) => gathered.warnings.push(error.lasting()),
-            // Its machines are told: there are none.
+            // The scale set is deleted, so its list is complete: it has no machines.
             (Fate::Gone, List::Members(set)) => {
                 gathered.heard.insert(ResourceId::new(&set));
             }
@@ -234,7 +225,7 @@ impl Client {
         Ok(())
     }
 
-    /// A scale set that throttles is left alone as long as it wants; the others are not.
+    /// A scale set that throttles is not asked for as long as it wants; the others are.
     fn pause(&self, set: &str, why: &Why, error: &Error) {
         if let Why::Throttled { retry_after: Some(wait), .. } = why {
             let until = Instant::now() + (*wait).min(LONGEST_PAUSE);
@@ -242,8 +233,8 @@ impl Client {
         }
     }
 
-    /// Those of these scale sets that want to be left alone still, as parts of which nothing is heard; and the others.
-    fn left_alone(&self, sets: Vec<String>) -> (Vec<Hole>, Vec<String>) {
+    /// The scale sets of these that still want a pause, as parts that are missing; and the others.
+    fn without_paused(&self, sets: Vec<String>) -> (Vec<Hole>, Vec<String>) {
         let now = Instant::now();
         self.with_paused(|paused| {
             paused.retain(|set, (until, _)| *until > now && sets.contains(set));
@@ -272,11 +263,11 @@ impl Client {
         }
         let scope = |group: &ResourceGroup| ResourceId::new(&group.scope(&self.subscription));
         gathered.heard.extend(heard.into_iter().map(scope));
-        let mut told = HashSet::new();
-        // Where one list of a group says that it is gone and another says something else, nobody knows.
+        let mut reported = HashSet::new();
+        // Where the lists of a group disagree on whether it is gone, nothing is known of the group.
         gathered.bad_groups.sort_by_key(|(_, error)| error.is_gone());
         for (group, error) in &gathered.bad_groups {
-            if !told.insert(scope(group)) {
+            if !reported.insert(scope(group)) {
                 continue;
             }
             if error.is_gone() {
@@ -290,13 +281,13 @@ impl Client {
 }
 
 impl Gathered {
-    fn take(&mut self, list: &List, told: Told) {
-        match (told, list) {
-            (Told::Vms(elements), _) => self.answers.vms.extend(elements),
-            (Told::States(elements), _) => self.answers.states.get_or_insert_default().extend(elements),
-            (Told::Sets(elements), _) => self.answers.sets.extend(elements),
-            (Told::Interfaces(elements), _) => self.answers.interfaces.extend(elements),
-            (Told::Members(elements), list) => {
+    fn take(&mut self, list: &List, complete: Complete) {
+        match (complete, list) {
+            (Complete::Vms(elements), _) => self.answers.vms.extend(elements),
+            (Complete::States(elements), _) => self.answers.states.get_or_insert_default().extend(elements),
+            (Complete::Sets(elements), _) => self.answers.sets.extend(elements.into_iter().flatten()),
+            (Complete::Interfaces(elements), _) => self.answers.interfaces.extend(elements),
+            (Complete::Members(elements), list) => {
                 let set = ResourceId::new(list.set().unwrap_or_default());
                 self.heard.insert(set.clone());
                 self.answers.members.push((set, elements));

@@ -22,11 +22,11 @@ pub struct Cloud {
 pub enum CloudError {
     /// Not one of those that have a name.
     #[error(
-        "no cloud is named {0:?}; AzureCloud, AzureChinaCloud and AzureUSGovernment are, or give its own addresses"
+        "{0:?} is not the name of a cloud; use AzureCloud, AzureChinaCloud or AzureUSGovernment, or give the cloud's own addresses"
     )]
     Name(String),
     /// Not a URL of that kind.
-    #[error("{what} {given:?} is no https:// address of a server ({why}); write it as https://HOST")]
+    #[error("{what} {given:?} is not an https:// address of a server ({why}); write it as https://HOST")]
     Address {
         /// Which one.
         what: &'static str,
@@ -37,7 +37,7 @@ pub enum CloudError {
     },
     /// A token would go in the clear.
     #[error(
-        "{what} {given:?} would get tokens in the clear; write https://, http:// is for this machine's own address"
+        "{what} {given:?} would get tokens without TLS; write https://. http:// is allowed for an address of this machine only"
     )]
     Clear {
         /// Which one.
@@ -187,7 +187,7 @@ pub(crate) fn address(what: &'static str, given: &str) -> Result<Url, CloudError
         "https" => Ok(url),
         "http" if local => Ok(url),
         "http" => Err(CloudError::Clear { what, given: shown(given) }),
-        _ => Err(wrong("its scheme is another")),
+        _ => Err(wrong("its scheme is not https")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the environment says about identities, read once at the border by whoever makes the client.
+//! What the environment says about identities, read once, before the client is made.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

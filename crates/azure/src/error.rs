@@ -19,14 +19,14 @@ const WAIT: &str = " and asks to wait ";
 #[derive(Debug, Error)]
 pub enum SettingsError {
     /// Not a subscription's id.
-    #[error("{0:?} is no subscription id; `az account list --output table` shows yours (xxxxxxxx-xxxx-…)")]
+    #[error("{0:?} is not a subscription id; `az account list --output table` shows yours (xxxxxxxx-xxxx-…)")]
     Subscription(String),
     /// Not a group's name.
     #[error(
         "{0:?} cannot be a resource group's name: letters, digits and _ - . ( ) are allowed, 90 of them at most"
     )]
     ResourceGroup(String),
-    /// An address that is none.
+    /// An address that cannot be used.
     #[error(transparent)]
     Cloud(#[from] CloudError),
     /// The value of a variable is not the address of a proxy.
@@ -99,7 +99,7 @@ pub enum Why {
     },
     /// The group is not there.
     #[error(
-        "there is no resource group {group:?} ({refusal}); correct `resource_groups`, or create it again"
+        "the resource group {group:?} does not exist ({refusal}); correct `resource_groups`, or create the group"
     )]
     NoGroup {
         /// Its name.
@@ -108,10 +108,12 @@ pub enum Why {
         refusal: Refusal,
     },
     /// The subscription is not there, or the identity's tenant does not know it.
-    #[error("the subscription is not there ({0}); correct its id, or take an identity of its tenant")]
+    #[error(
+        "the subscription does not exist for this identity ({0}); correct `subscription`, or use an identity of its tenant"
+    )]
     NoSubscription(Refusal),
     /// 404 of something else.
-    #[error("it is not there ({0}); if it was being deleted, the next listing goes without it")]
+    #[error("it does not exist ({0}); if it was being deleted, the next listing leaves it out")]
     NotFound(Refusal),
     /// 429, more often or for longer than one listing waits.
     #[error("ARM throttles{} ({refusal}); ask less often, or give fewer programs this subscription", wait(*.retry_after))]
@@ -130,20 +132,24 @@ pub enum Why {
         refusal: Refusal,
     },
     /// Another status.
-    #[error("ARM refuses the call ({0}); report this with the request's number if its words do not help")]
+    #[error(
+        "ARM refuses the call ({0}); if its message does not help, report this with the request's number"
+    )]
     Refused(Refusal),
     /// No answer at all, or half of one.
     #[error(transparent)]
     Broken(#[from] Broken),
     /// An answer that is not ARM's.
-    #[error("what answers is not ARM: {why}; check the endpoint and what stands between")]
+    #[error(
+        "the answer is not from Azure Resource Manager: {why}; check `endpoint`, and any proxy in between"
+    )]
     NotArm {
         /// What is wrong with it.
         why: String,
     },
-    /// The next page would be fetched, token and all, from somebody else.
+    /// The next page, and so the token, would go to another server.
     #[error(
-        "the next page is said to be at {link_origin}, which is not ARM's own address; nothing was sent there, check the endpoint"
+        "the link to the next page leads to {link_origin}, which is not the address of Azure Resource Manager; no token was sent there; check `endpoint`"
     )]
     ForeignLink {
         /// Scheme, host and port.
@@ -151,7 +157,7 @@ pub enum Why {
     },
     /// Pages that do not end, or lead in a circle.
     #[error(
-        "its pages do not end ({pages} were read), so the list is left off; check what answers at the endpoint"
+        "its pages do not end ({pages} were read), so the listing ends here; check the server at `endpoint`"
     )]
     Endless {
         /// How many were read.
@@ -159,7 +165,7 @@ pub enum Why {
     },
     /// More bytes than are taken.
     #[error(
-        "the lists have more than {limit} bytes, so they are left off; ask for fewer machines by `resource_groups`"
+        "the lists have more than {limit} bytes, so the listing ends here; list fewer machines with `resource_groups`"
     )]
     TooMuch {
         /// The limit.
@@ -167,7 +173,7 @@ pub enum Why {
     },
     /// More time than a listing may take.
     #[error(
-        "the listing takes longer than {after:?}, so it is left off; ask for fewer machines by `resource_groups`"
+        "the listing takes longer than {after:?}, so it ends here; list fewer machines with `resource_groups`"
     )]
     TooLong {
         /// The limit.
@@ -187,8 +193,8 @@ impl Error {
         }
     }
 
-    /// What makes two failures the same one for somebody who reads the log. Which of the lists it hit, how long to wait
-    /// and the number of the answer differ each time, and are no part of it where they say nothing.
+    /// What makes two failures the same one in the log. Which list failed, how long to wait and the number of the answer
+    /// differ each time, and are no part of it.
     pub fn cause(&self) -> String {
         match (self.why(), self) {
             (Some(Why::Throttled { .. }), _) => "throttled".to_owned(),
@@ -200,7 +206,7 @@ impl Error {
         }
     }
 
-    /// The text without what differs each time, for one that is told once while it lasts.
+    /// The text without what differs each time, for a message that is logged once while the failure lasts.
     pub(crate) fn lasting(&self) -> String {
         numberless(&self.to_string())
     }

@@ -2,7 +2,7 @@
 //!
 //! Invariants: no redirect is followed, so a token goes only where it was meant for; what goes without TLS, which is to this
 //! machine or its own link, never goes through a proxy; each call has a limit of time and of bytes, and so has a listing;
-//! every call is told to the observer.
+//! every call is reported to the observer.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;

@@ -27,10 +27,11 @@ pub struct Settings {
     pub subscription: Subscription,
     /// The groups to look into; none for all of the subscription.
     pub resource_groups: Vec<ResourceGroup>,
-    /// The tag that a machine, or its scale set, must have to be anybody's business, in any case; none for all machines.
+    /// The tag that a machine, or its scale set, must have to be listed, in any case; none for all machines.
     pub tag: Option<String>,
-    /// Names of tags as they are looked up afterwards. Azure's have no case, so each tag gets the spelling that it has here.
-    pub spellings: Vec<String>,
+    /// The tags that are kept, besides that one and those with a number behind these names; none for all tags. Azure's names
+    /// have no case, so each tag gets the spelling that it has here.
+    pub tags: Option<Vec<String>>,
     /// How to get tokens.
     pub credential: CredentialKind,
     /// The user-assigned managed identity's client id; none for `AZURE_CLIENT_ID`, and without that the system's.
@@ -45,7 +46,7 @@ pub struct Settings {
     pub timeout: Duration,
     /// How often a call is repeated.
     pub patience: Patience,
-    /// Who is told of the calls.
+    /// Gets a report of each call.
     pub observer: Arc<dyn Observe>,
 }
 
@@ -107,7 +108,7 @@ impl Settings {
             subscription,
             resource_groups: Vec::new(),
             tag: None,
-            spellings: Vec::new(),
+            tags: None,
             credential: CredentialKind::Default,
             client_id: None,
             environment: Environment::default(),

@@ -123,13 +123,14 @@ impl Catalog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::instance::Members;
 
     fn source() -> SourceName {
         SourceName::new("fleet").unwrap()
     }
 
     fn answer(services: &[&str]) -> SourceEvent {
-        let services = services.iter().map(|name| (name.parse().unwrap(), Vec::new())).collect();
+        let services = services.iter().map(|name| (name.parse().unwrap(), Members::default())).collect();
         SourceEvent::Full(Arc::new(Snapshot { services, ..Snapshot::default() }))
     }
 

@@ -11,6 +11,13 @@ use roster_haproxy::name::{InstanceId, Label, ServiceName};
 use roster_haproxy::weight::{Weight, ZoneShare};
 use serde::{Deserialize, Serialize};
 
+use crate::shared::{Interner, Shared};
+
+/// The instances of a service.
+pub type Members = Shared<Vec<Instance>>;
+/// What a source knows of an instance besides the rest: tags, labels, meta keys. Many instances have the same.
+pub type Metadata = Shared<BTreeMap<String, String>>;
+
 /// One address and port that a source reports.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Instance {
@@ -43,8 +50,8 @@ pub struct Instance {
     #[serde(default)]
     pub lifecycle: Lifecycle,
     /// Whatever else the source knows. For selecting only: never sent to HAProxy.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub metadata: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub metadata: Metadata,
 }
 
 /// What the registry's health checks say of an instance.
@@ -87,7 +94,7 @@ pub enum Lifecycle {
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Every service the source knows, also those without an instance.
-    pub services: BTreeMap<ServiceName, Vec<Instance>>,
+    pub services: BTreeMap<ServiceName, Members>,
     /// What is known of services besides their instances. Not every service has one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub definitions: BTreeMap<ServiceName, Definition>,
@@ -195,11 +202,36 @@ impl Snapshot {
         self.metadata_kept.as_ref().is_none_or(|kept| names.all(|name| kept.contains(name)))
     }
 
+    /// How many instances it has.
+    pub fn count(&self) -> usize {
+        self.services.values().map(|members| members.len()).sum()
+    }
+
+    /// Lets it take less memory: what is equal in it, or in the answer before, is held once.
+    pub fn condense(&mut self, before: Option<&Snapshot>) {
+        let mut metadata = Interner::default();
+        for (service, members) in &mut self.services {
+            let known = before.and_then(|before| before.services.get(service));
+            if let Some(known) = known.filter(|known| *known == members) {
+                *members = known.clone();
+                continue;
+            }
+            members.shrink_to_fit();
+            for instance in members.iter_mut() {
+                instance.metadata = metadata.intern(std::mem::take(&mut instance.metadata));
+            }
+        }
+    }
+
     /// The entries that cannot be read and may be instances of a service.
     pub fn unread<'a>(&'a self, service: &'a ServiceName) -> impl Iterator<Item = &'a Unread> {
         let unread = self.rejects.iter().filter_map(|reject| reject.unread.as_ref());
         unread.filter(move |unread| unread.service.as_ref().is_none_or(|of| of == service))
     }
+}
+
+fn is_empty(metadata: &Metadata) -> bool {
+    metadata.is_empty()
 }
 
 impl Health {
@@ -279,7 +311,7 @@ impl Instance {
             health: Health::Unknown,
             health_authority: HealthAuthority::Checks,
             lifecycle: Lifecycle::InService,
-            metadata: BTreeMap::new(),
+            metadata: Metadata::default(),
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod pattern;
 pub mod plan;
 pub mod refusals;
 pub mod select;
+pub mod shared;
 pub mod slots;
 pub mod times;
 

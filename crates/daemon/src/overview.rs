@@ -79,7 +79,7 @@ impl SourceStatus {
             answer: answer.map(|answer| answer.taken),
             from_disk: state.from_disk,
             services: answer.map_or(0, |answer| answer.services.len()),
-            instances: answer.map_or(0, |answer| answer.services.values().map(Vec::len).sum()),
+            instances: answer.map_or(0, |answer| answer.count()),
             rejects: rejects.unwrap_or_default(),
             error: trouble.map(|trouble| trouble.error.to_string()),
             lost_since: trouble.map(|trouble| trouble.since),

@@ -156,11 +156,11 @@ fn machine(instance: Ec2Instance, region: &str) -> Option<Machine> {
         zone: zone.map(Into::into),
         region: region.to_owned(),
         group: group.map(Into::into),
-        account: owner.map(|owner| owner.as_ref().to_owned()),
+        account: owner,
         created: launched,
         health,
         lifecycle,
-        tags: tags.into_map(),
+        tags: tags.into_map().into(),
     })
 }
 

@@ -194,7 +194,7 @@ fn a_group_without_the_services_tag_says_only_how_its_members_are() {
     assert_eq!(found.unknown_groups(), Batch::of(["plain".to_owned()]));
     found.add_others(vec![group("plain", &[("port", "80")], &[("i-1", "Terminating:Wait", "Unhealthy")])]);
     let (machines, _) = machines(found);
-    assert_eq!(machines[0].tags, text(&[(TAG, "web"), (GROUP_TAG, "plain")]).into_map());
+    assert_eq!(machines[0].tags, text(&[(TAG, "web"), (GROUP_TAG, "plain")]).into_map().into());
     assert_eq!((machines[0].lifecycle, machines[0].health), (Lifecycle::Leaving, Health::Failing));
 }
 

@@ -122,7 +122,7 @@ async fn members_of_groups_that_may_not_be_read_any_more_stay_while_ec2_has_them
         group: Some("g".parse().unwrap()),
         ..Instance::at("10.0.0.7:80".parse().unwrap())
     };
-    let services = [("web/80/us-east-2".parse().unwrap(), vec![known])].into();
+    let services = [("web/80/us-east-2".parse().unwrap(), vec![known].into())].into();
     let known = Snapshot { services, ..Snapshot::default() };
     let (client, _) = client(settings(&server.url())).await;
     let denied = client.list(&query(), Some(&known)).await.unwrap();

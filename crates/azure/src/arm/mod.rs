@@ -5,6 +5,7 @@ mod list;
 pub(crate) mod wire;
 
 use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::Url;
@@ -14,6 +15,7 @@ pub(crate) use self::list::List;
 use self::wire::{Element, Read};
 use crate::cloud::{Cloud, NoPage};
 use crate::error::{Error, Why};
+use crate::fleet::{Keeper, Pages};
 use crate::http::{Again, Http, Spent};
 use crate::settings::Subscription;
 
@@ -23,6 +25,14 @@ const MOST_PAGES: usize = 2_000;
 const MOST_BYTES: u64 = 1024 * 1024 * 1024;
 /// The longest that one listing may take.
 const LONGEST: Duration = Duration::from_secs(600);
+
+/// What all calls of a listing have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) token: &'a SecretString,
+    pub(crate) spent: &'a Spent,
+    pub(crate) keeper: &'a Mutex<Keeper<'a>>,
+}
 
 /// One ARM, and the subscription that is asked about.
 pub(crate) struct Arm {
@@ -36,30 +46,21 @@ impl Arm {
         Self { http, cloud, subscription }
     }
 
-    /// All elements of a list.
-    pub(crate) async fn all<T: Element>(
-        &self,
-        list: &List,
-        token: &SecretString,
-        spent: &Spent,
-    ) -> Result<Vec<Read<T>>, Error> {
-        self.pages(list, token, spent)
+    /// What is kept of all elements of a list, page by page.
+    pub(crate) async fn all<T: Element>(&self, list: &List, call: Call<'_>) -> Result<Pages<T::Kept>, Error> {
+        self.pages::<T>(list, call)
             .await
             .map_err(|why| Error::Arm { at: list.call(&self.subscription), why: Box::new(why) })
     }
 
-    async fn pages<T: Element>(
-        &self,
-        list: &List,
-        token: &SecretString,
-        spent: &Spent,
-    ) -> Result<Vec<Read<T>>, Why> {
-        let mut elements = Vec::new();
+    async fn pages<T: Element>(&self, list: &List, call: Call<'_>) -> Result<Pages<T::Kept>, Why> {
+        let Call { token, spent, keeper } = call;
+        let mut pages = Vec::new();
         let mut seen = HashSet::new();
         let mut next = Some(list.url(self.cloud.arm(), &self.subscription));
         while let Some(url) = next {
-            let page = self.page(list, &url, token, spent).await?;
-            elements.extend(page.value);
+            let page = self.page::<T>(list, &url, token, spent).await?;
+            pages.push(keep(page.value, keeper));
             next = page.next.map(|link| self.follow(&url, &link)).transpose()?;
             if let Some(next) = &next {
                 if !seen.insert(next.clone()) || seen.len() >= MOST_PAGES {
@@ -70,7 +71,7 @@ impl Arm {
                 }
             }
         }
-        Ok(elements)
+        Ok(pages)
     }
 
     async fn page<T: Element>(
@@ -96,4 +97,9 @@ impl Arm {
             NoPage::Foreign(link_origin) => Why::ForeignLink { link_origin },
         })
     }
+}
+
+fn keep<T: Element>(elements: Vec<Read<T>>, keeper: &Mutex<Keeper<'_>>) -> Vec<Read<T::Kept>> {
+    let mut keeper = keeper.lock().unwrap_or_else(PoisonError::into_inner);
+    elements.into_iter().map(|element| element.keep(&mut keeper)).collect()
 }

@@ -9,10 +9,16 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::error::one_line;
+use crate::fleet::Keeper;
 
 /// An element that has an id.
 pub(crate) trait Element: DeserializeOwned + Send {
+    /// What is kept of it.
+    type Kept: Send;
+
     fn id(&self) -> &str;
+
+    fn keep(self, keeper: &mut Keeper<'_>) -> Self::Kept;
 }
 
 /// An element, or as much of it as says which one it is.
@@ -201,22 +207,20 @@ pub(crate) struct IpProperties {
     pub(crate) primary: Option<bool>,
 }
 
-macro_rules! elements {
-    ($($kind:ty),*) => {
-        $(impl Element for $kind {
-            fn id(&self) -> &str {
-                &self.id
-            }
-        })*
-    };
-}
-
-elements!(Vm, ScaleSet);
-
 impl ScaleSet {
     /// Its machines are in a list of their own. Sets from before there were two kinds do not say, and are uniform.
     pub(crate) fn is_uniform(&self) -> bool {
         !self.properties.orchestration_mode.as_ref().is_some_and(|mode| mode.eq_ignore_ascii_case("flexible"))
+    }
+}
+
+impl<T: Element> Read<T> {
+    /// What is kept of the element.
+    pub(crate) fn keep(self, keeper: &mut Keeper<'_>) -> Read<T::Kept> {
+        match self {
+            Self::Whole(element) => Read::Whole(element.keep(keeper)),
+            Self::Odd(odd) => Read::Odd(odd),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who asks, in words: what a listing is made as, and where that is from.
+//! The identity that calls are made with, and where it is from, as text.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::choose::Way;
 use super::managed::METADATA;
 
-/// Who asks, and where Roster has that from.
+/// The identity that calls are made with, and where it is from.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Chosen {
     /// A service principal with a secret.
@@ -27,7 +27,7 @@ pub enum Chosen {
     },
     /// A managed identity.
     ManagedIdentity {
-        /// Who answers for it.
+        /// Which service gives its tokens.
         source: IdentitySource,
         /// Its client id, as it was named or else as the source says it.
         client: Option<String>,
@@ -38,7 +38,7 @@ pub enum Chosen {
     Cli,
 }
 
-/// Who answers for a managed identity.
+/// The service that gives the tokens of a managed identity.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum IdentitySource {
     /// The metadata service of a virtual machine, at this address.
@@ -48,7 +48,7 @@ pub enum IdentitySource {
 }
 
 impl Way {
-    /// Who asks by this way. `client` is whom the source says it is.
+    /// The identity of this way. `client` is the client id that came with the token.
     pub(super) fn chosen(&self, client: Option<&str>) -> Chosen {
         let managed = |source, named: &Option<super::choose::ClientId>| Chosen::ManagedIdentity {
             source,

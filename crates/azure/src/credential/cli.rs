@@ -1,4 +1,4 @@
-//! Tokens of whoever has logged in with the Azure CLI, for trying things out on one's own machine.
+//! Tokens of the user of `az login`, for trials on a workstation.
 
 use std::ffi::OsStr;
 use std::io;
@@ -114,7 +114,7 @@ fn said(stderr: &[u8]) -> String {
     let last = || text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
     let error = text.find("ERROR:").and_then(|at| text.get(at..)).unwrap_or_else(last);
     let words = one_line(without_trace(error));
-    if words.is_empty() { "it failed without a word".to_owned() } else { words }
+    if words.is_empty() { "it failed without a message".to_owned() } else { words }
 }
 
 #[cfg(test)]
@@ -148,7 +148,7 @@ mod tests {
         );
         assert_eq!(said(b"Please run az login\n"), "Please run az login");
         assert_eq!(said(b"Traceback (most recent call last):\n  x\nImportError: y\n\n"), "ImportError: y");
-        assert_eq!(said(b""), "it failed without a word");
+        assert_eq!(said(b""), "it failed without a message");
         assert!(!said(b"ERROR: {\"accessToken\": \"hush\"}").contains("hush"));
     }
 }

@@ -107,7 +107,7 @@ pub(super) fn refusal(reply: &Reply) -> Refusal {
 }
 
 /// Entra's words without what differs each time: ids and times follow in further lines, or in the same one. An error that
-/// lasts is told once, which it could not be with them.
+/// lasts is logged once, which it could not be with them.
 pub(super) fn without_trace(text: &str) -> &str {
     let line = text.trim_start().lines().next().unwrap_or_default();
     let ends = ["Trace ID:", "Correlation ID:", "Timestamp:"].iter().filter_map(|word| line.find(word)).min();

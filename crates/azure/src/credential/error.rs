@@ -48,10 +48,10 @@ pub enum CredentialError {
         /// What is wrong.
         why: String,
     },
-    /// An address from the environment is none, or would get a secret in the clear.
+    /// An address from the environment cannot be used, or would get a secret without TLS.
     #[error(transparent)]
     Address(#[from] crate::cloud::CloudError),
-    /// The token endpoint said no.
+    /// The token endpoint refuses.
     #[error("{who} refuses ({refusal}); check the identity, its secret or its assignment")]
     Refused {
         /// Which endpoint.
@@ -70,16 +70,16 @@ pub enum CredentialError {
         why: Broken,
     },
     /// An answer that is no token.
-    #[error("{who} answers, but not with a token: {why}; check what listens there")]
+    #[error("{who} answers, but not with a token: {why}; check the server at that address")]
     NotAToken {
         /// Which endpoint.
         who: &'static str,
         /// What is wrong with it.
         why: String,
     },
-    /// There is no metadata service.
+    /// No metadata service answers.
     #[error(
-        "no metadata service of Azure answers at {at} ({why}); Roster does not run on an Azure machine, or is kept from it"
+        "no metadata service of Azure answers at {at} ({why}); either this is not an Azure machine, or a firewall blocks the address"
     )]
     NoMetadata {
         /// Where it was looked for.
@@ -87,7 +87,7 @@ pub enum CredentialError {
         /// What happened.
         why: String,
     },
-    /// There is one, but not this identity.
+    /// The metadata service does not have this identity.
     #[error(
         "this machine has no managed identity {client} of {named_by} ({refusal}); assign it to the machine, or correct the id"
     )]
@@ -99,16 +99,16 @@ pub enum CredentialError {
         /// What the service says.
         refusal: Refusal,
     },
-    /// There is one, but no identity at all.
+    /// The machine has no identity.
     #[error("this machine has no managed identity ({0}); assign one")]
     Unassigned(Refusal),
-    /// There are several, and none was named.
+    /// The machine has several identities, and the configuration names none.
     #[error(
         "this machine has several managed identities ({0}); name the one to use by `client_id` or AZURE_CLIENT_ID"
     )]
     Ambiguous(Refusal),
-    /// `az` is not there.
-    #[error("the Azure CLI is not there ({why}); install it, or choose another credential")]
+    /// `az` is not installed.
+    #[error("the Azure CLI cannot be run ({why}); install it, or choose another credential")]
     NoCli {
         /// What the system says.
         why: String,
@@ -119,8 +119,8 @@ pub enum CredentialError {
         /// What it says.
         why: String,
     },
-    /// None of them is there.
-    #[error("none is there: {}", tried.join("; "))]
+    /// No way can be used.
+    #[error("no credential can be used: {}", tried.join("; "))]
     None {
         /// Each one, and why not.
         tried: Vec<String>,

@@ -41,7 +41,7 @@ pub(super) async fn metadata(
     let reply = match http.ask("token_imds", request, spent, again).await {
         Ok(reply) => reply,
         Err(why) if why.is_unreached() => return Err(Absent::NotThere(no_metadata(why.to_string()))),
-        // Something is there, and it may be Azure's.
+        // A server is there, and may be the metadata service.
         Err(why) => return Err(Absent::Failed(broken(WHO, why))),
     };
     match reply.status {
@@ -50,7 +50,7 @@ pub(super) async fn metadata(
         // Other clouds have their metadata at the same address, and nothing at this path; Docker Desktop answers 403 for
         // addresses that it cannot reach.
         400 | 401 | 403 | 404 | 405 => {
-            let why = format!("what is there answers {}", refusal(&reply));
+            let why = format!("the server at that address answers {}", refusal(&reply));
             Err(Absent::NotThere(no_metadata(why)))
         }
         _ => Err(Absent::Failed(refused(WHO, &reply))),
@@ -68,7 +68,7 @@ pub(super) async fn app_service(
 ) -> Result<Token, Absent> {
     // The sandbox has addresses of its own for this (169.254.…), so the header's secret may go there in the clear.
     let Ok(at) = Url::parse(endpoint) else {
-        let why = "it is no URL".to_owned();
+        let why = "it is not a URL".to_owned();
         return Err(Absent::Failed(CredentialError::NotAToken { who: APP, why }));
     };
     let url = with_query(&at, None, "2019-08-01", audience, client);
@@ -99,8 +99,8 @@ fn broken(who: &'static str, why: Broken) -> CredentialError {
     CredentialError::Broken { who, why }
 }
 
-/// What 400 of the metadata service means. Only a machine without any identity, where none was named, is one that has no
-/// such way at all.
+/// What 400 of the metadata service means. Only a machine without any identity, where the configuration names none, has no
+/// such way.
 fn no_identity(reply: &Reply, client: Option<&ClientId>) -> Absent {
     let refusal = refusal(reply);
     let words = refusal.message.to_ascii_lowercase();

@@ -49,7 +49,7 @@ pub enum CredentialKind {
     WorkloadIdentity,
     /// The identity of the machine or the app that Roster runs on.
     ManagedIdentity,
-    /// Whoever has logged in with `az login`.
+    /// The user of `az login`.
     Cli,
 }
 
@@ -94,7 +94,7 @@ impl Credentials {
         Ok(Self { http, environment, client_id, authority, audience, scope, kind, kept })
     }
 
-    /// Who asks, once there was a token.
+    /// The identity of the last token. None before the first one.
     pub(crate) fn chosen(&self) -> Option<Chosen> {
         self.with(|kept| kept.chosen.clone())
     }

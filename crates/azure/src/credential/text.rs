@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::CredentialError;
 
-/// Only the text's place is told, for it may be a secret that stands in the wrong one.
+/// An error names only the place of the text, because a secret may have been put into the wrong variable.
 pub(super) fn fit(
     what: &'static str,
     text: &str,

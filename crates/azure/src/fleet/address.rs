@@ -3,29 +3,23 @@
 //! Invariant: an address that is not shown is never replaced by another one of the machine: it may be shown again a moment
 //! later, and the machine's service may listen on it alone.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use serde::Deserialize;
-
+use super::listed::{ListedInterface, ListedVm};
 use super::resource::ResourceId;
-use crate::arm::wire::{Element, Interface, IpProperties, Vm};
+use super::table::Table;
+use crate::arm::wire::IpProperties;
 
 /// Interfaces by their id, and by the machine that they are attached to.
 pub(super) struct Interfaces {
-    by_id: HashMap<ResourceId, (bool, Option<IpAddr>)>,
-    by_machine: HashMap<ResourceId, Vec<ResourceId>>,
+    by_id: Table<Shown>,
+    by_machine: Table<ResourceId>,
 }
 
-/// What is needed of an interface. There are as many as machines, so nothing else is kept.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(from = "Interface")]
-pub(crate) struct Listed {
-    id: String,
-    /// The machine that it is attached to.
-    machine: Option<String>,
-    primary: bool,
+/// What an interface shows.
+struct Shown {
+    is_primary: bool,
     address: Option<IpAddr>,
 }
 
@@ -41,39 +35,34 @@ pub(super) enum NoAddress {
 }
 
 impl Interfaces {
-    pub(super) fn new(all: impl IntoIterator<Item = Listed>) -> Self {
-        let mut by_machine: HashMap<ResourceId, Vec<ResourceId>> = HashMap::new();
-        let mut by_id = HashMap::new();
-        for Listed { id, machine, primary, address } in all {
-            let id = ResourceId::new(&id);
-            if let Some(machine) = machine {
-                by_machine.entry(ResourceId::new(&machine)).or_default().push(id.clone());
-            }
-            by_id.insert(id, (primary, address));
-        }
+    pub(super) fn new(mut all: Vec<ListedInterface>) -> Self {
         // Whatever the order of the lists, the same one comes first.
-        for ids in by_machine.values_mut() {
-            ids.sort();
-        }
-        Self { by_id, by_machine }
+        all.sort_unstable_by(|one, other| {
+            (&one.resource, one.is_primary, one.address).cmp(&(
+                &other.resource,
+                other.is_primary,
+                other.address,
+            ))
+        });
+        let attached = all.iter().filter_map(|one| Some((one.machine.clone()?, one.resource.clone())));
+        let by_machine = Table::new(attached);
+        let shown =
+            |ListedInterface { resource, is_primary, address, .. }| (resource, Shown { is_primary, address });
+        Self { by_id: Table::new(all.into_iter().map(shown)), by_machine }
     }
 
     /// The address of the primary interface: the machine's only one, or the one that is called primary, or the first if none
     /// is.
-    pub(super) fn address(&self, id: &ResourceId, vm: &Vm) -> Result<IpAddr, NoAddress> {
-        let references = &vm.properties.network_profile.network_interfaces;
-        let mut named: Vec<(ResourceId, bool)> = references
-            .iter()
-            .map(|reference| (ResourceId::new(&reference.id), reference.properties.primary == Some(true)))
-            .collect();
+    pub(super) fn address(&self, vm: &ListedVm) -> Result<IpAddr, NoAddress> {
+        let mut named = vm.interfaces.to_vec();
         if named.is_empty() {
-            let attached = self.by_machine.get(id).into_iter().flatten();
+            let attached = self.by_machine.all(&vm.resource);
             named.extend(attached.map(|interface| (interface.clone(), false)));
         }
         let is_primary = |(id, named): &&(ResourceId, bool)| {
-            *named || self.by_id.get(id).is_some_and(|(primary, _)| *primary)
+            *named || self.by_id.get(id).is_some_and(|shown| shown.is_primary)
         };
-        let missing = || named.iter().map(|(id, _)| id).filter(|id| !self.by_id.contains_key(*id));
+        let missing = || named.iter().map(|(id, _)| id).filter(|id| self.by_id.get(id).is_none());
         let (first, _) = match named.iter().find(is_primary) {
             Some(primary) => primary,
             // One that is missing may be the primary one.
@@ -83,28 +72,14 @@ impl Interfaces {
             None => named.first().ok_or(NoAddress::NoInterface)?,
         };
         match self.by_id.get(first) {
-            Some((_, address)) => address.ok_or_else(|| NoAddress::NotShown(first.clone())),
+            Some(shown) => shown.address.ok_or_else(|| NoAddress::NotShown(first.clone())),
             None => Err(NoAddress::NotListed(vec![first.clone()])),
         }
     }
 }
 
-impl Element for Listed {
-    fn id(&self) -> &str {
-        &self.id
-    }
-}
-
-impl From<Interface> for Listed {
-    fn from(Interface { id, properties }: Interface) -> Self {
-        let addresses = properties.ip_configurations.iter().map(|one| &one.properties);
-        let (primary, address) = (properties.primary == Some(true), best(addresses));
-        Self { id, machine: properties.virtual_machine.map(|machine| machine.id), primary, address }
-    }
-}
-
 /// The interface's own address: of its IPv4 configurations, or of its IPv6 ones if it has no other, that of the primary one.
-fn best<'a>(configurations: impl Iterator<Item = &'a IpProperties>) -> Option<IpAddr> {
+pub(super) fn best<'a>(configurations: impl Iterator<Item = &'a IpProperties>) -> Option<IpAddr> {
     let address = |one: &IpProperties| one.private.as_deref()?.trim().parse::<IpAddr>().ok();
     let is_v6 = |one: &IpProperties| match &one.version {
         Some(version) => version.eq_ignore_ascii_case("ipv6"),

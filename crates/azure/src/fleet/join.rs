@@ -2,37 +2,45 @@
 //!
 //! Invariants:
 //! - The outcome does not depend on the order of the lists or on how they spell ids and names of tags.
-//! - A machine of which something is missing is never left out in silence: what is missing is put down beside it.
+//! - A machine that lacks something is never left out in silence: [`Content::Missing`] names what is missing.
 
 use std::collections::HashMap;
+use std::mem;
+use std::sync::Arc;
 
-use jiff::Timestamp;
 use roster_core::fleet::Machine;
 use roster_core::instance::{Lifecycle, Reject};
+use roster_core::shared::Interner;
 
-use super::address::{Interfaces, Listed};
+use super::address::Interfaces;
+use super::listed::{ListedInterface, ListedState, ListedVm, is_being_deleted};
 use super::resource::ResourceId;
-use super::state::{State, StateOf};
+use super::state::State;
+use super::table::Table;
 use super::tags::{self, Spellings};
-use crate::arm::wire::{ExtendedLocation, Odd, Read, ScaleSet, Tags, Vm};
+use super::vm_id::VmId;
+use crate::arm::wire::{Odd, Read, ScaleSet, Tags};
 
-/// The elements of all lists.
+/// The pages of a list.
+pub(crate) type Pages<T> = Vec<Vec<Read<T>>>;
+
+/// What is kept of all lists.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
-    /// Machines outside of uniform scale sets.
-    pub(crate) vms: Vec<Read<Vm>>,
+    /// Machines outside of uniform scale sets. Each page is dropped once it is joined.
+    pub(crate) vms: Pages<ListedVm>,
     /// Their states, when those came in a list of their own.
-    pub(crate) states: Option<Vec<Read<StateOf>>>,
+    pub(crate) states: Option<Pages<ListedState>>,
     pub(crate) sets: Vec<Read<ScaleSet>>,
     /// Machines of each uniform scale set.
-    pub(crate) members: Vec<(ResourceId, Vec<Read<Vm>>)>,
+    pub(crate) members: Vec<(ResourceId, Pages<ListedVm>)>,
     /// Interfaces, also those of uniform scale sets.
-    pub(crate) interfaces: Vec<Read<Listed>>,
-    /// Parts that were asked for and not told.
+    pub(crate) interfaces: Pages<ListedInterface>,
+    /// Parts that were asked for and are missing.
     pub(crate) holes: Vec<Hole>,
 }
 
-/// A part of the subscription of which nothing was heard.
+/// A part of the subscription whose list is missing.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Hole {
     /// A group or a scale set; none for a machine or a set that could be any.
@@ -41,12 +49,12 @@ pub(crate) struct Hole {
     pub(crate) why: String,
 }
 
-/// What the caller is interested in.
+/// What the caller wants to have.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wanted {
     /// The subscription.
-    pub(crate) account: String,
-    /// The tag that a machine, or its scale set, must have to be anybody's business; none for all machines.
+    pub(crate) account: Arc<str>,
+    /// The tag that a machine, or its scale set, must have; none for all machines.
     pub(crate) tag: Option<String>,
     pub(crate) spellings: Spellings,
 }
@@ -55,7 +63,7 @@ pub(crate) struct Wanted {
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
     /// `vmId`; none where that is left out.
-    pub(crate) id: Option<String>,
+    pub(crate) id: Option<VmId>,
     pub(crate) resource: ResourceId,
     pub(crate) state: State,
     pub(crate) machine: Content,
@@ -86,6 +94,7 @@ struct Joiner<'a> {
     wanted: &'a Wanted,
     sets: HashMap<ResourceId, ScaleSet>,
     interfaces: Interfaces,
+    tags: Interner<Tags>,
     joined: Joined,
 }
 
@@ -106,26 +115,25 @@ pub(crate) fn uniform(sets: &[Read<ScaleSet>]) -> Vec<String> {
     uniform.collect()
 }
 
-/// The machines that these lists tell of.
+/// The machines of these lists.
 pub(crate) fn join(answers: Answers, wanted: &Wanted) -> Joined {
     let mut joined = Joined { holes: answers.holes, ..Joined::default() };
     let sets = joined.sets(answers.sets);
     let interfaces = Interfaces::new(joined.interfaces(answers.interfaces));
-    let mut joiner = Joiner { wanted, sets, interfaces, joined };
-    let states: Option<HashMap<ResourceId, State>> = answers.states.map(|states| {
-        let read = states.into_iter().filter_map(|state| match state {
-            Read::Whole(StateOf { id, state }) => Some((ResourceId::new(&id), state)),
+    let mut joiner = Joiner { wanted, sets, interfaces, tags: Interner::default(), joined };
+    let states = answers.states.map(|states| {
+        Table::new(states.into_iter().flatten().filter_map(|state| match state {
+            Read::Whole(ListedState { resource, state }) => Some((resource, state)),
             Read::Odd(Odd { id, why, .. }) => {
-                Some((ResourceId::new(&id?), State::unknown(&format!("its state is odd: {why}"))))
+                Some((ResourceId::new(&id?), State::unknown(&format!("its state cannot be read: {why}"))))
             }
-        });
-        read.collect()
+        }))
     });
-    for vm in answers.vms {
+    for vm in answers.vms.into_iter().flatten() {
         joiner.add(vm, None, states.as_ref());
     }
     for (set, members) in answers.members {
-        for vm in members {
+        for vm in members.into_iter().flatten() {
             joiner.add(vm, Some(&set), None);
         }
     }
@@ -133,38 +141,27 @@ pub(crate) fn join(answers: Answers, wanted: &Wanted) -> Joined {
 }
 
 impl Joiner<'_> {
-    fn add(&mut self, vm: Read<Vm>, set: Option<&ResourceId>, states: Option<&HashMap<ResourceId, State>>) {
-        let vm = match vm {
+    fn add(&mut self, vm: Read<ListedVm>, set: Option<&ResourceId>, states: Option<&Table<State>>) {
+        let mut vm = match vm {
             Read::Whole(vm) => vm,
             Read::Odd(odd) => return self.joined.odd_machine(odd),
         };
-        let resource = ResourceId::new(&vm.id);
         let state = match states {
-            None => State::read(&vm.properties.instance_view),
-            Some(states) => match states.get(&resource) {
+            None => vm.state.take().unwrap_or_else(|| State::unknown("Azure sent no instance view")),
+            Some(states) => match states.get(&vm.resource) {
                 Some(state) => state.clone(),
                 None => State::unknown("it is not in the list of states"),
             },
         };
-        let id = vm.properties.vm_id.as_deref().filter(|id| !id.is_empty()).map(str::to_ascii_lowercase);
-        let machine = self.content(id.as_deref(), &resource, &vm, set, &state);
-        self.joined.found.push(Found { id, resource, state, machine });
+        let machine = self.content(&mut vm, set, &state);
+        self.joined.found.push(Found { id: vm.id, resource: vm.resource, state, machine });
     }
 
-    fn content(
-        &self,
-        id: Option<&str>,
-        resource: &ResourceId,
-        vm: &Vm,
-        set: Option<&ResourceId>,
-        state: &State,
-    ) -> Content {
-        let named = vm.properties.virtual_machine_scale_set.as_ref().map(|set| ResourceId::new(&set.id));
-        let set = match set.or(named.as_ref()) {
+    fn content(&mut self, vm: &mut ListedVm, set: Option<&ResourceId>, state: &State) -> Content {
+        let set = match set.or(vm.set.as_ref()) {
             None => Set::None,
             Some(id) => self.sets.get(id).map_or(Set::Unknown(id), Set::Known),
         };
-        let none = Tags::new();
         let set = match set {
             Set::None => None,
             Set::Known(set) => Some(set),
@@ -173,26 +170,30 @@ impl Joiner<'_> {
                 return Content::Missing { why: unknown_set(id), has_tag };
             }
         };
-        let tags = self.wanted.spellings.join(vm.tags.clone(), set.map_or(&none, |set| &set.tags));
+        let tags = self.wanted.spellings.join(&vm.tags, set.map(|set| &set.tags));
         if self.wanted.tag.as_deref().is_some_and(|tag| !tags::has(&tags, tag)) {
             return Content::Nobodys;
         }
-        let address = match self.interfaces.address(resource, vm) {
+        let address = match self.interfaces.address(vm) {
             Ok(address) => address,
             Err(none) => return Content::Missing { why: none.to_string(), has_tag: true },
         };
         Content::Whole(Box::new(Machine {
-            id: id.map_or_else(|| resource.short(), str::to_owned),
-            name: if vm.name.is_empty() { resource.last().to_owned() } else { vm.name.clone() },
+            id: vm.id.as_ref().map_or_else(|| vm.resource.short(), ToString::to_string),
+            name: if vm.name.is_empty() {
+                vm.resource.last().to_owned()
+            } else {
+                mem::take(&mut vm.name).into()
+            },
             address,
-            zone: zone(vm),
-            region: region(&vm.location),
+            zone: vm.zone.take().map(String::from),
+            region: mem::take(&mut vm.region).into(),
             group: set.map(ScaleSet::label),
-            account: Some(self.wanted.account.clone()),
-            created: vm.properties.time_created.as_deref().and_then(|time| time.parse::<Timestamp>().ok()),
+            account: Some(Arc::clone(&self.wanted.account)),
+            created: vm.created,
             health: state.health,
             lifecycle: lifecycle(vm, set),
-            tags,
+            tags: self.tags.intern(tags),
         }))
     }
 }
@@ -220,8 +221,8 @@ impl Joined {
     }
 
     /// Without those that cannot be read: their machines are then without an address, and stay as they were.
-    fn interfaces(&mut self, interfaces: Vec<Read<Listed>>) -> Vec<Listed> {
-        let read = interfaces.into_iter().filter_map(|interface| match interface {
+    fn interfaces(&mut self, interfaces: Pages<ListedInterface>) -> Vec<ListedInterface> {
+        let read = interfaces.into_iter().flatten().filter_map(|interface| match interface {
             Read::Whole(interface) => Some(interface),
             Read::Odd(Odd { id, why, .. }) => {
                 let id = id.as_deref().unwrap_or("without an id");
@@ -238,29 +239,28 @@ impl Joined {
             self.holes.push(Hole { scope: None, why: format!("a machine cannot be read: {why}") });
             return;
         };
-        let why = format!("Azure's answer about it is odd: {why}");
+        let why = format!("Azure's answer for it cannot be read: {why}");
         let (state, machine) = (State::unknown(&why), Content::Missing { why, has_tag: false });
-        self.found.push(Found { id: vm_id.map(|id| id.to_ascii_lowercase()), resource, state, machine });
+        self.found.push(Found { id: vm_id.as_deref().map(VmId::new), resource, state, machine });
     }
 
     /// In one order, each resource once and each id once.
     fn finish(mut self) -> Self {
-        self.found.sort_by(|one, other| {
-            (&one.resource, one.id.is_none()).cmp(&(&other.resource, other.id.is_none()))
+        // Sorting in place, and dropping what is listed twice in place, takes no memory for a second list.
+        self.found.sort_unstable_by(|one, other| {
+            (&one.resource, one.id.is_none(), &one.id).cmp(&(&other.resource, other.id.is_none(), &other.id))
         });
         self.found.dedup_by(|again, kept| again.resource == kept.resource);
-        self.found.sort_by(|one, other| (&one.id, &one.resource).cmp(&(&other.id, &other.resource)));
-        let mut kept: Vec<Found> = Vec::with_capacity(self.found.len());
-        for found in self.found {
-            match kept.last() {
-                Some(last) if last.id.is_some() && last.id == found.id => self.rejects.push(Reject::aside(
-                    found.resource.to_string(),
-                    format!("has the vmId of {}; report this to Azure", last.resource),
-                )),
-                _ => kept.push(found),
+        self.found.sort_unstable_by(|one, other| (&one.id, &one.resource).cmp(&(&other.id, &other.resource)));
+        let rejects = &mut self.rejects;
+        self.found.dedup_by(|again, kept| {
+            let is_twice = kept.id.is_some() && kept.id == again.id;
+            if is_twice {
+                let reason = format!("has the vmId of {}; report this to Azure", kept.resource);
+                rejects.push(Reject::aside(again.resource.to_string(), reason));
             }
-        }
-        self.found = kept;
+            is_twice
+        });
         self.warnings.sort();
         self.warnings.dedup();
         self
@@ -274,26 +274,8 @@ fn unknown_set(id: &ResourceId) -> String {
     )
 }
 
-/// The first of its zones, or the Edge Zone that it is in.
-fn zone(vm: &Vm) -> Option<String> {
-    let edge = |location: &ExtendedLocation| {
-        let is = location.r#type.eq_ignore_ascii_case("edgezone") && !location.name.is_empty();
-        is.then(|| location.name.clone())
-    };
-    vm.zones.first().cloned().or_else(|| vm.extended_location.as_ref().and_then(edge))
-}
-
-/// "West Europe" and "westeurope" are one region.
-fn region(location: &str) -> String {
-    location.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase()
-}
-
 /// A machine leaves when it is being deleted, or its scale set is.
-fn lifecycle(vm: &Vm, set: Option<&ScaleSet>) -> Lifecycle {
-    let states = [
-        vm.properties.provisioning_state.as_deref(),
-        set.and_then(|set| set.properties.provisioning_state.as_deref()),
-    ];
-    let leaving = states.into_iter().flatten().any(|state| state.eq_ignore_ascii_case("deleting"));
-    if leaving { Lifecycle::Leaving } else { Lifecycle::InService }
+fn lifecycle(vm: &ListedVm, set: Option<&ScaleSet>) -> Lifecycle {
+    let of_set = set.and_then(|set| set.properties.provisioning_state.as_deref());
+    if vm.is_being_deleted || is_being_deleted(of_set) { Lifecycle::Leaving } else { Lifecycle::InService }
 }

@@ -1,45 +1,72 @@
 //! ARM's ids, which differ in case from list to list.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
+
+use compact_str::CompactString;
 
 /// A resource's id in lower case, so that two spellings of one are equal.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(crate) struct ResourceId(String);
+pub(crate) struct ResourceId {
+    /// The path that it stands below, with the slash at its end. All machines of a group have the same.
+    home: Arc<str>,
+    name: CompactString,
+}
+
+/// Makes ids. Those of one home share it.
+#[derive(Debug, Default)]
+pub(crate) struct Homes(HashSet<Arc<str>>);
+
+impl Homes {
+    pub(crate) fn id(&mut self, given: &str) -> ResourceId {
+        let small = given.trim_end_matches('/').to_lowercase();
+        let (home, name) = small.split_at(small.rfind('/').map_or(0, |slash| slash + 1));
+        let home = self.0.get(home).cloned().unwrap_or_else(|| {
+            let home = Arc::<str>::from(home);
+            self.0.insert(Arc::clone(&home));
+            home
+        });
+        ResourceId { home, name: name.into() }
+    }
+}
 
 impl ResourceId {
     pub(crate) fn new(given: &str) -> Self {
-        Self(given.trim_end_matches('/').to_lowercase())
+        Homes::default().id(given)
     }
 
     /// The last part: the resource's own name.
     pub(crate) fn last(&self) -> &str {
-        self.0.rsplit('/').next().unwrap_or_default()
+        &self.name
     }
 
-    /// Its parent's path, and its own name.
-    pub(crate) fn halves(&self) -> (&str, &str) {
-        self.0.rsplit_once('/').unwrap_or(("", &self.0))
+    /// The path that it stands below.
+    pub(crate) fn home(&self) -> &Arc<str> {
+        &self.home
     }
 
-    /// The resource of these halves.
-    pub(crate) fn of(parent: &str, name: &str) -> Self {
-        Self(format!("{parent}/{name}"))
+    /// The resource of this name there.
+    pub(crate) fn of(home: &Arc<str>, name: &CompactString) -> Self {
+        Self { home: Arc::clone(home), name: name.clone() }
     }
 
     /// Whether this path leads on below the resource.
     pub(crate) fn holds(&self, path: &str) -> bool {
-        path.strip_prefix(self.0.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        let rest = path.strip_prefix(&*self.home).and_then(|rest| rest.strip_prefix(self.name.as_str()));
+        rest.is_some_and(|rest| rest.starts_with('/'))
     }
 
     /// Whether it is a scale set itself.
     pub(crate) fn is_scale_set(&self) -> bool {
-        self.halves().0.ends_with("/virtualmachinescalesets")
+        self.home.ends_with("/virtualmachinescalesets/")
     }
 
     /// `GROUP/NAME`, or `GROUP/SET/NUMBER` for one of a uniform scale set: what is left of the id without what is always
     /// the same in it.
     pub(crate) fn short(&self) -> String {
-        let parts: Vec<&str> = self.0.split('/').collect();
+        let whole = self.to_string();
+        let parts: Vec<&str> = whole.split('/').collect();
         let after = |word: &str| {
             parts.iter().position(|part| *part == word).and_then(|at| parts.get(at + 1)).copied()
         };
@@ -50,7 +77,7 @@ impl ResourceId {
 
 impl fmt::Display for ResourceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        write!(f, "{}{}", self.home, self.name)
     }
 }
 
@@ -69,9 +96,9 @@ mod tests {
     fn a_scope_holds_what_is_below_it_and_no_neighbour() {
         let group = ResourceId::new("/subscriptions/s/resourceGroups/web");
         let machine = ResourceId::new("/subscriptions/S/resourceGroups/WEB/providers/x/virtualMachines/a");
-        assert!(group.holds(machine.halves().0));
-        assert!(!group.holds("/subscriptions/s/resourcegroups/web-2/providers/x/virtualmachines"));
-        assert_eq!(ResourceId::of(machine.halves().0, machine.halves().1), machine);
+        assert!(group.holds(machine.home()));
+        assert!(!group.holds("/subscriptions/s/resourcegroups/web-2/providers/x/virtualmachines/"));
+        assert_eq!(ResourceId::of(machine.home(), &"a".into()), machine);
         assert!(ResourceId::new("/x/virtualMachineScaleSets/a").is_scale_set() && !machine.is_scale_set());
     }
 

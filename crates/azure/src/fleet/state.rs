@@ -1,9 +1,8 @@
 //! What an instance view says of a machine.
 
 use roster_core::instance::Health;
-use serde::Deserialize;
 
-use crate::arm::wire::{Element, InstanceView, View, VmState};
+use crate::arm::wire::{InstanceView, View};
 
 /// Whether a machine runs.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,26 +21,6 @@ pub(crate) enum Power {
 pub(crate) struct State {
     pub(crate) power: Power,
     pub(crate) health: Health,
-}
-
-/// A machine of the list of states. There are as many as machines, so nothing else is kept.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
-#[serde(from = "VmState")]
-pub(crate) struct StateOf {
-    pub(crate) id: String,
-    pub(crate) state: State,
-}
-
-impl Element for StateOf {
-    fn id(&self) -> &str {
-        &self.id
-    }
-}
-
-impl From<VmState> for StateOf {
-    fn from(VmState { id, properties }: VmState) -> Self {
-        Self { id, state: State::read(&properties.instance_view) }
-    }
 }
 
 impl Power {
@@ -64,7 +43,7 @@ impl State {
         let view = match view {
             View::Whole(view) => view,
             View::Missing => return Self::unknown("Azure sent no instance view"),
-            View::Odd(error) => return Self::unknown(&format!("its instance view is odd: {error}")),
+            View::Odd(error) => return Self::unknown(&format!("its instance view cannot be read: {error}")),
         };
         let health = view.vm_health.as_ref().and_then(|health| health.status.as_ref());
         let health = health.and_then(|status| after("healthstate/", &status.code));
@@ -113,6 +92,7 @@ fn after(prefix: &str, code: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
     use serde_json::{Value, json};
 
     use super::*;
@@ -135,9 +115,16 @@ mod tests {
         for code in ["PowerState/running", "powerstate/Running"] {
             assert_eq!(power_of(&codes(&["ProvisioningState/succeeded", code])), Power::Running, "{code}");
         }
-        for code in
-            ["creating", "starting", "stopping", "Stopped", "deallocating", "deallocated", "hibernated"]
-        {
+        for code in [
+            "creating",
+            "starting",
+            "stopping",
+            "Stopped",
+            "deallocating",
+            "deallocated",
+            "hibernating",
+            "hibernated",
+        ] {
             assert_eq!(power_of(&codes(&[&format!("PowerState/{code}")])), Power::Off, "{code}");
         }
     }

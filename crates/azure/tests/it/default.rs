@@ -82,7 +82,7 @@ async fn a_metadata_service_that_is_there_and_gives_no_token_is_not_passed_over(
         (ArmFault::Json(410, says("gone for now")), None, "the metadata service refuses"),
         (ArmFault::Html(502), None, "the metadata service refuses"),
         (ArmFault::Html(200), None, "but not with a token"),
-        (ArmFault::HalfBody, None, "broke off"),
+        (ArmFault::HalfBody, None, "ended early"),
         (ArmFault::Slow(Duration::from_secs(30)), None, "has not answered within 5s"),
     ] {
         let client = of(client_id);

@@ -232,7 +232,7 @@ async fn one_of_several_groups_that_is_not_there_is_gone_with_its_machines_and_n
     assert_eq!((names(&now), kept(&now)), (vec!["uniset_0", "web-1", "web-2"], vec![]));
     let [warning] = &now.warnings[..] else { panic!("{:?}", now.warnings) };
     assert!(
-        warning.contains("there is no resource group \"rg-other\"") && now.untold.is_empty(),
+        warning.contains("the resource group \"rg-other\" does not exist") && now.untold.is_empty(),
         "{warning}"
     );
 }

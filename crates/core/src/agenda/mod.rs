@@ -174,7 +174,7 @@ impl Item {
     fn reported(&self) -> std::slice::Iter<'_, Instance> {
         let service = &self.exposure.service.service;
         let reported = self.answer.as_ref().and_then(|answer| answer.services.get(service));
-        reported.map_or(&[][..], Vec::as_slice).iter()
+        reported.map_or(&[][..], |members| members.as_slice()).iter()
     }
 
     /// The entries of the answer that cannot be read and may be instances of the service.

@@ -73,7 +73,7 @@ fn whatever_changes_of_an_instance_its_backend_is_planned_again() {
         let mut one = Instance::at("10.0.0.1:80".parse().unwrap());
         change(&mut one);
         let snapshot =
-            Snapshot { services: [("web".parse().unwrap(), vec![one])].into(), ..Snapshot::default() };
+            Snapshot { services: [("web".parse().unwrap(), vec![one].into())].into(), ..Snapshot::default() };
         let source: SourceName = "fleet".parse().unwrap();
         let mut catalog = Catalog::new([source.clone()]);
         catalog.accept(&source, SourceEvent::Full(Arc::new(snapshot)), Timestamp::UNIX_EPOCH);

@@ -9,7 +9,8 @@ use roster_haproxy::name::{InstanceId, Label, ServiceName};
 
 use super::tags::{self, Membership, Memberships, Shown, Wrong};
 use super::{Machine, Reported, TagRules, Untold, unreadable};
-use crate::instance::{Definition, HealthAuthority, Instance, Reject, Snapshot, Unread};
+use crate::instance::{Definition, HealthAuthority, Instance, Members, Reject, Snapshot, Unread};
+use crate::shared::Interner;
 
 /// The services that machines make: one for each name, port and region, called `NAME/PORT/REGION`.
 ///
@@ -28,11 +29,11 @@ pub fn snapshot<M: IntoIterator<Item = Machine>>(
     }
     let metadata_kept = rules.kept.clone();
     let made = Snapshot { rejects, metadata_kept, taken, ..Snapshot::default() };
-    let mut grouping = Grouping { rules, known, ids: BTreeSet::new(), made };
+    let mut grouping = Grouping { rules, known, ids: BTreeSet::new(), metadata: Interner::default(), made };
     for machine in machines {
         gaps.fill(&machine.id);
         if rules.concerns(&machine) {
-            grouping.add(machine);
+            grouping.add(&machine);
         }
     }
     if let Some(known) = known {
@@ -56,6 +57,7 @@ struct Grouping<'r> {
     known: Option<&'r Snapshot>,
     /// The machines that are in a service already, or in several.
     ids: BTreeSet<InstanceId>,
+    metadata: Interner<BTreeMap<String, String>>,
     made: Snapshot,
 }
 
@@ -79,32 +81,32 @@ struct Gaps<'r> {
 }
 
 impl Grouping<'_> {
-    fn add(&mut self, machine: Machine) {
-        let (place, id) = (place(&machine), machine.id.clone());
+    fn add(&mut self, machine: &Machine) {
+        let id = &machine.id;
         let Joined { id: known_as, members, unread, asides } = match self.joined(machine) {
             Ok(joined) => joined,
-            Err(wrong) => return self.made.rejects.push(unreadable(&id, place, wrong)),
+            Err(wrong) => return self.made.rejects.push(unreadable(id, place(machine), wrong)),
         };
         if !self.ids.insert(known_as) {
             let twice = "the cloud lists it twice; the first one counts";
-            return self.made.rejects.push(unreadable(&id, place, twice));
+            return self.made.rejects.push(unreadable(id, place(machine), twice));
         }
         for (key, definition, instance) in members {
             self.made.services.entry(key.clone()).or_default().push(instance);
             self.made.definitions.entry(key).or_insert(definition);
         }
-        let unread = unread.into_iter().map(|reason| unreadable(&id, place.clone(), reason));
-        let asides = asides.into_iter().map(|reason| Reject::aside(place.clone(), reason));
+        let unread = unread.into_iter().map(|reason| unreadable(id, place(machine), reason));
+        let asides = asides.into_iter().map(|reason| Reject::aside(place(machine), reason));
         self.made.rejects.extend(unread.chain(asides));
     }
 
     /// The machine as an instance of each of its services.
-    fn joined(&self, machine: Machine) -> Result<Joined, Wrong> {
+    fn joined(&mut self, machine: &Machine) -> Result<Joined, Wrong> {
         let rules = self.rules;
         let id = tags::id(&machine.id)?;
-        let region = tags::region(&machine)?;
-        let zone = tags::zone(&machine)?;
-        let ip = address(&machine)?;
+        let region = tags::region(machine)?;
+        let zone = tags::zone(machine)?;
+        let ip = address(machine)?;
         let definition = |service: &ServiceName, port| Definition {
             name: service.clone(),
             port: Some(port),
@@ -115,11 +117,12 @@ impl Grouping<'_> {
             let key = key(&definition(service, port)).ok()?;
             Some(self.before_in(&key, &id)?.endpoint.port)
         };
-        let Memberships { found, unread, mut asides } = rules.memberships(&machine, known_port)?;
-        let group = aside(tags::group(&machine), &mut asides, || self.before(&id)?.group.clone());
-        let zone_share = aside(rules.zone_share(&machine), &mut asides, || self.before(&id)?.zone_share);
-        let metadata: BTreeMap<String, String> =
-            machine.tags.into_iter().filter(|(key, _)| rules.is_kept(key)).collect();
+        let Memberships { found, unread, mut asides } = rules.memberships(machine, known_port)?;
+        let group = aside(tags::group(machine), &mut asides, || self.before(&id)?.group.clone());
+        let zone_share = aside(rules.zone_share(machine), &mut asides, || self.before(&id)?.zone_share);
+        let kept = machine.tags.iter().filter(|(key, _)| rules.is_kept(key));
+        let metadata = kept.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let metadata = self.metadata.intern(metadata);
         let member = |Membership { service, port, own }| {
             let definition = definition(&service, port);
             let instance = Instance {
@@ -197,7 +200,7 @@ impl Grouping<'_> {
         empty.truncate(REMEMBERED);
         for (since, service, definition) in empty {
             let definition = Definition { empty_since: Some(since), ..definition.clone() };
-            self.made.services.insert(service.clone(), Vec::new());
+            self.made.services.insert(service.clone(), Members::default());
             self.made.definitions.insert(service.clone(), definition);
         }
     }

@@ -9,8 +9,8 @@ mod tags;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -18,7 +18,7 @@ pub(crate) use group::key;
 pub use group::{definition, snapshot};
 pub use tags::TagRules;
 
-use crate::instance::{Health, Lifecycle, Reject, Unread};
+use crate::instance::{Health, Lifecycle, Metadata, Reject, Unread};
 
 /// A machine that runs, as a cloud reports it. Its texts are the cloud's own, unchecked.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -36,7 +36,7 @@ pub struct Machine {
     /// Its auto scaling group or scale set.
     pub group: Option<String>,
     /// The account or subscription that it belongs to.
-    pub account: Option<String>,
+    pub account: Option<Arc<str>>,
     /// When it was launched or made.
     pub created: Option<Timestamp>,
     /// What the cloud's own health checks say.
@@ -44,7 +44,7 @@ pub struct Machine {
     /// Whether it is about to end.
     pub lifecycle: Lifecycle,
     /// Its tags, with those that it has from its group.
-    pub tags: BTreeMap<String, String>,
+    pub tags: Metadata,
 }
 
 /// A machine that is there and cannot be used as an instance, for something about it that cannot be read. What was known of

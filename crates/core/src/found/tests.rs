@@ -106,7 +106,7 @@ fn on_another_target_no_name_counts() {
 #[test]
 fn a_service_that_is_known_keeps_its_backend() {
     let snapshot = Snapshot {
-        services: [("shop/8080/us-east-2".parse().unwrap(), Vec::new())].into(),
+        services: [("shop/8080/us-east-2".parse().unwrap(), Vec::new().into())].into(),
         definitions: [(
             "shop/8080/us-east-2".parse().unwrap(),
             fleet::definition(&"shop/8080/us-east-2".parse().unwrap()).unwrap(),

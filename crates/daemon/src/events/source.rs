@@ -58,7 +58,7 @@ impl Event for Answered<'_> {
     }
 
     fn fact(&self) -> (&'static str, String, About) {
-        let instances = self.snapshot.services.values().map(Vec::len).sum();
+        let instances = self.snapshot.count();
         let about = About {
             source: Some(self.source.to_string()),
             services: count(self.snapshot.services.len()),

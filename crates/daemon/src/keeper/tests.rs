@@ -99,7 +99,7 @@ fn rules() -> Arc<[Rule]> {
 /// An answer with these services.
 fn catalog(services: &[&str]) -> Arc<Catalog> {
     let instance = Instance::at("127.0.0.1:8000".parse().unwrap());
-    let services = services.iter().map(|name| (name.parse().unwrap(), vec![instance.clone()]));
+    let services = services.iter().map(|name| (name.parse().unwrap(), vec![instance.clone()].into()));
     let fleet = "fleet".parse().unwrap();
     let mut catalog = Catalog::new([]);
     catalog.put(fleet);

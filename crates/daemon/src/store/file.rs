@@ -1,7 +1,7 @@
 //! One record in a file.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use roster_files::Kind;
@@ -14,6 +14,8 @@ use crate::folder;
 
 /// The version of what is written here. A file of another one is not read.
 pub(super) const VERSION: u32 = 1;
+/// How many bytes are written at once.
+pub(super) const PART: usize = 32 * 1024;
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -21,18 +23,31 @@ struct Header {
     crc32: u32,
 }
 
+/// A file, and the checksum of what was written to it.
+struct Summed {
+    file: File,
+    sum: crc32fast::Hasher,
+}
+
+impl Write for Summed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.sum.update(bytes.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// Writes a record whole, into a folder that is made if there is none.
 pub(super) fn write(folder: &Path, name: &str, value: &impl Serialize) -> Result<(), StoreError> {
     let path = folder.join(name);
     let failed = |source: io::Error| StoreError::Io { path: path.clone(), source };
-    let body = serde_json::to_vec(value).map_err(|error| failed(error.into()))?;
-    let header = Header { roster: VERSION, crc32: crc32fast::hash(&body) };
-    let mut text = serde_json::to_vec(&header).map_err(|error| failed(error.into()))?;
-    text.push(b'\n');
-    text.extend_from_slice(&body);
     let beside = beside(folder, name);
     let put = |beside: &Path| -> io::Result<()> {
-        folder::write(beside, &text)?;
+        write_to(folder::open(beside)?, value)?;
         swap(beside, &path)
     };
     let first = put(&beside);
@@ -46,6 +61,27 @@ pub(super) fn write(folder: &Path, name: &str, value: &impl Serialize) -> Result
         fs::remove_file(&beside).ok();
     }
     result
+}
+
+/// Writes header and value. The value goes to the file part by part, for it may be the answer of a source with tens of
+/// thousands of instances; the header comes last, over the room that was left for it.
+fn write_to(mut file: File, value: &impl Serialize) -> io::Result<()> {
+    let room = header(u32::MAX)?.len();
+    file.set_len(0)?;
+    file.write_all(&vec![b' '; room + 1])?;
+    let mut body = BufWriter::with_capacity(PART, Summed { file, sum: crc32fast::Hasher::new() });
+    serde_json::to_writer(&mut body, value)?;
+    let Summed { mut file, sum } = body.into_inner().map_err(io::IntoInnerError::into_error)?;
+    let mut header = header(sum.finalize())?;
+    // Blanks at the end of a line do not matter in JSON.
+    header.resize(room, b' ');
+    header.push(b'\n');
+    file.rewind()?;
+    file.write_all(&header)
+}
+
+fn header(crc32: u32) -> io::Result<Vec<u8>> {
+    Ok(serde_json::to_vec(&Header { roster: VERSION, crc32 })?)
 }
 
 /// Where a file is written before it takes its name. Only the process that holds the folder writes there.

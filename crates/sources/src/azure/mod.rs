@@ -68,7 +68,7 @@ impl Azure {
         let rules = self.config.rules();
         let names = [&rules.port, &rules.instance_port].into_iter().chain(&rules.share);
         let chosen_by = rules.allow.keys().chain(rules.deny.keys()).chain(&self.config.selected_tags);
-        settings.spellings = names.chain(chosen_by).cloned().collect();
+        settings.tags = Some(names.chain(chosen_by).cloned().collect());
         settings.tag = Some(rules.name);
         settings.client_id.clone_from(&self.config.client_id);
         settings.environment = Environment::read(|name| ProcessEnv.get_raw(name));
@@ -186,7 +186,7 @@ mod tests {
         for name in
             ["HAProxy:Service:Port", "HAProxy:Instance:Port", "HAProxy:Instance:AZperc", "Env", "off", "Team"]
         {
-            assert!(settings.spellings.iter().any(|known| known == name), "{name}");
+            assert!(settings.tags.iter().flatten().any(|known| known == name), "{name}");
         }
     }
 }

@@ -92,7 +92,7 @@ impl<M: Machines> Lister for Fleet<M> {
         tracing::debug!(
             source = %self.name,
             account = self.account,
-            instances = snapshot.services.values().map(Vec::len).sum::<usize>(),
+            instances = snapshot.count(),
             services = snapshot.services.len(),
             "the cloud has answered"
         );

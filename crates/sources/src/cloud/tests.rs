@@ -35,7 +35,7 @@ fn machine(id: &str, service: &str) -> Machine {
         created: None,
         health: Health::Unknown,
         lifecycle: Lifecycle::InService,
-        tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into_iter().collect(),
     }
 }
 

@@ -65,7 +65,9 @@ impl<L: Lister> Poller<L> {
     }
 
     async fn list(lister: &mut L, known: &mut Option<Arc<Snapshot>>) -> Answer {
-        let snapshot = Arc::new(lister.list(known.clone(), roster_clock::now()).await?);
+        let mut snapshot = lister.list(known.clone(), roster_clock::now()).await?;
+        snapshot.condense(known.as_deref());
+        let snapshot = Arc::new(snapshot);
         *known = Some(Arc::clone(&snapshot));
         Ok(snapshot)
     }

@@ -25,13 +25,13 @@ fn a_machine_without_a_power_state_is_being_made_unless_it_ran_before() {
     };
     let never_seen = settled(making(), &none());
     assert!(never_seen.machines.is_empty() && never_seen.warnings.is_empty(), "{never_seen:?}");
-    assert_eq!(unknown(&never_seen), ["guid-a"], "whoever knows it from before a restart keeps it");
+    assert_eq!(unknown(&never_seen), ["guid-a"], "the caller keeps it if it knows it from before a restart");
     let now = settled(making(), &after(one()));
     assert_eq!((ids(&now), now.warnings.len()), (vec!["guid-a"], 1));
 }
 
 #[test]
-fn a_machine_without_the_tag_is_nobodys_business_whatever_is_wrong_with_it() {
+fn a_machine_without_the_tag_is_left_alone_whatever_is_wrong_with_it() {
     let settled = |lists: Lists, before: &Memory| settled_for(lists, Some("own"), before);
     let untagged = |mut lists: Lists| {
         lists.vms[0]["tags"] = json!({"other": "x"});
@@ -80,8 +80,8 @@ fn a_machine_whose_scale_set_is_in_no_list_stays_as_it_was() {
         let restarted = settled(lists, &none());
         assert_eq!((ids(&restarted), unknown(&restarted)), (vec![], vec!["guid-a"]));
     }
-    assert_eq!(settled(of_unlisted_set(), &none()).rejects.len(), 1, "it is known to be somebody's");
-    assert!(settled(untagged.clone(), &none()).rejects.is_empty(), "whose it is nobody knows");
+    assert_eq!(settled(of_unlisted_set(), &none()).rejects.len(), 1, "it has the tag of a service");
+    assert!(settled(untagged.clone(), &none()).rejects.is_empty(), "its tags are not known");
     // Whatever its tags are, it does not run.
     let stopped = Lists { states: Some(vec![state("a", "stopped")]), ..untagged };
     assert!(nobodys(&settled(stopped, &before)));
@@ -186,7 +186,7 @@ fn a_running_machine_whose_interface_is_missing_stays_or_is_rejected() {
     let never_seen = settled(without(), &none());
     assert!(never_seen.machines.is_empty());
     assert!(never_seen.rejects[0].reason.contains("resource_groups"), "{:?}", never_seen.rejects);
-    assert_eq!(unknown(&never_seen), ["guid-a"], "whoever knows it from before a restart keeps it");
+    assert_eq!(unknown(&never_seen), ["guid-a"], "the caller keeps it if it knows it from before a restart");
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn an_odd_machine_stays_as_it_was_and_stops_no_other() {
     ] {
         assert_eq!((ids(&now), kept(&now)), (vec!["guid-b"], vec!["guid-a"]));
     }
-    // One without an id could be any: what is not told stays.
+    // A machine without an id could be any: every machine that is not listed stays.
     for now in
         [odd(&|vm| *vm = json!({"name": "a"})), odd(&|vm| *vm = json!(7)), odd(&|vm| *vm = json!(null))]
     {
@@ -228,7 +228,11 @@ fn an_odd_machine_stays_as_it_was_and_stops_no_other() {
     stopped.vms.push(vm("a"));
     stopped.states.as_mut().unwrap()[0] = state("a", "stopped");
     let now = settled(stopped, &before);
-    assert_eq!((ids(&now), kept(&now)), (vec!["guid-b"], vec![]), "what is told to be stopped is");
+    assert_eq!(
+        (ids(&now), kept(&now)),
+        (vec!["guid-b"], vec![]),
+        "a machine that is listed as stopped has stopped"
+    );
     assert_eq!(now.ended, ["guid-a"]);
 }
 
@@ -243,16 +247,18 @@ fn what_is_missing_of_many_machines_is_told_in_one_line() {
         lists
     };
     let before = after(many());
-    let [told] = &settled(Lists { states: Some(vec![]), ..many() }, &before).warnings[..] else { panic!() };
+    let [warning] = &settled(Lists { states: Some(vec![]), ..many() }, &before).warnings[..] else {
+        panic!()
+    };
     let a = ResourceId::new(&vm_id("a"));
     assert_eq!(
-        *told,
+        *warning,
         format!("{a} and others: it is not in the list of states; each of them stays as it was")
     );
     let mut alone = many();
     alone.states.as_mut().unwrap().remove(0);
-    let [told] = &settled(alone, &before).warnings[..] else { panic!() };
-    assert_eq!(*told, format!("{a}: it is not in the list of states; the machine stays as it was"));
+    let [warning] = &settled(alone, &before).warnings[..] else { panic!() };
+    assert_eq!(*warning, format!("{a}: it is not in the list of states; the machine stays as it was"));
 }
 
 #[test]

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::carry::Settled;
 use super::*;
+use crate::arm::wire::{Element, Interface, Read, Vm, VmState};
 
 const S: &str = "/subscriptions/s/resourceGroups/rg/providers";
 
@@ -65,13 +66,16 @@ struct Lists {
 
 impl Lists {
     fn answers(self) -> Answers {
-        let members = self.members.into_iter().map(|(set, members)| (set, read(members))).collect();
+        let wanted = wanted(None);
+        let mut keeper = Keeper::new(&wanted);
+        let members =
+            self.members.into_iter().map(|(set, members)| (set, page::<Vm>(members, &mut keeper))).collect();
         Answers {
-            vms: read(self.vms),
-            states: self.states.map(read),
+            vms: page::<Vm>(self.vms, &mut keeper),
+            states: self.states.map(|states| page::<VmState>(states, &mut keeper)),
             sets: read(self.sets),
             members,
-            interfaces: read(self.interfaces),
+            interfaces: page::<Interface>(self.interfaces, &mut keeper),
             holes: self.holes,
         }
     }
@@ -79,6 +83,16 @@ impl Lists {
 
 fn read<T: DeserializeOwned>(values: Vec<Value>) -> Vec<T> {
     values.into_iter().map(|value| serde_json::from_value(value).unwrap()).collect()
+}
+
+fn page<T: Element>(values: Vec<Value>, keeper: &mut Keeper<'_>) -> Pages<T::Kept> {
+    let elements: Vec<Read<T>> = read(values);
+    vec![elements.into_iter().map(|element| element.keep(keeper)).collect()]
+}
+
+fn wanted(tag: Option<&str>) -> Wanted {
+    let spellings = Spellings::new(["Looked:Up", "own", "set"].map(str::to_owned));
+    Wanted { account: "s".into(), tag: tag.map(str::to_owned), spellings }
 }
 
 /// One machine that runs, and may be changed before it is joined.
@@ -96,10 +110,8 @@ fn group() -> ResourceId {
 }
 
 fn settled_for(lists: Lists, tag: Option<&str>, before: &Memory) -> Settled {
-    let spellings = Spellings::new(["Looked:Up", "own"].map(str::to_owned));
-    let wanted = Wanted { account: "s".to_owned(), tag: tag.map(str::to_owned), spellings };
     let heard = HashSet::from([group()]);
-    settle(join(lists.answers(), &wanted), heard, before)
+    settle(join(lists.answers(), &wanted(tag)), heard, before)
 }
 
 fn settled(lists: Lists, before: &Memory) -> Settled {
@@ -122,7 +134,7 @@ fn kept(settled: &Settled) -> Vec<&str> {
     settled.unknown.iter().filter(|one| one.known).map(|one| one.id.as_str()).collect()
 }
 
-/// The ids of machines that stay where somebody else knows them.
+/// The ids of machines that the caller keeps if it knows them.
 fn unknown(settled: &Settled) -> Vec<&str> {
     settled.unknown.iter().map(|one| one.id.as_str()).collect()
 }

@@ -29,7 +29,7 @@ fn without(scope: Option<&ResourceId>) -> Lists {
     let mut lists = parts();
     let hidden = |id: &Value| {
         let id = ResourceId::new(id["id"].as_str().unwrap());
-        scope.is_none_or(|scope| scope.holds(id.halves().0))
+        scope.is_none_or(|scope| scope.holds(id.home()))
     };
     lists.vms.retain(|vm| !hidden(vm));
     lists.members.retain(|(_, members)| !hidden(&members[0]));
@@ -61,7 +61,7 @@ fn the_machines_of_a_part_that_was_not_told_stay_and_no_others() {
 }
 
 #[test]
-fn a_part_that_was_never_told_is_left_to_whoever_knows_its_machines() {
+fn a_part_that_was_never_listed_is_left_to_the_caller() {
     let set = ResourceId::new(&set_id("set"));
     let other = ResourceId::new("/subscriptions/s/resourceGroups/other");
     let of = |scope: Option<&ResourceId>| settled(without(scope), &none()).untold;
@@ -70,7 +70,10 @@ fn a_part_that_was_never_told_is_left_to_whoever_knows_its_machines() {
     assert_eq!(of(None), [Untold::Rest]);
     let mut before = none();
     before.hear([set.clone()]);
-    assert!(settled(without(Some(&set)), &before).untold.is_empty(), "what was told once is known here");
+    assert!(
+        settled(without(Some(&set)), &before).untold.is_empty(),
+        "a part that was listed once is known here"
+    );
 }
 
 #[test]

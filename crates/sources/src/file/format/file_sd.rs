@@ -155,7 +155,8 @@ impl Reading<'_> {
             }
         };
         let labels = self.labels(&name, &group);
-        let known = self.known.and_then(|known| known.services.get(&name)).map_or(&[][..], Vec::as_slice);
+        let known =
+            self.known.and_then(|known| known.services.get(&name)).map_or(&[][..], |known| known.as_slice());
         let instances = services.entry(name.clone()).or_default();
         let seen = seen.entry(name.clone()).or_default();
         for target in group.targets {
@@ -259,7 +260,7 @@ impl Labels {
             region: self.region.clone(),
             group: self.group.clone(),
             weight: self.weight,
-            metadata: self.metadata.clone(),
+            metadata: self.metadata.clone().into(),
             ..Instance::at(endpoint)
         };
         let before = || known.iter().find(|before| before.endpoint == endpoint);

@@ -134,7 +134,7 @@ impl<'d> Draft<'d> {
                 HealthAuthority::Source
             },
             lifecycle: self.lifecycle,
-            metadata: self.metadata,
+            metadata: self.metadata.into(),
         }
     }
 }

@@ -93,7 +93,11 @@ pub fn parse(
 
 impl Reading<'_> {
     fn finish(self, services: BTreeMap<ServiceName, Vec<Instance>>, taken: Timestamp) -> Snapshot {
-        Snapshot { services, rejects: self.rejects.into_vec(), taken, ..Snapshot::default() }
+        let services = services.into_iter().map(|(name, instances)| (name, instances.into())).collect();
+        let mut snapshot =
+            Snapshot { services, rejects: self.rejects.into_vec(), taken, ..Snapshot::default() };
+        snapshot.condense(self.known);
+        snapshot
     }
 }
 

@@ -90,7 +90,8 @@ impl Reading<'_> {
                 Some((name, instances))
             }
             Err((at, message)) => {
-                let known = self.known.and_then(|known| known.services.get(&name)).cloned();
+                let known =
+                    self.known.and_then(|known| known.services.get(&name)).map(|known| known.to_vec());
                 let then = if known.is_some() { "what was known of it stays" } else { "it is left out" };
                 let reason = format!("service `{name}` {message}; {then}");
                 self.rejects.add_unread(at, reason, Unread::of_service(name.clone()));

@@ -27,7 +27,7 @@ fn rejects(snapshot: &Snapshot) -> String {
 
 /// Each service with its instances' ids.
 fn ids(snapshot: &Snapshot) -> String {
-    let line = |(name, instances): (&_, &Vec<roster_core::instance::Instance>)| {
+    let line = |(name, instances): (&_, &roster_core::instance::Members)| {
         let ids: Vec<&str> = instances.iter().map(|instance| instance.id.as_str()).collect();
         format!("{name}: {}\n", ids.join(" "))
     };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use roster_core::instance::Members;
 use roster_core::name::ServiceName;
 
 use super::*;
@@ -21,7 +22,7 @@ struct Rig {
 
 #[allow(clippy::unnecessary_wraps, reason = "the counterpart of `wrong`")]
 fn answer(service: &str) -> Answer {
-    let services = BTreeMap::from([(service.parse().unwrap(), Vec::new())]);
+    let services = BTreeMap::from([(service.parse().unwrap(), Members::default())]);
     let taken = Timestamp::UNIX_EPOCH;
     Ok(Arc::new(Snapshot { services, taken, ..Snapshot::default() }))
 }

@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use roster_core::instance::Members;
 
 use super::*;
 
@@ -11,7 +12,7 @@ const SCHEDULE: Schedule = Schedule {
 
 #[allow(clippy::unnecessary_wraps, reason = "it stands beside `error`")]
 fn answer(services: &[&str]) -> Answer {
-    let services = services.iter().map(|name| (name.parse().unwrap(), Vec::new())).collect();
+    let services = services.iter().map(|name| (name.parse().unwrap(), Members::default())).collect();
     Ok(Arc::new(Snapshot { services, ..Snapshot::default() }))
 }
 
