@@ -14,7 +14,7 @@ SETUP_OR_SOME := tools/setup test || (($$? == 3))
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: help run build install test soak bench lint setup deny units clean-cache need-cargo
+.PHONY: help run build install test soak faults bench lint setup deny units clean-cache need-cargo
 
 help: ## List what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ test: ## Run every check: format, lints, all tests on real servers
 soak: ## Run the tests that take long or need a machine that allows them
 	@$(SETUP_OR_SOME)
 	$(CARGO) test --locked --workspace --no-fail-fast -- --ignored
+
+faults: ## Try each fault under load on every HAProxy, and print what a user notices
+	@$(SETUP_OR_SOME)
+	$(CARGO) test --locked --package roster --test it -- --ignored --nocapture every_fault_on_every_haproxy_under_load
 
 bench: ## Measure Roster against a real HAProxy, alone and behind a Data Plane API
 	@tools/setup test

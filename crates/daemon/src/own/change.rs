@@ -1,5 +1,6 @@
 //! One structural change: written, checked, taken in, or put back.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use roster_config::native::{ManagedProcess, ReloadBy};
 use roster_core::agenda::Agenda;
 use roster_core::applied::ProcessId;
 use roster_core::haproxy::Command;
-use roster_core::render::{ReloadReason, Rendered, render};
+use roster_core::render::{ReloadReason, Rendered, Structure, render};
 use roster_targets::managed::process::{External, Limits, ProcessError, Program, Reload};
 use roster_targets::runtime::session;
 use roster_targets::runtime::socket::SocketAddress;
@@ -204,14 +205,16 @@ impl Own {
                 if goes_over { Changed::Reloaded } else { Changed::Started }
             }
             Ok(Reload::Refused { text }) => {
-                (self.book.structure, self.book.inherited) = before;
-                self.keep_book();
-                self.put_back().await;
-                self.forget_state().await;
-                self.failed(now);
-                self.refused(&text);
-                self.note_unbound(rendered, &text, now);
+                self.stays_as_before(before, rendered, &text).await;
                 Changed::Nothing
+            }
+            Err(error @ ProcessError::Ended { .. }) => {
+                // It could not start with this file, and is started again: with the one before it.
+                self.stays_as_before(before, rendered, &chain(&error)).await;
+                match self.steward.reload().await {
+                    Ok(Reload::Reloaded { .. }) => Changed::Started,
+                    Ok(Reload::Refused { .. }) | Err(_) => Changed::Nothing,
+                }
             }
             Err(error) => {
                 // Nobody knows which file it took in: the next change is made against none.
@@ -221,6 +224,23 @@ impl Own {
                 Changed::Nothing
             }
         }
+    }
+
+    /// HAProxy did not take the file: the former one is put back.
+    async fn stays_as_before(
+        &mut self,
+        before: (Option<Structure>, BTreeSet<i32>),
+        rendered: &Rendered,
+        why: &str,
+    ) {
+        (self.book.structure, self.book.inherited) = before;
+        self.keep_book();
+        self.put_back().await;
+        self.forget_state().await;
+        let now = clock::now();
+        self.failed(now);
+        self.refused(why);
+        self.note_unbound(rendered, why, now);
     }
 
     /// Tells of a file or a reload that was refused, once until one is not.

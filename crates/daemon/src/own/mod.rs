@@ -18,6 +18,7 @@ mod dynamic;
 mod file;
 mod left_out;
 mod live;
+mod look;
 mod ports;
 mod retry;
 mod routing;
@@ -63,8 +64,10 @@ use crate::wiring::Owned;
 /// How long after a change of servers the file follows; a crash before that starts with what was there a moment ago.
 const FILE_AFTER: Duration = Duration::from_millis(300);
 
-/// How long a change waits at most for the first look at the servers of a HAProxy that was adopted.
-const FIRST_LOOK: Duration = Duration::from_secs(5);
+/// The first HAProxy whose master calls a reload good only once the new worker has started.
+const WORKER_STARTS_BEFORE_THE_WORD: Version = Version::new(3, 1, 0);
+/// How long the new worker of an older one is watched.
+const SETTLE: Duration = Duration::from_millis(250);
 
 /// One HAProxy that Roster owns.
 #[derive(Debug)]
@@ -269,63 +272,6 @@ impl Own {
         self.look(agenda, now);
     }
 
-    /// Looks whether what is wanted needs a reload, and says when that is to be.
-    pub(crate) fn look(&mut self, agenda: &Agenda, now: Timestamp) {
-        if !self.heard || !self.doubtful {
-            return;
-        }
-        self.doubtful = false;
-        let rendered = self.unheard(agenda, now);
-        self.told_left_out =
-            rendered.as_ref().map(|rendered| self.left_out(agenda, rendered)).unwrap_or_default();
-        self.retry.is_over(Topic::LeftOut, |what| self.told_left_out.iter().any(|left| left == what));
-        let wanted = rendered.as_ref().is_some_and(|rendered| !self.reasons_for(rendered).is_empty());
-        if !wanted && !self.is_to_start() {
-            self.due = None;
-            self.retry.is_over(Topic::Change, |what| self.told_left_out.iter().any(|left| left == what));
-            return;
-        }
-        let since = self.due.map_or(now, |due| due.since);
-        // What comes without a reload need not wait for more.
-        let at_once = !self.is_up() || rendered.is_some_and(|rendered| self.can_add(&rendered).is_some());
-        let quiet = if at_once { now } else { clock::after(now, self.reach.quiet) };
-        let at = quiet.min(clock::after(since, self.reach.at_most));
-        let at = self.retry.not_before.map_or(at, |retry| retry.max(at));
-        let at = if self.knows_servers(agenda) { at } else { at.max(clock::after(since, FIRST_LOOK)) };
-        self.due = Some(Due { since, at });
-    }
-
-    /// Whether it is known of each backend that HAProxy has which servers are in it. A file without them would put them
-    /// all out for a moment.
-    fn knows_servers(&self, agenda: &Agenda) -> bool {
-        let runs = self
-            .book
-            .structure
-            .as_ref()
-            .filter(|_| self.is_up())
-            .map(Structure::backends)
-            .unwrap_or_default();
-        agenda
-            .items
-            .keys()
-            .filter(|backend| runs.contains(backend))
-            .all(|backend| self.lines.contains_key(backend))
-    }
-
-    /// Whether Roster has a HAProxy to start: one that it follows is started again by the steward.
-    fn is_to_start(&self) -> bool {
-        matches!(self.reach.process, ManagedProcess::Own { .. }) && !self.followed
-    }
-
-    /// When there is something to do.
-    pub(crate) fn wake(&self) -> Option<Timestamp> {
-        let files =
-            [self.file_due, self.live_due, self.publish_due, self.stranger_due, self.certificates.due()];
-        let due = self.due.filter(|_| !self.check.is_running()).map(|due| due.at);
-        let others = due.into_iter().chain(self.unbound.next()).chain(self.check.wake());
-        files.into_iter().flatten().chain(others).min()
-    }
-
     /// Takes in which process shows itself.
     pub(crate) fn seen(&mut self, process: ProcessId, now: Timestamp) {
         let running = self.steward.running();
@@ -371,6 +317,9 @@ impl Own {
         program.stats_sockets = vec![self.stats_socket()];
         program.environment = self.environment();
         program.inherited = self.held.inherited();
+        if self.version < WORKER_STARTS_BEFORE_THE_WORD {
+            program.limits.settle = SETTLE;
+        }
         Some(program)
     }
 

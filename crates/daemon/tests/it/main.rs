@@ -19,6 +19,7 @@ mod compact;
 mod dataplane;
 mod departure;
 mod docs;
+mod faults;
 mod hangup;
 mod hardship;
 mod home;

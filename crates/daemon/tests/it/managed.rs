@@ -1,16 +1,16 @@
 //! End to end: a HAProxy whose file, process and ports are Roster's.
 
-mod checks;
+pub(crate) mod checks;
 mod environment;
 mod external;
 mod failed;
 pub(crate) mod lives;
 mod old;
 mod owners;
-mod ports;
+pub(crate) mod ports;
 pub(crate) mod reloads;
 mod shared;
 pub(crate) mod site;
 pub(crate) mod start;
 mod strangers;
-mod trouble;
+pub(crate) mod trouble;

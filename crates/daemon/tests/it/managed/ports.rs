@@ -18,7 +18,7 @@ pub(crate) const LISTEN: [&str; 2] = ["haproxy", "held"];
 const NOWHERE: &str = "192.0.2.1:8080";
 
 /// Who listens where, besides `web` on the site's own port.
-fn exposed(site: &mut Site, binds: &[(&str, &str)]) {
+pub(crate) fn exposed(site: &mut Site, binds: &[(&str, &str)]) {
     let own = ("web".to_owned(), format!("127.0.0.1:{}", site.port));
     let others = binds.iter().map(|(name, at)| ((*name).to_owned(), (*at).to_owned()));
     let rule = |(name, at): (String, String)| {
@@ -33,10 +33,11 @@ fn exposed(site: &mut Site, binds: &[(&str, &str)]) {
 }
 
 /// A site whose service `web` serves on the site's port, and where `new` services are told to listen there.
-fn serving(bin: &HaproxyBin, listen: &str, new: &[(&str, &str)], web: &[u16]) -> (Site, Roster) {
+pub(crate) fn serving(bin: &HaproxyBin, listen: &str, new: &[(&str, &str)], web: &[u16]) -> (Site, Roster) {
     let mut site = Site::new(bin);
     site.keys += "settle: { quiet: 0s }\nlisten: ";
     site.keys += listen;
+    site.keys += "\n";
     exposed(&mut site, new);
     site.services(&[("web", web)]);
     let roster = site.run();
@@ -101,7 +102,9 @@ fn a_service_whose_port_another_program_has_is_left_out_alone_until_the_port_is_
             let totals = load.stop();
             assert_eq!(totals.failed(), 0, "{listen}: {totals:?}");
             wait_until_or_fail(CAP, "a status without it", || !status(&site).contains("is left out"));
-            assert_eq!(roster.said("a bind of frontend api is left out"), 1);
+            // Once more where a child of this program had the port too for a moment.
+            let told = roster.said("a bind of frontend api is left out");
+            assert!((1..=2).contains(&told), "told {told} times");
         }
     });
 }
@@ -380,31 +383,4 @@ fn a_unix_socket_in_a_folder_that_is_not_there_is_left_out_until_it_is() {
     roster.until_log("a bind of frontend api is left out");
     fs::create_dir(&folder).or_fail();
     wait_until_or_fail(CAP, "the socket", || folder.join("api.sock").exists());
-}
-
-#[test]
-fn a_new_service_right_after_a_reading_of_the_configuration_or_a_restart_takes_no_other_out() {
-    on_each_at_once(|bin| {
-        let servers = backends(&["a", "b"]);
-        let all = ports(&servers);
-        let (site, mut roster) = serving(bin, "haproxy", &[], &all[..1]);
-        let load = TrafficLoad::builder(site.address()).start();
-        let names = ["api", "mail", "shop", "blog"];
-        for (round, name) in names.iter().enumerate() {
-            let mut services: Vec<(&str, &[u16])> =
-                names[..=round].iter().map(|name| (*name, &all[1..])).collect();
-            services.push(("web", &all[..1]));
-            if round % 2 == 0 {
-                roster.signal(Signal::HUP);
-                site.services(&services);
-            } else {
-                drop(roster);
-                site.services(&services);
-                roster = site.run_again();
-            }
-            site.until_ready(name, &all[1..]);
-        }
-        let totals = load.stop();
-        assert_eq!(totals.failed(), 0, "{totals:?}");
-    });
 }

@@ -13,7 +13,7 @@ use super::site::{AT_ONCE, Site, at, backends, on_each, on_each_at_once, ports};
 use crate::rig::{CAP, one_version};
 
 /// A listener of somebody else's.
-pub(super) fn occupied(port: u16) -> TcpListener {
+pub(crate) fn occupied(port: u16) -> TcpListener {
     wait_until_or_fail(CAP, "a port", || TcpListener::bind(at(port)))
 }
 
@@ -206,7 +206,7 @@ fn in_place_of(site: &Site, bin: &HaproxyBin, lines: &str) -> PathBuf {
 }
 
 /// Writes a program in shell, in place of the one that is there.
-pub(super) fn script(path: &Path, lines: &str) {
+pub(crate) fn script(path: &Path, lines: &str) {
     // A file that is being written does not run.
     let beside = path.with_extension("new");
     fs::write(&beside, format!("#!/bin/sh\n{lines}\n")).or_fail();

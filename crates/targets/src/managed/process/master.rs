@@ -66,6 +66,8 @@ pub enum MasterError {
 /// What became of a reload.
 #[derive(Debug)]
 pub(super) struct Outcome {
+    /// The worker that served before.
+    pub(super) former: Option<u32>,
     /// What the master shows afterwards.
     pub(super) after: Processes,
     /// Whether the new file was taken.
@@ -149,7 +151,7 @@ impl Master<'_> {
             match after {
                 Ok(after) if after.reloads != before.reloads => {
                     let is_good = verdict.unwrap_or(after.failed == 0);
-                    return Ok(Outcome { after, is_good, said });
+                    return Ok(Outcome { former: before.worker(), after, is_good, said });
                 }
                 Err(error) if Instant::now() >= deadline => return Err(error),
                 Ok(_) if Instant::now() >= deadline => {

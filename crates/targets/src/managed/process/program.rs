@@ -63,6 +63,9 @@ pub struct Limits {
     pub start: Duration,
     /// Until the outcome of a reload is known.
     pub reload: Duration,
+    /// How long a new worker is watched after a reload that went well. Before 3.1 the master says so before the worker has
+    /// started in earnest: one that then ends takes the one that served along (`exit-on-failure`).
+    pub settle: Duration,
     /// For an answer of the master's CLI.
     pub answer: Duration,
     /// Between starts.
@@ -85,6 +88,7 @@ impl Default for Limits {
         Self {
             start: Duration::from_secs(60),
             reload: Duration::from_secs(60),
+            settle: Duration::ZERO,
             answer: Duration::from_secs(5),
             backoff: Backoff::default(),
             output: 1024 * 1024,

@@ -3,11 +3,15 @@
 use std::fmt;
 
 use super::ProcessError;
+use super::child::Process;
 use super::life::{Input, Phase};
 use super::line::{Line, gist};
 use super::master::Outcome;
+use super::program::Program;
 use super::supervisor::Supervisor;
 use std::time::Instant;
+
+use tokio::time::{sleep, timeout};
 
 /// What came of a reload or a replacement.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -44,6 +48,13 @@ impl Supervisor {
             ended = process.ended() => return Err(ProcessError::Ended { pid, ended }),
             outcome = program.master().reload(program.limits.reload) => outcome?,
         };
+        if outcome.is_good && loses_worker(program, &outcome).await {
+            // It may wait for ever for a worker that it has stopped (measured on 2.8 and 3.0).
+            process.kill();
+            let ended = process.ended().await;
+            self.output.read();
+            return Err(ProcessError::Ended { pid, ended });
+        }
         self.output.read();
         Ok(Reload::from_outcome(&outcome, &self.output.since(mark)))
     }
@@ -71,6 +82,22 @@ impl Supervisor {
             }
         }
     }
+}
+
+/// Whether the new worker ends in the time that it is watched, or is not there even then.
+async fn loses_worker(program: &Program, outcome: &Outcome) -> bool {
+    let settle = program.limits.settle;
+    if settle.is_zero() {
+        return false;
+    }
+    let is_new = |worker: &u32| Some(*worker) != outcome.former;
+    if let Some(worker) = outcome.after.worker().filter(is_new) {
+        // One that cannot be followed has ended already.
+        let Ok(mut worker) = Process::follow(worker) else { return true };
+        return timeout(settle, worker.ended()).await.is_ok();
+    }
+    sleep(settle).await;
+    program.master().show_proc().await.is_ok_and(|all| !all.worker().as_ref().is_some_and(is_new))
 }
 
 impl Reload {
