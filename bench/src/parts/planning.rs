@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use roster_core::address::Endpoint;
 use roster_core::agenda::{Agenda, Moment};
 use roster_core::applied::Applied;
 use roster_core::catalog::Catalog;
 use roster_core::exposure::{BringUp, Claim, Own, Policy, Rule, Selector, Services};
-use roster_core::haproxy::{AdminState, OpState};
 use roster_core::instance::{Instance, Snapshot, SourceEvent};
-use roster_core::name::{BackendName, ServerName, ServiceName, SourceName, TargetName};
-use roster_core::observed::{ObservedBackend, ObservedCheck, ObservedLine, ObservedServer};
 use roster_core::plan::{BackendPlan, Change, ProbeResults};
 use roster_core::refusals::Refusals;
 use roster_core::slots::SlotScheme;
-use roster_core::weight::{ServerId, Weight};
+use roster_haproxy::address::Endpoint;
+use roster_haproxy::cli::{AdminState, OpState};
+use roster_haproxy::name::{BackendName, ServerName, ServiceName, SourceName, TargetName};
+use roster_haproxy::observed::{ObservedBackend, ObservedCheck, ObservedLine, ObservedServer};
+use roster_haproxy::weight::{ServerId, Weight};
 
 use crate::Bench;
 use crate::fleet::{address, service};

@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use anyhow::Context;
-use roster_core::address::{Endpoint, Port};
 use roster_core::exposure::Layout;
-use roster_core::haproxy::{ServerKeywords, Version};
 use roster_core::layout::sections;
-use roster_core::name::{BackendName, ServerName};
-use roster_core::render::{Document, FilePath, Ours, ServerLine, UserText, render};
-use roster_core::weight::ServerId;
+use roster_haproxy::address::{Endpoint, Port};
+use roster_haproxy::keywords::ServerKeywords;
+use roster_haproxy::name::{BackendName, ServerName};
+use roster_haproxy::render::{Document, FilePath, Ours, ServerLine, UserText, render};
+use roster_haproxy::version::Version;
+use roster_haproxy::weight::ServerId;
 
 use crate::report::Row;
 use crate::sample::Sample;

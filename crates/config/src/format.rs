@@ -9,13 +9,13 @@ use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-use roster_core::address::{self, Port};
 use roster_core::expose::route_key;
-use roster_core::haproxy::keywords;
-use roster_core::name;
 use roster_core::pattern::{InvalidPattern, Pattern, Place};
-use roster_core::render::{self, InvalidLine, RawLine};
 use roster_core::slots::NameScheme;
+use roster_haproxy::address::{self, Port};
+use roster_haproxy::keywords;
+use roster_haproxy::name;
+use roster_haproxy::render::{self, InvalidLine, RawLine};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::nearest::nearest;
@@ -334,7 +334,7 @@ macro_rules! numbers {
 }
 
 numbers! {
-    /// [`roster_core::weight::Weight`].
+    /// [`roster_haproxy::weight::Weight`].
     Weight = { "type": "integer", "minimum": 0, "maximum": 256 };
     /// [`Port`] as a number.
     PortNumber = { "type": "integer", "minimum": 1, "maximum": 65535 };

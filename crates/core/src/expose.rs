@@ -7,7 +7,7 @@ mod unexposed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use roster_haproxy::cli::keywords::HostName;
+use roster_haproxy::keywords::HostName;
 use roster_haproxy::name::{BackendName, InstanceId, ServiceKey, TargetName};
 use roster_haproxy::render::{PathPrefix, RouteKey};
 

@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use roster_haproxy::cli::ServerKeywords;
+use roster_haproxy::keywords::ServerKeywords;
 use roster_haproxy::name::{BackendName, Label, ServiceKey, SourceName, TargetName};
 use roster_haproxy::render::{Balance, Bind, FieldName, FrontendName, HttpCheck, Mode, RawLine, RouteKey};
 use roster_haproxy::weight::Weight;

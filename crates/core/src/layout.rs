@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use roster_haproxy::cli::Version;
 use roster_haproxy::name::{BackendName, CookieValue, ServerName, TargetName};
 use roster_haproxy::observed::{BackendLimits, ObservedBackend, ObservedServer, State};
 use roster_haproxy::render::{Backend, Frontend, FrontendName, Pool, Profile, Section, ServerLine};
+use roster_haproxy::version::Version;
 use roster_haproxy::weight::Weight;
 
 use crate::agenda::{Item, Moment};

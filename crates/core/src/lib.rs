@@ -24,5 +24,3 @@ pub mod select;
 pub mod shared;
 pub mod slots;
 pub mod times;
-
-pub use roster_haproxy::{address, cli as haproxy, dataplane, live, name, observed, render, weight};

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use roster_config::native::{Address, Config, ManagedReach, Reach};
-use roster_core::name::TargetName;
+use roster_haproxy::name::TargetName;
 use roster_targets::managed::file::lock_beside;
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use roster_core::name::{BackendName, ServerName, TargetName};
+use roster_haproxy::name::{BackendName, ServerName, TargetName};
 
 use crate::legacy::{DIALECTS, Program};
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 
 use roster_core::layout::Lines;
-use roster_core::name::{BackendName, ServerName, TargetName};
 use roster_core::plan::Compaction;
+use roster_haproxy::name::{BackendName, ServerName, TargetName};
 use serde::{Deserialize, Serialize};
 
 use crate::keeper::Passed;

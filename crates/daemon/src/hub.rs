@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use roster_core::catalog::Catalog;
 use roster_core::instance::{Reject, Snapshot, SourceEvent};
-use roster_core::name::SourceName;
+use roster_haproxy::name::SourceName;
 use roster_sources::Source;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;

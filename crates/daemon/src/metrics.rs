@@ -20,7 +20,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use roster_core::name::{SourceName, TargetName};
+use roster_haproxy::name::{SourceName, TargetName};
 
 use crate::overview::Overview;
 use series::Series;

@@ -4,7 +4,7 @@
 //! on the state folder of one that is not running.
 
 use roster_core::applied::{Applied, AppliedBackend};
-use roster_core::name::{BackendName, ServerName, TargetName};
+use roster_haproxy::name::{BackendName, ServerName, TargetName};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -143,7 +143,7 @@ mod tests {
     use jiff::Timestamp;
     use roster_core::applied::{AppliedServer, OperatorHold, Phase};
     use roster_core::guard::{Guard, GuardRecord, Hold};
-    use roster_core::observed::State;
+    use roster_haproxy::observed::State;
 
     use super::*;
 

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use roster_config::native::Config;
 use roster_core::catalog::{Catalog, SourceState};
-use roster_core::name::{SourceName, TargetName};
 use roster_core::times::Times;
+use roster_haproxy::name::{SourceName, TargetName};
 use serde::{Deserialize, Serialize};
 
 use crate::keeper::TargetStatus;

@@ -6,11 +6,11 @@ use std::fmt::{self, Write};
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
 use roster_core::expose::Unexposed;
-use roster_core::haproxy::Version;
-use roster_core::haproxy::known::OLDEST;
-use roster_core::name::{BackendName, ServerName, ServiceKey, SourceName, TargetName};
 use roster_core::plan::{Note, Operation, Standing, Status};
 use roster_core::refusals::Refused;
+use roster_haproxy::cli::known::OLDEST;
+use roster_haproxy::name::{BackendName, ServerName, ServiceKey, SourceName, TargetName};
+use roster_haproxy::version::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::commands::status::age;

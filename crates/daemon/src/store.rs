@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use roster_core::applied::{Applied, AppliedBackend, ProcessId, UnreadRecords};
 use roster_core::instance::Snapshot;
-use roster_core::name::{BackendName, SourceName, TargetName};
+use roster_haproxy::name::{BackendName, SourceName, TargetName};
 use thiserror::Error;
 
 use crate::folder::{self, FolderError};

@@ -11,12 +11,12 @@ use roster_config::native::{
     self, Address, ApiVersion, Config, DataplaneReach, LastGood, ManagedReach, Reach, RuntimeReach,
 };
 use roster_core::catalog::Catalog;
-use roster_core::haproxy::Version;
 use roster_core::instance::{Snapshot, SourceError, SourceEvent};
 use roster_core::layout::profiles;
-use roster_core::name::{SourceName, TargetName};
-use roster_core::render::Profile;
 use roster_files::Kind;
+use roster_haproxy::name::{SourceName, TargetName};
+use roster_haproxy::render::Profile;
+use roster_haproxy::version::Version;
 use roster_sources::cloud::Calls;
 use roster_sources::{AnySource, Source};
 use roster_targets::any::AnyTarget;

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use roster_config::env::Env;
-use roster_core::haproxy::Version;
+use roster_haproxy::version::Version;
 use tokio::process::Command;
 
 use crate::error::DemoError;

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use roster_core::cause::chain;
-use roster_core::haproxy::{Command as Cli, ServerState, servers_state};
-use roster_core::render::FilePath;
+use roster_haproxy::cli::{Command as Cli, ServerState, servers_state};
+use roster_haproxy::render::FilePath;
 use roster_targets::runtime::batch::Batch;
 use roster_targets::runtime::session::Limits;
 use roster_targets::runtime::socket::SocketAddress;

@@ -6,8 +6,9 @@ use std::num::NonZeroU32;
 
 use crate::address::{Endpoint, Port};
 pub use crate::cli::AdminCommand as State;
-use crate::cli::{AdminState, OpState, Version};
+use crate::cli::{AdminState, OpState};
 use crate::name::{BackendName, ServerName};
+use crate::version::Version;
 use crate::weight::{ServerId, Weight};
 
 /// What one HAProxy process was read to hold.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use roster_config::native;
 use roster_core::instance::{Snapshot, SourceError, SourceEvent};
-use roster_core::name::SourceName;
+use roster_haproxy::name::SourceName;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 

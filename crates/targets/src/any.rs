@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use roster_core::applied::ProcessId;
-use roster_core::haproxy::{Refusal, ServerPath, Version};
-use roster_core::name::BackendName;
 use roster_core::plan::Operation;
+use roster_haproxy::cli::{Refusal, ServerPath};
+use roster_haproxy::name::BackendName;
+use roster_haproxy::version::Version;
 use thiserror::Error;
 
 use crate::dataplane::{DataplaneError, DataplaneTarget};

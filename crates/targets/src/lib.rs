@@ -16,10 +16,11 @@ use std::future::Future;
 use std::time::Duration;
 
 use roster_core::applied::ProcessId;
-use roster_core::haproxy::{Refusal, ServerPath, Version};
-use roster_core::name::BackendName;
-use roster_core::observed::Observed;
 use roster_core::plan::Operation;
+use roster_haproxy::cli::{Refusal, ServerPath};
+use roster_haproxy::name::BackendName;
+use roster_haproxy::observed::Observed;
+use roster_haproxy::version::Version;
 
 /// One HAProxy that Roster keeps.
 pub trait Target: Send + Sync {

@@ -4,8 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use roster_core::address::Endpoint;
 use roster_core::exposure::Probe;
+use roster_haproxy::address::Endpoint;
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

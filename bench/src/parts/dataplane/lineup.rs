@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use anyhow::Context;
-use roster_core::address::{Endpoint, Port};
-use roster_core::dataplane::{Edit, FileView, ServerChange, WeightChange};
-use roster_core::weight::Weight;
+use roster_haproxy::address::{Endpoint, Port};
+use roster_haproxy::dataplane::{Edit, FileView, ServerChange, WeightChange};
+use roster_haproxy::weight::Weight;
 use roster_testkit::ServerRow;
 
 use crate::fleet::address;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use roster_core::dataplane::apply;
-use roster_core::haproxy::Version;
+use roster_haproxy::dataplane::apply;
+use roster_haproxy::version::Version;
 use roster_targets::dataplane::client::{Client, ConfigVersion, Server, Settings, Tls, VersionChoice, View};
 use roster_testkit::{DataplaneApi, DataplaneVersion, Haproxy, Latency, Poll, wait_until};
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use roster_core::exposure::Rule;
-use roster_core::name::{SourceName, TargetName};
 use roster_files::{Kind, ReadError};
+use roster_haproxy::name::{SourceName, TargetName};
 use thiserror::Error;
 
 use super::resolve::Resolve;

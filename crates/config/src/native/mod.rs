@@ -24,7 +24,7 @@ pub use expose::{
 pub use last_good::LastGood;
 pub use load::{Config, LoadError};
 pub use log::{Log, LogFormat, LogLevel};
-use roster_core::name::{SourceName, TargetName};
+use roster_haproxy::name::{SourceName, TargetName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path;
 use std::str::FromStr;
 
-use roster_core::name::{SourceName, TargetName};
+use roster_haproxy::name::{SourceName, TargetName};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 

@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::path;
 use std::str::FromStr;
 
-use roster_core::haproxy::keywords::Millis;
-use roster_core::render::FilePath;
+use roster_haproxy::keywords::Millis;
+use roster_haproxy::render::FilePath;
 
 use crate::document::{Document, Path, not_usable};
 use crate::format;

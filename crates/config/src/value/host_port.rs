@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-use roster_core::address::Port;
+use roster_haproxy::address::Port;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 

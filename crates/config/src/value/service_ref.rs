@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use roster_core::name::{InvalidName, ServiceKey, ServiceName, SourceName};
+use roster_haproxy::name::{InvalidName, ServiceKey, ServiceName, SourceName};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 

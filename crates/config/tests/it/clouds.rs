@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use insta::assert_snapshot;
 use roster_config::native::{AzureCloud, AzureCredential, Source};
 use roster_core::fleet::TagRules;
-use roster_core::name::TargetName;
-use roster_core::render::RawLine;
+use roster_haproxy::name::TargetName;
+use roster_haproxy::render::RawLine;
 
 use super::{COMPLETE, errors, parse};
 

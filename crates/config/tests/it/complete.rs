@@ -7,7 +7,7 @@ use roster_config::document::Document;
 use roster_config::native::{Config, File, schema};
 use roster_core::exposure::{BringUp, Guards, OtherZones, Own, Policy, Selector, Services};
 use roster_core::slots::{Growth, NameScheme, SlotScheme};
-use roster_core::weight::Weight;
+use roster_haproxy::weight::Weight;
 use serde_json::{Map, Value, json};
 
 use super::{COMPLETE, MINIMAL, env, parse};

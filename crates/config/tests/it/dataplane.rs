@@ -4,7 +4,7 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 use roster_config::native::{ApiVersion, Config, DataplaneReach, Reach};
-use roster_core::dataplane::Strategy;
+use roster_haproxy::dataplane::Strategy;
 
 use super::{COMPLETE, env, errors, parse};
 

@@ -9,7 +9,7 @@ use roster_config::native::{
     AtExit, Config, Listeners, ManagedProcess, ManagedReach, Reach, ReloadBudget, ReloadBy,
 };
 use roster_core::exposure::Layout;
-use roster_core::render::{FilePath, Ours, RawLine};
+use roster_haproxy::render::{FilePath, Ours, RawLine};
 
 use super::{COMPLETE, MINIMAL, env, errors, parse};
 

@@ -1,6 +1,6 @@
 //! Why a service is left out.
 
-use roster_haproxy::cli::keywords::InvalidKeyword;
+use roster_haproxy::keywords::InvalidKeyword;
 use roster_haproxy::name::{BackendName, InvalidName, ServiceKey};
 use roster_haproxy::render::InvalidValue;
 use thiserror::Error;

@@ -3,7 +3,7 @@
 //! Invariant: a server past the slots is like the slots as far as HAProxy shows what those are and `add server` can say it; where
 //! that is not possible and matters, none is added.
 
-use roster_haproxy::cli::keywords::{CheckKeywords, ServerKeywords};
+use roster_haproxy::keywords::{CheckKeywords, ServerKeywords};
 use roster_haproxy::name::ServerName;
 use roster_haproxy::observed::ObservedServer;
 use roster_haproxy::weight::Weight;

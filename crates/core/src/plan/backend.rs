@@ -10,10 +10,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use roster_haproxy::address::Endpoint;
 use roster_haproxy::change::Change;
-use roster_haproxy::cli::Version;
-use roster_haproxy::cli::keywords::{InitState, ServerKeywords};
+use roster_haproxy::keywords::{InitState, ServerKeywords};
 use roster_haproxy::name::{CookieValue, InstanceId, ServerName};
 use roster_haproxy::observed::{ObservedBackend, ObservedServer, State};
+use roster_haproxy::version::Version;
 use roster_haproxy::weight::Weight;
 
 use self::seats::without_server;

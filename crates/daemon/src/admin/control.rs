@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use roster_core::name::{BackendName, ServerName, TargetName};
+use roster_haproxy::name::{BackendName, ServerName, TargetName};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use roster_core::catalog::Catalog;
-use roster_core::name::{SourceName, TargetName};
+use roster_haproxy::name::{SourceName, TargetName};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 

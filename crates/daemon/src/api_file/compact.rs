@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
-use roster_core::dataplane::{Edit, FileView, ReloadReason, apply};
-use roster_core::haproxy::Version;
-use roster_core::name::{BackendName, ServerName};
 use roster_core::plan::Compaction;
+use roster_haproxy::dataplane::{Edit, FileView, ReloadReason, apply};
+use roster_haproxy::name::{BackendName, ServerName};
+use roster_haproxy::version::Version;
 
 use super::ApiFile;
 use super::judge::Structural;

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use roster_core::agenda::{Agenda, Item};
 use roster_core::applied::Applied;
-use roster_core::dataplane::{BackendView, Edit, FileView, Mark, ReloadReason};
 use roster_core::exposure::Layout;
 use roster_core::found::found;
-use roster_core::haproxy::Version;
 use roster_core::layout::{first, sections};
-use roster_core::name::{BackendName, ServerName};
-use roster_core::render::{FrontendName, Route, Section, ServerLine};
+use roster_haproxy::dataplane::{BackendView, Edit, FileView, Mark, ReloadReason};
+use roster_haproxy::name::{BackendName, ServerName};
+use roster_haproxy::render::{FrontendName, Route, Section, ServerLine};
+use roster_haproxy::version::Version;
 
 use super::ApiFile;
 use crate::clock;

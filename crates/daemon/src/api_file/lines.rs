@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use roster_core::agenda::Agenda;
-use roster_core::dataplane::{
+use roster_core::exposure::Claim;
+use roster_haproxy::dataplane::{
     BackendView, Edit, FileView, ReloadReason, ServerChange, ServerShape, ServerView, WeightChange,
 };
-use roster_core::exposure::Claim;
-use roster_core::name::{BackendName, ServerName};
-use roster_core::render::ServerLine;
-use roster_core::weight::Weight;
+use roster_haproxy::name::{BackendName, ServerName};
+use roster_haproxy::render::ServerLine;
+use roster_haproxy::weight::Weight;
 
 use super::ApiFile;
 use super::judge::Structural;

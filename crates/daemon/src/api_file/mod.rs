@@ -23,13 +23,13 @@ use jiff::Timestamp;
 use roster_config::native::DataplaneReach;
 use roster_core::agenda::Agenda;
 use roster_core::applied::ProcessId;
-use roster_core::dataplane::{Conflict, FileView, Strategy};
 use roster_core::exposure::Layout;
 use roster_core::found::{Found, found};
-use roster_core::haproxy::Version;
 use roster_core::layout::Lines;
-use roster_core::name::{BackendName, ServerName, TargetName};
-use roster_core::weight::Weight;
+use roster_haproxy::dataplane::{Conflict, FileView, Strategy};
+use roster_haproxy::name::{BackendName, ServerName, TargetName};
+use roster_haproxy::version::Version;
+use roster_haproxy::weight::Weight;
 use roster_targets::dataplane::client::{Client, ClientError, RawConfig};
 
 use crate::clock;

@@ -3,10 +3,10 @@
 //! Only the API knows what text such a field comes to. So the backend is made in a transaction, its text is read there, and
 //! the transaction is thrown away; the text then goes the same way as all others, with its mark, in one write.
 
-use roster_core::dataplane::{BackendObjects, Edit, FileView, Mark, NotObjects, backend_objects};
-use roster_core::haproxy::Version;
-use roster_core::name::BackendName;
-use roster_core::render::Backend as WantedBackend;
+use roster_haproxy::dataplane::{BackendObjects, Edit, FileView, Mark, NotObjects, backend_objects};
+use roster_haproxy::name::BackendName;
+use roster_haproxy::render::Backend as WantedBackend;
+use roster_haproxy::version::Version;
 use roster_targets::dataplane::client::{
     Backend, ClientError, HttpCheck, RawConfig, Server, Transaction, WrongObject,
 };

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
 use roster_core::applied::Applied;
-use roster_core::dataplane::{Edit, FileView, ReloadReason, apply, with_section};
-use roster_core::haproxy::Version;
+use roster_haproxy::dataplane::{Edit, FileView, ReloadReason, apply, with_section};
+use roster_haproxy::version::Version;
 use roster_targets::dataplane::client::{ClientError, RawConfig, Why};
 
 use super::judge::Structural;

@@ -2,7 +2,7 @@
 
 use roster_core::agenda::Agenda;
 use roster_core::applied::Applied;
-use roster_core::dataplane::FileView;
+use roster_haproxy::dataplane::FileView;
 
 use super::{ApiFile, Follows};
 use crate::clock;

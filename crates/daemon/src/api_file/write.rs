@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use roster_core::dataplane::{
+use roster_haproxy::dataplane::{
     BackendView, Edit, FileView, LiveWrite, NotLive, Process, ProcessServer, ServerChange, WeightChange,
 };
-use roster_core::haproxy::Version;
-use roster_core::observed::State;
-use roster_core::render::ServerLine;
-use roster_core::weight::Weight;
+use roster_haproxy::observed::State;
+use roster_haproxy::render::ServerLine;
+use roster_haproxy::version::Version;
+use roster_haproxy::weight::Weight;
 use roster_targets::dataplane::client::{RawConfig, Why};
 
 use super::{ApiFile, FILE_AFTER, TRIES};

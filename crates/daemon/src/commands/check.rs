@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use roster_config::native::{Config, Reach};
 use roster_core::exposure::{Rule, Services};
-use roster_core::haproxy::known::OLDEST;
-use roster_core::name::{SourceName, TargetName};
+use roster_haproxy::cli::known::OLDEST;
+use roster_haproxy::name::{SourceName, TargetName};
 
 use super::print;
 use crate::cli::CheckArgs;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, anyhow};
 use roster_config::native::{Config, Reach};
-use roster_core::name::{BackendName, TargetName};
+use roster_haproxy::name::{BackendName, TargetName};
 
 use super::{look_at, print};
 use crate::admin::AskedToCompact;

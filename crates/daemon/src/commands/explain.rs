@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use roster_core::name::{BackendName, ServerName, TargetName};
 use roster_core::plan::{Note, Standing, Status};
+use roster_haproxy::name::{BackendName, ServerName, TargetName};
 
 use super::{ask, print};
 use crate::cli::ExplainArgs;

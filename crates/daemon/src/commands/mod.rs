@@ -24,9 +24,9 @@ use roster_config::native::Config;
 use roster_core::agenda::Agenda;
 use roster_core::applied::Applied;
 use roster_core::catalog::Catalog;
-use roster_core::name::{BackendName, TargetName};
 use roster_core::plan::ProbeResults;
 use roster_files::apart;
+use roster_haproxy::name::{BackendName, TargetName};
 use roster_targets::any::AnyTarget;
 
 use crate::cli::{Common, LogFormat};

@@ -1,7 +1,7 @@
 //! `roster release` and `roster adopt`: by the running roster, or on the records of one that does not run.
 
 use anyhow::{Context, anyhow};
-use roster_core::name::TargetName;
+use roster_haproxy::name::TargetName;
 
 use super::{print, recorded};
 use crate::admin::Asked;

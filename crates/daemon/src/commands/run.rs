@@ -5,7 +5,7 @@ mod parts;
 use std::collections::BTreeMap;
 
 use roster_config::native::Config;
-use roster_core::name::TargetName;
+use roster_haproxy::name::TargetName;
 use roster_targets::managed::process::{GRACE, is_first_process, reap_orphans};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use jiff::Timestamp;
-use roster_core::haproxy::Version;
-use roster_core::haproxy::known::known;
-use roster_core::name::ServerName;
 use roster_core::plan::{Standing, Status};
+use roster_haproxy::cli::known::known;
+use roster_haproxy::name::ServerName;
+use roster_haproxy::version::Version;
 
 use super::{ask, print};
 use crate::cli::StatusArgs;

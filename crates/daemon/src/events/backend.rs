@@ -2,8 +2,8 @@
 
 use roster_core::expose::Unexposed;
 use roster_core::guard::Hold;
-use roster_core::name::{BackendName, ServiceKey, TargetName};
 use roster_core::plan::{Note, Replacement};
+use roster_haproxy::name::{BackendName, ServiceKey, TargetName};
 
 use super::fact::count;
 use super::{About, Event, Level};

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use roster_core::name::{BackendName, TargetName};
+use roster_haproxy::name::{BackendName, TargetName};
 use roster_targets::managed::process::{Ended, Line};
 
 use super::fact::{count, millis};

@@ -1,8 +1,8 @@
 //! What is to be known of single servers and their records.
 
-use roster_core::address::Endpoint;
-use roster_core::haproxy::Refusal;
-use roster_core::name::{BackendName, ServerName, TargetName};
+use roster_haproxy::address::Endpoint;
+use roster_haproxy::cli::Refusal;
+use roster_haproxy::name::{BackendName, ServerName, TargetName};
 
 use super::{About, Event, Level};
 

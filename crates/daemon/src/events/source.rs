@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use roster_core::instance::{Reject, Snapshot, SourceError};
-use roster_core::name::SourceName;
+use roster_haproxy::name::SourceName;
 
 use super::fact::count;
 use super::{About, Event, Level, chain};

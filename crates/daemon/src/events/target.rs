@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use roster_core::applied::ProcessId;
-use roster_core::haproxy::known::{OLDEST, known};
-use roster_core::haproxy::{Refusal, Version};
-use roster_core::name::TargetName;
 use roster_core::plan::Operation;
+use roster_haproxy::cli::Refusal;
+use roster_haproxy::cli::known::{OLDEST, known};
+use roster_haproxy::name::TargetName;
+use roster_haproxy::version::Version;
 
 use super::fact::{count, millis};
 use super::{About, Event, Level, chain};

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use roster_core::applied::ProcessId;
 use roster_core::exposure::Rule;
-use roster_core::name::{BackendName, TargetName};
+use roster_haproxy::name::{BackendName, TargetName};
 use roster_targets::Target;
 
 /// For which process everything was read ahead, or could not be.

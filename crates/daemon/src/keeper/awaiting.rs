@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use roster_core::name::BackendName;
+use roster_haproxy::name::BackendName;
 
 /// The backends that do not show their service's last change yet.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use roster_core::exposure::Policy;
-use roster_core::name::BackendName;
-use roster_core::weight::Weight;
+use roster_haproxy::name::BackendName;
+use roster_haproxy::weight::Weight;
 
 /// The backends whose servers' lines are Roster's own.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -9,9 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use roster_core::agenda::Agenda;
 use roster_core::applied::{AppliedBackend, AppliedServer, ProcessId};
-use roster_core::haproxy::ServerPath;
-use roster_core::name::{BackendName, ServerName, TargetName};
-use roster_core::observed::ObservedBackend;
+use roster_haproxy::cli::ServerPath;
+use roster_haproxy::name::{BackendName, ServerName, TargetName};
+use roster_haproxy::observed::ObservedBackend;
 use roster_targets::{Reading, Target};
 
 use super::Takeover;

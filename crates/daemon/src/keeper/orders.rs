@@ -3,7 +3,7 @@
 mod compact;
 
 pub(crate) use compact::how_alone;
-use roster_core::name::BackendName;
+use roster_haproxy::name::BackendName;
 use roster_targets::Target;
 use tokio::sync::oneshot;
 

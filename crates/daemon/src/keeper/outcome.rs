@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use roster_core::agenda::Item;
-use roster_core::name::BackendName;
+use roster_haproxy::name::BackendName;
 use roster_targets::Target;
 
 use super::{Keeper, Owner, Passed, Takeover};

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use roster_core::agenda::Agenda;
 use roster_core::applied::{Applied, ProcessId};
 use roster_core::found::Found;
-use roster_core::name::BackendName;
+use roster_haproxy::name::BackendName;
 
 use super::{OwnLines, Passed};
 use crate::api_file::ApiFile;

@@ -14,12 +14,12 @@ use std::time::Instant;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use roster_core::agenda::Agenda;
 use roster_core::applied::{Applied, ProcessId};
-use roster_core::haproxy::Version;
 use roster_core::layout::Lines;
-use roster_core::name::{BackendName, ServerName, TargetName};
 use roster_core::plan::{BackendPlan, Compaction, Operation, ProbeResults};
 use roster_core::refusals::Refusals;
-use roster_core::weight::Weight;
+use roster_haproxy::name::{BackendName, ServerName, TargetName};
+use roster_haproxy::version::Version;
+use roster_haproxy::weight::Weight;
 use roster_targets::Target;
 
 use self::part::{Books, Part, Scene};

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use roster_core::address::Endpoint;
-use roster_core::name::{BackendName, ServerName};
 use roster_core::plan::{ProbeOrder, ProbeResults};
 use roster_core::times::Times;
+use roster_haproxy::address::Endpoint;
+use roster_haproxy::name::{BackendName, ServerName};
 use roster_targets::probe::{ProbeError, reach};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;

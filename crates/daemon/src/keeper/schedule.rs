@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use roster_core::name::BackendName;
+use roster_haproxy::name::BackendName;
 
 use crate::clock::after;
 

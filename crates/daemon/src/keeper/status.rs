@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use roster_core::agenda::Agenda;
 use roster_core::applied::ProcessId;
 use roster_core::guard::Hold;
-use roster_core::name::{BackendName, InstanceId, ServerName, ServiceKey, TargetName};
 use roster_core::plan::{BackendPlan, Note, Operation, Standing};
 use roster_core::refusals::Refused;
 use roster_core::times::Times;
+use roster_haproxy::name::{BackendName, InstanceId, ServerName, ServiceKey, TargetName};
 use serde::{Deserialize, Serialize};
 
 use super::Passed;

@@ -2,8 +2,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use roster_config::native::Config;
 use roster_core::instance::{Instance, Snapshot, SourceEvent};
-use roster_core::observed::Observed;
 use roster_core::plan::Operation;
+use roster_haproxy::observed::Observed;
 use roster_targets::{Look, Reading, Receipt};
 use thiserror::Error;
 use tokio::sync::oneshot;

@@ -8,8 +8,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use roster_core::name::{BackendName, SourceName, TargetName};
 use roster_core::plan::Status;
+use roster_haproxy::name::{BackendName, SourceName, TargetName};
 
 use super::{OfSource, OfTarget, PREFIX, seconds};
 use crate::keeper::{BackendStatus, TargetStatus};

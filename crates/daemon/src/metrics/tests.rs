@@ -3,8 +3,8 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use roster_core::guard::{Guard, Hold};
-use roster_core::name::ServiceKey;
 use roster_core::plan::{Standing, Status};
+use roster_haproxy::name::ServiceKey;
 
 use super::*;
 use crate::keeper::{BackendStatus, TargetStatus};

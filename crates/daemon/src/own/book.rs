@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use roster_core::name::BackendName;
-use roster_core::render::Structure;
+use roster_haproxy::name::BackendName;
+use roster_haproxy::render::Structure;
 use roster_targets::managed::listen;
 use roster_targets::managed::process::Adoptable;
 use serde::{Deserialize, Serialize};

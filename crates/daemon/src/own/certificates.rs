@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use roster_config::native::CertificateList;
-use roster_core::live::Pem;
-use roster_core::render::{CrtEntry, CrtList, FilePath};
 use roster_files::{Kind, read_text};
+use roster_haproxy::live::Pem;
+use roster_haproxy::render::{CrtEntry, CrtList, FilePath};
 
 use crate::clock::after;
 

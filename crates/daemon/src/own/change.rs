@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use roster_config::native::{ManagedProcess, ReloadBy};
 use roster_core::agenda::Agenda;
 use roster_core::applied::ProcessId;
-use roster_core::haproxy::Command;
-use roster_core::render::{ReloadReason, Rendered, Structure, render};
+use roster_haproxy::cli::Command;
+use roster_haproxy::render::{ReloadReason, Rendered, Structure, render};
 use roster_targets::managed::process::{External, Limits, ProcessError, Program, Reload};
 use roster_targets::runtime::session;
 use roster_targets::runtime::socket::SocketAddress;
@@ -299,7 +299,7 @@ impl Own {
         let serving = || async {
             let limits = session_limits(self.reach.timeout);
             let replies = session::run(&socket, &limits, &[Command::ShowInfo]).await.ok()?;
-            let info = roster_core::haproxy::info::parse(replies.first()?.text()).ok()?;
+            let info = roster_haproxy::cli::info::parse(replies.first()?.text()).ok()?;
             Some(info.pid)
         };
         external.reload(&Limits { reload: timeout, ..Limits::default() }, serving).await
@@ -316,7 +316,7 @@ impl Own {
         let said = session::run(&socket, &session_limits(self.reach.timeout), &commands).await;
         let state = match said.as_deref() {
             Ok([info, state]) => {
-                let process = roster_core::haproxy::info::parse(info.text()).ok();
+                let process = roster_haproxy::cli::info::parse(info.text()).ok();
                 process.filter(|process| known.is_none_or(|known| known.pid == process.pid)).map(|_| state)
             }
             Ok(_) => None,

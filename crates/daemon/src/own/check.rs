@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use roster_core::render::{FileKind, Rendered, Structure};
+use roster_haproxy::render::{FileKind, Rendered, Structure};
 use roster_targets::managed::file::{ConfigFiles, FileError};
 use tokio::task::JoinHandle;
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
 use roster_core::applied::ProcessId;
-use roster_core::name::{BackendName, ServerName};
 use roster_core::plan::Compaction;
-use roster_core::render::{ReloadReason, SectionKey};
+use roster_haproxy::name::{BackendName, ServerName};
+use roster_haproxy::render::{ReloadReason, SectionKey};
 
 use super::{Changed, Due, Own};
 use crate::clock;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
 use roster_core::layout::{missing, sections};
-use roster_core::name::BackendName;
-use roster_core::render::Document;
+use roster_haproxy::name::BackendName;
+use roster_haproxy::render::Document;
 
 use super::Own;
 

@@ -9,8 +9,8 @@ use std::time::Instant;
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
 use roster_core::layout::Lines;
-use roster_core::name::BackendName;
-use roster_core::render::{LiveBackend, ReloadReason, Rendered};
+use roster_haproxy::name::BackendName;
+use roster_haproxy::render::{LiveBackend, ReloadReason, Rendered};
 use roster_targets::managed::dynamic;
 use roster_targets::runtime::socket::SocketAddress;
 

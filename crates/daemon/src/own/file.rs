@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
-use roster_core::render::{ReloadReason, Rendered};
+use roster_haproxy::render::{ReloadReason, Rendered};
 use roster_targets::managed::file::{ConfigFiles, FileError, Foreign, Record, Written, dump_state};
 
 use super::Own;

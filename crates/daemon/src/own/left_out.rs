@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
 use roster_core::layout::sections;
-use roster_core::name::BackendName;
-use roster_core::render::{Rendered, Section, Structure};
+use roster_haproxy::name::BackendName;
+use roster_haproxy::render::{Rendered, Section, Structure};
 
 use super::Own;
 

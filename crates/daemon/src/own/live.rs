@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
-use roster_core::render::{Bind, FilePath, render};
 use roster_files::apart;
+use roster_haproxy::render::{Bind, FilePath, render};
 use roster_targets::managed::live::{Wanted, bring_to};
 use tokio::time::timeout;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use roster_config::native::ManagedProcess;
 use roster_core::agenda::Agenda;
-use roster_core::render::Structure;
+use roster_haproxy::render::Structure;
 
 use super::{Due, Own, Topic};
 use crate::clock;

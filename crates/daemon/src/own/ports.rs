@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use roster_config::native::ManagedProcess;
 use roster_core::agenda::Agenda;
 use roster_core::layout;
-use roster_core::name::BackendName;
-use roster_core::render::{
+use roster_haproxy::name::BackendName;
+use roster_haproxy::render::{
     Bind, BindAddress, Families, LeftOut, Port, Rendered, Section, SectionKey, share_ports,
 };
 use roster_targets::managed::listen::{ListenAddress, Trial, opens_low_ports, shares_network};

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use roster_core::agenda::Agenda;
 use roster_core::departure::Grounds;
-use roster_core::name::BackendName;
-use roster_core::render::{Frontend, Mode, Route, Routing, Section};
+use roster_haproxy::name::BackendName;
+use roster_haproxy::render::{Frontend, Mode, Route, Routing, Section};
 
 use super::Own;
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use roster_config::env::{Env, ProcessEnv};
 use roster_config::native::{Listeners, ManagedProcess};
 use roster_core::agenda::Agenda;
-use roster_core::render::{Bind, BindAddress, Section};
+use roster_haproxy::render::{Bind, BindAddress, Section};
 use roster_targets::managed::listen::recover::{FdStore, Way, Ways, passed};
 use roster_targets::managed::listen::{HeldSocket, ListenAddress, ListenOptions, Wanted, recover};
 

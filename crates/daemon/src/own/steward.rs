@@ -2,7 +2,7 @@
 //!
 //! It ends nothing by ending: HAProxy goes on unless it was told to stop.
 
-use roster_core::name::TargetName;
+use roster_haproxy::name::TargetName;
 use roster_targets::managed::process::{
     Adoptable, Event as ProcessEvent, Patience, ProcessError, Program, Reload, Stopped, Supervisor,
 };

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use roster_core::agenda::Agenda;
-use roster_core::name::BackendName;
-use roster_core::render::{ReloadReason, Rendered, render};
 use roster_core::times::Times;
+use roster_haproxy::name::BackendName;
+use roster_haproxy::render::{ReloadReason, Rendered, render};
 use serde::{Deserialize, Serialize};
 
 use super::Own;

@@ -27,7 +27,3 @@ pub use info::ProcessInfo;
 pub use reply::{Accepted, Refusal, Reply};
 pub use servers_conn::ServerConnections;
 pub use servers_state::{AdminState, CheckState, OpState, ServerState};
-
-// Until every user names them where they are.
-pub use crate::keywords::{self, ServerKeywords};
-pub use crate::version::{self, Version};

@@ -14,10 +14,11 @@ use super::edit::{Edit, EditError, ServerChange, WeightChange, apply};
 use super::live::{LiveWrite, Process, ReloadWrite};
 use super::view::{BackendView, FileView, ServerView};
 use crate::change::ServerOperation;
-use crate::cli::{ServerPath, Version};
+use crate::cli::ServerPath;
 use crate::name::BackendName;
 use crate::observed::State;
 use crate::render::ServerLine;
+use crate::version::Version;
 
 /// What a pass needs to know besides its operations.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,7 @@ use roster_config::env::ProcessEnv;
 use roster_config::native::{self, AddressFamily, AwsZone};
 use roster_core::fleet::{Reported, TagRules};
 use roster_core::instance::Snapshot;
-use roster_core::name::SourceName;
+use roster_haproxy::name::SourceName;
 
 use crate::cloud::{Calls, Fleet, Listed, Machines};
 use crate::poll::{Failure, Poller};

@@ -13,7 +13,7 @@ use roster_config::native::{self, AzureCloud, AzureCredential};
 use roster_config::value::OneOrMany;
 use roster_core::fleet::{Machine, Reported};
 use roster_core::instance::Snapshot;
-use roster_core::name::SourceName;
+use roster_haproxy::name::SourceName;
 
 use crate::cloud::{Calls, Fleet, Listed, Machines};
 use crate::poll::{Failure, Poller};

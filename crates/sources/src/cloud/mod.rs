@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use roster_core::fleet::{self, Machine, Reported, TagRules};
 use roster_core::instance::Snapshot;
-use roster_core::name::SourceName;
+use roster_haproxy::name::SourceName;
 
 use crate::poll::{Failure, Lister};
 

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use roster_config::native;
 use roster_core::instance::{Snapshot, SourceError, SourceEvent};
-use roster_core::name::SourceName;
 use roster_files::{Apart, apart};
+use roster_haproxy::name::SourceName;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 

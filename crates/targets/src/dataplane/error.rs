@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use roster_core::name::BackendName;
+use roster_haproxy::name::BackendName;
 use thiserror::Error;
 
 use super::client::{ClientError, Why};

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use roster_core::applied::ProcessId;
-use roster_core::haproxy::Version;
-use roster_core::observed::Observed;
+use roster_haproxy::observed::Observed;
+use roster_haproxy::version::Version;
 
 use super::client::{ProcessInfo, RawConfig};
 use super::weights::Weights;

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use roster_core::dataplane::{BackendView, ServerView, host};
-use roster_core::haproxy::{AdminState, OpState, Version};
-use roster_core::name::ServerName;
-use roster_core::observed::{BackendLimits, ObservedBackend, ObservedCheck, ObservedLine, ObservedServer};
-use roster_core::weight::{ServerId, Weight};
+use roster_haproxy::cli::{AdminState, OpState};
+use roster_haproxy::dataplane::{BackendView, ServerView, host};
+use roster_haproxy::name::ServerName;
+use roster_haproxy::observed::{BackendLimits, ObservedBackend, ObservedCheck, ObservedLine, ObservedServer};
+use roster_haproxy::version::Version;
+use roster_haproxy::weight::{ServerId, Weight};
 
 use super::client::{AdminState as ShownState, OperationalState, RuntimeServer};
 

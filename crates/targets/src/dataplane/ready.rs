@@ -4,8 +4,8 @@
 //! file is behind then: it says `disabled` until Roster has it follow. So only servers that come are made ready so. If
 //! HAProxy is reloaded before the file follows, they start in maintenance, and nothing is sent to a wrong address.
 
-use roster_core::observed::State;
 use roster_core::plan::{Change, Operation};
+use roster_haproxy::observed::State;
 
 use super::client::{AdminState, Client, ClientError, Why};
 use super::write::{Wrote, refused};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use roster_core::dataplane::{PassContext, PassWrite, Why, Write, write as plan};
-use roster_core::haproxy::ServerPath;
 use roster_core::plan::Operation;
+use roster_haproxy::cli::ServerPath;
+use roster_haproxy::dataplane::{PassContext, PassWrite, Why, Write, write as plan};
 
 /// Operations by their places: those that go together, and those that do not go, each with why.
 #[derive(Debug, Default)]

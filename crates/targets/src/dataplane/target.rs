@@ -11,13 +11,14 @@ use std::time::Instant;
 use futures_util::future;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use roster_core::applied::ProcessId;
-use roster_core::dataplane::{BackendView, FileView};
-use roster_core::haproxy::known::OLDEST;
-use roster_core::haproxy::{Refusal, ServerPath, Version};
-use roster_core::name::{BackendName, ServerName};
-use roster_core::observed::Observed;
 use roster_core::plan::Operation;
-use roster_core::weight::Weight;
+use roster_haproxy::cli::known::OLDEST;
+use roster_haproxy::cli::{Refusal, ServerPath};
+use roster_haproxy::dataplane::{BackendView, FileView};
+use roster_haproxy::name::{BackendName, ServerName};
+use roster_haproxy::observed::Observed;
+use roster_haproxy::version::Version;
+use roster_haproxy::weight::Weight;
 
 use super::client::{
     AdminState, ApiVersion, Client, ClientError, OperationalState, ProcessInfo, RawConfig, RuntimeServer,

@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use roster_core::applied::ProcessId;
-use roster_core::dataplane::{Action, FileView, LiveWeight, LiveWrite, Process};
-use roster_core::haproxy::{ServerPath, Version};
 use roster_core::plan::{Change, Operation};
-use roster_core::weight::Weight;
+use roster_haproxy::cli::ServerPath;
+use roster_haproxy::dataplane::{Action, FileView, LiveWeight, LiveWrite, Process};
+use roster_haproxy::version::Version;
+use roster_haproxy::weight::Weight;
 
 /// What the file does not say of the weights of one process.
 #[derive(Debug, Default)]

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use roster_core::dataplane::{
+use roster_core::plan::{Change, Operation};
+use roster_haproxy::cli::Refusal;
+use roster_haproxy::dataplane::{
     Left, LiveWrite, PassContext, PassWrite, Post, Posts, ReloadReason, ReloadWrite, Why as WhyLeft,
     Write as Planned, process, server_object, write as plan,
 };
-use roster_core::haproxy::{Refusal, Version};
-use roster_core::name::BackendName;
-use roster_core::observed::Observed;
-use roster_core::plan::{Change, Operation};
+use roster_haproxy::name::BackendName;
+use roster_haproxy::observed::Observed;
+use roster_haproxy::version::Version;
 
 use super::client::{
     ApiVersion, Client, ClientError, ConfigVersion, Outcome, RawConfig, Reload, Server, Write,

@@ -7,10 +7,10 @@
 use std::collections::BTreeSet;
 
 use roster_core::applied::ProcessId;
-use roster_core::haproxy::command::BackendCommand;
-use roster_core::haproxy::{Accepted, Command, ParseError, Refusal, Reply, backends};
-use roster_core::name::BackendName;
-use roster_core::render::LiveBackend;
+use roster_haproxy::cli::command::BackendCommand;
+use roster_haproxy::cli::{Accepted, Command, ParseError, Refusal, Reply, backends};
+use roster_haproxy::name::BackendName;
+use roster_haproxy::render::LiveBackend;
 use thiserror::Error;
 
 use crate::runtime::batch::{Batch, BatchOutcome};
@@ -77,7 +77,7 @@ pub enum DynamicError {
 ///
 /// An error is about all of them; that some were refused is told in [`Added::failed`].
 ///
-/// [`live_backends`]: roster_core::render::Structure::live_backends
+/// [`live_backends`]: roster_haproxy::render::Structure::live_backends
 pub async fn add(
     socket: &SocketAddress,
     limits: &Limits,

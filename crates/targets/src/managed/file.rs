@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use roster_core::render::{FileKind, Rendered};
+use roster_haproxy::render::{FileKind, Rendered};
 
 use super::{Environment, Inherited};
 use beside::{Beside, Existing, hidden, resolve, sweep, sync_folders};

@@ -8,7 +8,7 @@
 mod settle;
 
 use roster_core::applied::ProcessId;
-use roster_core::haproxy::{Command, ProcessInfo, Reply, info};
+use roster_haproxy::cli::{Command, ProcessInfo, Reply, info};
 use tokio::time::Instant;
 
 use self::settle::Failed;

@@ -13,8 +13,8 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use roster_core::haproxy::{AdminCommand, Command, ServerPath};
-use roster_core::name::BackendName;
+use roster_haproxy::cli::{AdminCommand, Command, ServerPath};
+use roster_haproxy::name::BackendName;
 
 /// The places of the commands, round by round. Each stands in exactly one.
 pub(super) fn rounds(commands: &[Command]) -> Vec<Vec<usize>> {

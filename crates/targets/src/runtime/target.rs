@@ -11,13 +11,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use roster_core::applied::ProcessId;
-use roster_core::haproxy::command::{Note, NoteCommand};
-use roster_core::haproxy::{
-    Command, ParseError, ProcessInfo, Refusal, Reply, ServerPath, Version, backends, servers_conn, stat,
-};
-use roster_core::name::BackendName;
-use roster_core::observed::Observed;
 use roster_core::plan::{Change, Operation};
+use roster_haproxy::cli::command::{Note, NoteCommand};
+use roster_haproxy::cli::{
+    Command, ParseError, ProcessInfo, Refusal, Reply, ServerPath, backends, servers_conn, stat,
+};
+use roster_haproxy::name::BackendName;
+use roster_haproxy::observed::Observed;
+use roster_haproxy::version::Version;
 use thiserror::Error;
 use tokio::time::Instant;
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use roster_core::applied::ProcessId;
-use roster_core::haproxy::ProcessInfo;
+use roster_haproxy::cli::ProcessInfo;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;

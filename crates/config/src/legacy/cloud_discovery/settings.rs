@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use roster_core::render::Balance;
+use roster_haproxy::render::Balance;
 use serde_json::{Map, Value};
 
 use super::azure::Azure;

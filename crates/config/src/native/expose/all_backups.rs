@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use roster_core::exposure::{Layout, OtherZones, Rule};
-use roster_core::name::TargetName;
-use roster_core::render::{Place, RawLine};
+use roster_haproxy::name::TargetName;
+use roster_haproxy::render::{Place, RawLine};
 
 use crate::document::Path;
 use crate::native::resolve::Resolve;

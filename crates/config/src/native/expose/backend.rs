@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use roster_core::render::{Balance, FieldName};
+use roster_haproxy::render::{Balance, FieldName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

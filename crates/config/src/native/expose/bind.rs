@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use roster_core::render::{self, BindAddress, BindName, BindTls, FilePath};
+use roster_haproxy::render::{self, BindAddress, BindName, BindTls, FilePath};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,8 @@
 //! How a backend is written, where Roster writes HAProxy's file.
 
 use roster_core::exposure::Layout;
-use roster_core::haproxy::keywords::HostName;
-use roster_core::render::{self, Balance, Place, RawLine, RequestPath, StatusRange};
+use roster_haproxy::keywords::HostName;
+use roster_haproxy::render::{self, Balance, Place, RawLine, RequestPath, StatusRange};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -5,8 +5,8 @@
 //! reported there.
 
 use roster_core::exposure::{Rule, Services};
-use roster_core::name::TargetName;
 use roster_core::pattern::Pattern;
+use roster_haproxy::name::TargetName;
 
 use crate::document::Path;
 use crate::native::resolve::Resolve;

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use roster_core::exposure::{FallbackRule, Layout, Policy, Rule, Services};
-use roster_core::name::{SourceName, TargetName};
-use roster_core::render::FrontendName;
 use roster_core::slots::{NameScheme, SlotScheme};
+use roster_haproxy::name::{SourceName, TargetName};
+use roster_haproxy::render::FrontendName;
 
 use super::{Backend, BackendRule, Claim, Expose, GuardRule, Mode};
 use crate::document::Path;

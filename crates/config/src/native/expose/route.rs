@@ -1,7 +1,7 @@
 //! Which requests the frontends of a managed target send to a backend.
 
 use roster_core::exposure::RoutePattern;
-use roster_core::render::FrontendName;
+use roster_haproxy::render::FrontendName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

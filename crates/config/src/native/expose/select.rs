@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use roster_core::exposure::Selector;
-use roster_core::name::Label;
+use roster_haproxy::name::Label;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU32};
 
-use roster_core::address::Port;
-use roster_core::haproxy::keywords::{self, CaFile, CheckKeywords, HostName, ServerKeywords, TlsKeywords};
+use roster_haproxy::address::Port;
+use roster_haproxy::keywords::{self, CaFile, CheckKeywords, HostName, ServerKeywords, TlsKeywords};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

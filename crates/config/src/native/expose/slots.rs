@@ -1,7 +1,7 @@
 //! The names and number of a backend's slots.
 
-use roster_core::address::Endpoint;
 use roster_core::slots::{self, SlotScheme, default_parking};
+use roster_haproxy::address::Endpoint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

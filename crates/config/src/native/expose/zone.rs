@@ -1,8 +1,8 @@
 //! What instances of other zones become.
 
 use roster_core::exposure::{self, ZonePolicy};
-use roster_core::name::Label;
-use roster_core::weight::Weight;
+use roster_haproxy::name::Label;
+use roster_haproxy::weight::Weight;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

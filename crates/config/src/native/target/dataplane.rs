@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use roster_core::dataplane;
+use roster_haproxy::dataplane;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

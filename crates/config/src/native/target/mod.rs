@@ -6,7 +6,7 @@ mod runtime;
 
 use std::collections::BTreeMap;
 
-use roster_core::name::TargetName;
+use roster_haproxy::name::TargetName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use roster_haproxy::address::Port;
-use roster_haproxy::cli::keywords::{CheckKeywords, ServerKeywords, TlsKeywords, Verify};
+use roster_haproxy::keywords::{CheckKeywords, ServerKeywords, TlsKeywords, Verify};
 use roster_haproxy::observed::{ObservedLine, State};
 use roster_haproxy::weight::Weight;
 
@@ -54,14 +54,14 @@ fn a_server_that_is_added_has_the_weight_the_limit_and_the_cookie_of_the_slots()
         (slot.weight, slot.initial_weight) = (Weight::new(33).unwrap(), Weight::new(33).unwrap());
         slot.line = ObservedLine { maxconn: NonZeroU32::new(77), cookie_is_name: true, backup: false };
     });
-    sim.seen.limits.version = roster_haproxy::cli::Version::new(2, 8, 0);
+    sim.seen.limits.version = roster_haproxy::version::Version::new(2, 8, 0);
     let line = added(&sim.plan(&instances([1, 2]))).unwrap();
     assert_eq!((line.weight, line.maxconn), (Weight::new(33).ok(), NonZeroU32::new(77)));
     assert_eq!(line.cookie.unwrap().as_str(), "srv2");
     sim.settle(&instances([1, 2]));
     assert_eq!(sim.server("srv2").weight.get(), 33);
     assert!(sim.plan(&instances([1, 2])).operations.is_empty());
-    sim.seen.limits.version = roster_haproxy::cli::Version::new(2, 6, 0);
+    sim.seen.limits.version = roster_haproxy::version::Version::new(2, 6, 0);
     assert!(sim.plan(&instances([1, 2])).notes.iter().any(|note| matches!(note, Note::NoCookie { .. })));
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use roster_config::native::{Config, Reach};
 use roster_core::catalog::Catalog;
-use roster_core::name::{BackendName, TargetName};
+use roster_haproxy::name::{BackendName, TargetName};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;

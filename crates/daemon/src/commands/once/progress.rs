@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use roster_core::name::TargetName;
 use roster_core::plan::{Standing, Status};
+use roster_haproxy::name::TargetName;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 

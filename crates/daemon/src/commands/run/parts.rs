@@ -9,7 +9,7 @@ use roster_config::native::{Config, Reach};
 use roster_core::applied::Applied;
 use roster_core::catalog::Catalog;
 use roster_core::exposure::Rule;
-use roster_core::name::{SourceName, TargetName};
+use roster_haproxy::name::{SourceName, TargetName};
 use roster_targets::any::AnyTarget;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use roster_core::applied::ProcessId;
-use roster_core::haproxy::Version;
-use roster_core::name::{BackendName, ServerName};
 use roster_core::plan::{Compaction, Operation};
+use roster_haproxy::name::{BackendName, ServerName};
+use roster_haproxy::version::Version;
 use roster_targets::Target;
 
 use crate::clock;

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use roster_core::name::{BackendName, ServerName};
 use roster_core::plan::{BackendPlan, Operation};
+use roster_haproxy::name::{BackendName, ServerName};
 
 /// How often a change is made before it counts as futile.
 const TRIES: u32 = 2;

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 use roster_core::agenda::{Agenda, Moment};
 use roster_core::applied::{AppliedBackend, Phase, ProcessId};
-use roster_core::haproxy::Refusal;
 use roster_core::layout::Lines;
-use roster_core::name::{BackendName, TargetName};
-use roster_core::observed::ObservedBackend;
 use roster_core::plan::{BackendPlan, Compaction, Operation, ProbeResults};
 use roster_core::refusals::Refusals;
+use roster_haproxy::cli::Refusal;
+use roster_haproxy::name::{BackendName, TargetName};
+use roster_haproxy::observed::ObservedBackend;
 use roster_targets::{Look, Reading, Target};
 
 use super::efforts::{Efforts, Outcome};

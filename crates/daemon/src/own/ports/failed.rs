@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use roster_core::render::BindAddress;
+use roster_haproxy::render::BindAddress;
 
 use crate::clock::after;
 

@@ -2,7 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::cli::command::BackendCommand;
-use crate::cli::{AdminCommand, ServerKeywords, ServerPath};
+use crate::cli::{AdminCommand, ServerPath};
+use crate::keywords::ServerKeywords;
 use crate::name::{BackendName, ServerName};
 use crate::render::{Mode, ProfileName};
 use crate::weight::Weight;

@@ -5,13 +5,14 @@ use std::ops::Range;
 
 use super::patch::{Patches, indentation};
 use super::{EditError, ServerChange, ServerShape, WeightChange};
-use crate::cli::{ServerKeywords, Version};
 use crate::dataplane::alike;
 use crate::dataplane::keywords::{self, Keyword};
 use crate::dataplane::scan::{Line, lines};
 use crate::dataplane::view::{BackendView, FileView, SectionView, ServerView};
+use crate::keywords::ServerKeywords;
 use crate::name::{BackendName, ServerName};
 use crate::render::{ServerLine, server_text};
+use crate::version::Version;
 use crate::weight::Weight;
 
 /// Backends and servers by their names: there may be thousands of changes.

@@ -9,11 +9,12 @@ mod view;
 
 use crate::address::Endpoint;
 use crate::change::{Change, ServerOperation};
-use crate::cli::{ServerKeywords, Version};
 use crate::dataplane::*;
+use crate::keywords::ServerKeywords;
 use crate::keywords::{CheckKeywords, HostName};
 use crate::name::{BackendName, ServerName};
 use crate::render::{Backend, FrontendName, HttpCheck, Mode, PathPrefix, Pool, Route, RouteKey, ServerLine};
+use crate::version::Version;
 use crate::weight::{ServerId, Weight};
 
 /// As it was written by hand, and what Data Plane API 2.9 and 3.2 made of it.

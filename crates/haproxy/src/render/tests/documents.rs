@@ -2,8 +2,8 @@
 //! take this file in too: so it says `super::core` for this crate.
 
 use roster_haproxy::address::Port;
-use roster_haproxy::cli::ServerKeywords;
-use roster_haproxy::cli::keywords::{
+use roster_haproxy::keywords::ServerKeywords;
+use roster_haproxy::keywords::{
     Alpn, CaFile, CheckKeywords, HostName, InitState, Millis, ProxyProtocol, TlsKeywords, Verify,
 };
 use roster_haproxy::name::{BackendName, CookieValue, ServerName};

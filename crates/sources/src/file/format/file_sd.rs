@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use roster_config::document::{Field, View};
 use roster_config::nearest::hint;
 use roster_config::position::Position;
-use roster_core::address::Endpoint;
 use roster_core::instance::{Instance, Unread};
-use roster_core::name::{self, ServiceName};
-use roster_core::weight::Weight;
+use roster_haproxy::address::Endpoint;
+use roster_haproxy::name::{self, ServiceName};
+use roster_haproxy::weight::Weight;
 
 use super::instance::weight;
 use super::{Reading, Wrong, partly, short};
@@ -239,7 +239,7 @@ fn endpoint(target: View<'_>, seen: &mut HashMap<Endpoint, Position>) -> Result<
     })?;
     let endpoint: Endpoint = text
         .parse()
-        .map_err(|error: roster_core::address::InvalidAddress| Wanting::Unread(error.to_string()))?;
+        .map_err(|error: roster_haproxy::address::InvalidAddress| Wanting::Unread(error.to_string()))?;
     match seen.entry(endpoint) {
         Entry::Vacant(entry) => {
             entry.insert(target.at());

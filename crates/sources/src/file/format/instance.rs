@@ -7,10 +7,10 @@ use std::str::FromStr;
 use roster_config::document::{Field, View};
 use roster_config::nearest::hint;
 use roster_config::position::Position;
-use roster_core::address::{Endpoint, InvalidAddress, Port, parse_ip};
 use roster_core::instance::{Health, HealthAuthority, Instance, Lifecycle, Unread};
-use roster_core::name::{InstanceId, Label};
-use roster_core::weight::Weight;
+use roster_haproxy::address::{Endpoint, InvalidAddress, Port, parse_ip};
+use roster_haproxy::name::{InstanceId, Label};
+use roster_haproxy::weight::Weight;
 
 use super::{Broken, Wrong, partly, short};
 

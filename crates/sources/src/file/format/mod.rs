@@ -22,9 +22,9 @@ use roster_config::document::Text;
 use roster_config::native::FileFormat;
 use roster_config::position::Position;
 use roster_config::problem::{Problem, Problems};
-use roster_core::address::{Endpoint, Port, parse_ip};
 use roster_core::instance::{Instance, Snapshot, Unread};
-use roster_core::name::ServiceName;
+use roster_haproxy::address::{Endpoint, Port, parse_ip};
+use roster_haproxy::name::ServiceName;
 
 /// How a file is to be read.
 #[derive(Clone, Debug)]

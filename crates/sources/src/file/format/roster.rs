@@ -7,7 +7,7 @@ use roster_config::document::{Field, NotPlain, Text, View};
 use roster_config::nearest::hint;
 use roster_config::position::Position;
 use roster_core::instance::{Instance, Unread};
-use roster_core::name::{InstanceId, ServiceName};
+use roster_haproxy::name::{InstanceId, ServiceName};
 
 use super::{Broken, Reading, Wrong, instance, short};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use roster_core::instance::Members;
-use roster_core::name::ServiceName;
+use roster_haproxy::name::ServiceName;
 
 use super::*;
 

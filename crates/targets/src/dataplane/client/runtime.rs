@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use roster_core::haproxy::Version;
+use roster_haproxy::version::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use roster_core::render::{FilePath, Rendered};
+use roster_haproxy::render::{FilePath, Rendered};
 
 use super::beside::{Beside, resolve, with_suffix};
 use super::version::run_haproxy;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use roster_core::haproxy::Version;
+use roster_haproxy::version::Version;
 use thiserror::Error;
 
 use crate::managed::listen::ListenError;

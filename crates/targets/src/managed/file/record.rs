@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use roster_core::render::Rendered;
+use roster_haproxy::render::Rendered;
 use serde::{Deserialize, Serialize};
 
 use super::beside::{Existing, resolve};

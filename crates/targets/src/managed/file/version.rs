@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use roster_core::haproxy::Version;
+use roster_haproxy::version::Version;
 
 use super::Environment;
 use super::FileError;

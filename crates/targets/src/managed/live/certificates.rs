@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use roster_core::haproxy::command::FileCommand;
-use roster_core::live::certificate::{open_transaction, parse, plan, undo};
-use roster_core::live::crt_list::wanted;
-use roster_core::live::{Change, Held, Pem, ShownCertificate, Trouble};
-use roster_core::render::{FileKind, FilePath};
+use roster_haproxy::cli::command::FileCommand;
+use roster_haproxy::live::certificate::{open_transaction, parse, plan, undo};
+use roster_haproxy::live::crt_list::wanted;
+use roster_haproxy::live::{Change, Held, Pem, ShownCertificate, Trouble};
+use roster_haproxy::render::{FileKind, FilePath};
 
 use super::{Bringing, LiveError};
 

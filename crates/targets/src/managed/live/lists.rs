@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roster_core::haproxy::command::FileCommand;
-use roster_core::live::crt_list::{parse, plan, wanted};
-use roster_core::live::{Change, CrtListPlan, Held, NeedsReload, Unread};
-use roster_core::render::{FileKind, FilePath, RenderedFile};
+use roster_haproxy::cli::command::FileCommand;
+use roster_haproxy::live::crt_list::{parse, plan, wanted};
+use roster_haproxy::live::{Change, CrtListPlan, Held, NeedsReload, Unread};
+use roster_haproxy::render::{FileKind, FilePath, RenderedFile};
 
 use super::{Bringing, LiveError};
 

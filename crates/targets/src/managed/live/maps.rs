@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use roster_core::haproxy::command::FileCommand;
-use roster_core::live::map::{How, change, parse, plan};
-use roster_core::live::{MapPlan, NeedsReload, Swap, Unread};
-use roster_core::render::{FileKind, FilePath, RenderedFile};
+use roster_haproxy::cli::command::FileCommand;
+use roster_haproxy::live::map::{How, change, parse, plan};
+use roster_haproxy::live::{MapPlan, NeedsReload, Swap, Unread};
+use roster_haproxy::render::{FileKind, FilePath, RenderedFile};
 
 use super::{Bringing, LiveError};
 

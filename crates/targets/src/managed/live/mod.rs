@@ -17,8 +17,8 @@ mod talk;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roster_core::live::{Change, First, NeedsReload, Pem, Trouble, Unread};
-use roster_core::render::{FileKind, FilePath, RenderedFile};
+use roster_haproxy::live::{Change, First, NeedsReload, Pem, Trouble, Unread};
+use roster_haproxy::render::{FileKind, FilePath, RenderedFile};
 use thiserror::Error;
 
 use self::talk::Talk;

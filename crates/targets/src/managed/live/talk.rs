@@ -1,9 +1,9 @@
 //! Commands and their answers, all by one process.
 
 use roster_core::applied::ProcessId;
-use roster_core::haproxy::Command;
-use roster_core::haproxy::command::FileCommand;
-use roster_core::live::judge;
+use roster_haproxy::cli::Command;
+use roster_haproxy::cli::command::FileCommand;
+use roster_haproxy::live::judge;
 
 use super::LiveError;
 use crate::runtime::batch::Batch;

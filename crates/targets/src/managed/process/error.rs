@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use roster_core::haproxy::Version;
+use roster_haproxy::version::Version;
 use thiserror::Error;
 
 use super::child::Ended;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use roster_core::haproxy::Version;
+use roster_haproxy::version::Version;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 

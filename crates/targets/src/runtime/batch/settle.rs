@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use roster_core::address::Endpoint;
-use roster_core::haproxy::{Command, Reply, ServerPath, servers_state};
-use roster_core::name::BackendName;
+use roster_haproxy::address::Endpoint;
+use roster_haproxy::cli::{Command, Reply, ServerPath, servers_state};
+use roster_haproxy::name::BackendName;
 use tokio::time::{Instant, sleep};
 
 use crate::runtime::session::{Limits, Lines, Progress, Session, SessionError};

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
-use roster_core::haproxy::ServerKeywords;
-use roster_core::name::ServerName;
-use roster_core::weight::Weight;
+use roster_haproxy::keywords::ServerKeywords;
+use roster_haproxy::name::ServerName;
+use roster_haproxy::weight::Weight;
 
 use super::*;
 

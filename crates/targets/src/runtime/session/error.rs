@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use roster_core::applied::ProcessId;
-use roster_core::haproxy::ParseError;
+use roster_haproxy::cli::ParseError;
 use thiserror::Error;
 
 use crate::runtime::socket::{ConnectError, SocketAddress};

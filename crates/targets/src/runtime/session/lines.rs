@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use roster_core::haproxy::Command;
+use roster_haproxy::cli::Command;
 
 use super::error::SessionError;
 
@@ -58,10 +58,10 @@ impl fmt::Debug for Lines {
 
 #[cfg(test)]
 mod tests {
-    use roster_core::haproxy::ServerPath;
-    use roster_core::haproxy::command::{CrtLine, FileCommand};
-    use roster_core::name::{BackendName, ServerName};
-    use roster_core::render::FilePath;
+    use roster_haproxy::cli::ServerPath;
+    use roster_haproxy::cli::command::{CrtLine, FileCommand};
+    use roster_haproxy::name::{BackendName, ServerName};
+    use roster_haproxy::render::FilePath;
 
     use super::*;
     use crate::runtime::session::Limits;

@@ -7,7 +7,7 @@
 use std::mem;
 
 use memchr::memmem::Finder;
-use roster_core::haproxy::Reply;
+use roster_haproxy::cli::Reply;
 
 const PROMPT: &[u8] = b"\n> ";
 

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
 use roster_core::applied::ProcessId;
-use roster_core::haproxy::Version;
-use roster_core::haproxy::stat::{Fixed, FixedServer};
-use roster_core::name::{BackendName, ServerName};
-use roster_core::observed::{BackendLimits, ObservedBackend, ObservedLine, ObservedServer};
+use roster_haproxy::cli::stat::{Fixed, FixedServer};
+use roster_haproxy::name::{BackendName, ServerName};
+use roster_haproxy::observed::{BackendLimits, ObservedBackend, ObservedLine, ObservedServer};
+use roster_haproxy::version::Version;
 
 use super::read::ReadBackend;
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use roster_core::haproxy::{Command, ParseError, ServerConnections, ServerState, StatScope, servers_state};
-use roster_core::name::{BackendName, ServerName};
-use roster_core::observed::{ObservedCheck, ObservedLine, ObservedServer};
+use roster_haproxy::cli::{Command, ParseError, ServerConnections, ServerState, StatScope, servers_state};
+use roster_haproxy::name::{BackendName, ServerName};
+use roster_haproxy::observed::{ObservedCheck, ObservedLine, ObservedServer};
 
 /// One backend.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use notify::RecommendedWatcher;
-use roster_core::haproxy::ProcessInfo;
+use roster_haproxy::cli::ProcessInfo;
 use tokio::sync::mpsc;
 
 use crate::proc_stat::Stat;

@@ -6,10 +6,10 @@ mod trouble;
 
 use std::time::Duration;
 
-use roster_core::name::{BackendName, ServerName};
-use roster_core::observed::State;
 use roster_core::plan::{Change, Operation, Reason};
-use roster_core::weight::Weight;
+use roster_haproxy::name::{BackendName, ServerName};
+use roster_haproxy::observed::State;
+use roster_haproxy::weight::Weight;
 use roster_targets::dataplane::{DataplaneError, DataplaneTarget};
 use roster_targets::{Look, Reading, Receipt, Target};
 use roster_testkit::{

@@ -11,7 +11,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::sync::Arc;
 
-use roster_core::render::*;
+use roster_haproxy::render::*;
 use roster_targets::managed::Inherited;
 use roster_targets::managed::file::*;
 use roster_testkit::{Haproxy, HaproxyBin, HaproxyVersion, OrFail};

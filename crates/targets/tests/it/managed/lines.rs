@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use roster_core::render::{Place, RawLine};
+use roster_haproxy::render::{Place, RawLine};
 use roster_testkit::{HaproxyBin, OrFail};
 
 const TAKEN: &str = include_str!("lines/taken.txt");

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
-use roster_core::live::Pem;
-use roster_core::render::{FileKind, FilePath, RenderedFile};
+use roster_haproxy::live::Pem;
+use roster_haproxy::render::{FileKind, FilePath, RenderedFile};
 use roster_targets::managed::live::{Brought, Wanted, bring_to};
 use roster_targets::runtime::session::Limits;
 use roster_targets::runtime::socket::SocketAddress;

@@ -6,9 +6,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 
-use roster_core::haproxy::Version;
-use roster_core::name::BackendName;
-use roster_core::render::*;
+use roster_haproxy::name::BackendName;
+use roster_haproxy::render::*;
+use roster_haproxy::version::Version;
 use roster_testkit::{Haproxy, HaproxyBin, OrFail, free_port};
 use tempfile::TempDir;
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use roster_core::name::BackendName;
-use roster_core::observed::Observed;
+use roster_haproxy::name::BackendName;
+use roster_haproxy::observed::Observed;
 use roster_targets::runtime::RuntimeTarget;
 use roster_targets::runtime::session::Limits;
 use roster_targets::{Look, Target};

@@ -15,10 +15,11 @@ mod watch;
 
 use std::time::Duration;
 
-use roster_core::haproxy::{Command, Reply, ServerKeywords, ServerPath};
-use roster_core::name::{BackendName, ServerName};
-use roster_core::observed::State;
-use roster_core::weight::Weight;
+use roster_haproxy::cli::{Command, Reply, ServerPath};
+use roster_haproxy::keywords::ServerKeywords;
+use roster_haproxy::name::{BackendName, ServerName};
+use roster_haproxy::observed::State;
+use roster_haproxy::weight::Weight;
 use roster_targets::runtime::session::Limits;
 use roster_targets::runtime::socket::SocketAddress;
 use roster_testkit::{Haproxy, HaproxyBin, OrFail};

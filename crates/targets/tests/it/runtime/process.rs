@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use roster_core::applied::ProcessId;
-use roster_core::haproxy::Command;
-use roster_core::observed::State;
+use roster_haproxy::cli::Command;
+use roster_haproxy::observed::State;
 use roster_targets::runtime::batch::Batch;
 use roster_targets::runtime::session::{Break, Limits, Progress, SessionError, run};
 use roster_testkit::{Haproxy, OrFail, Poll, wait_until};
@@ -127,11 +127,7 @@ async fn the_old_process_after_a_reload_refuses_changes() {
         let (ran, _haproxy) = gate.meanwhile(session, reloading).await;
         let replies = ran.or_fail();
         for (command, reply) in commands.iter().zip(&replies) {
-            assert_eq!(
-                reply.verdict(command),
-                Err(roster_core::haproxy::Refusal::ProxyDisabled),
-                "{command}"
-            );
+            assert_eq!(reply.verdict(command), Err(roster_haproxy::cli::Refusal::ProxyDisabled), "{command}");
         }
     })
     .await;

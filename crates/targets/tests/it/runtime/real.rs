@@ -2,14 +2,15 @@
 
 use std::num::{NonZeroU16, NonZeroU32};
 
-use roster_core::haproxy::keywords::{Alpn, CheckKeywords, HostName, InitState, Millis, TlsKeywords, Verify};
-use roster_core::haproxy::{
-    Accepted, Command, OpState, Refusal, ServerKeywords, ServerState, StatScope, Version, backends,
-    servers_conn, servers_state, stat,
+use roster_haproxy::cli::{
+    Accepted, Command, OpState, Refusal, ServerState, StatScope, backends, servers_conn, servers_state, stat,
 };
-use roster_core::name::CookieValue;
-use roster_core::observed::State;
-use roster_core::weight::{ServerId, Weight};
+use roster_haproxy::keywords::ServerKeywords;
+use roster_haproxy::keywords::{Alpn, CheckKeywords, HostName, InitState, Millis, TlsKeywords, Verify};
+use roster_haproxy::name::CookieValue;
+use roster_haproxy::observed::State;
+use roster_haproxy::version::Version;
+use roster_haproxy::weight::{ServerId, Weight};
 use roster_targets::runtime::batch::{Batch, BatchOutcome};
 use roster_targets::runtime::session::{Limits, run};
 use roster_targets::runtime::socket::SocketAddress;
@@ -254,7 +255,7 @@ async fn every_setting_is_taken_by_the_versions_that_it_is_said_to_need() {
             maxconn: NonZeroU32::new(33),
             backup: true,
             slowstart: Millis::new(10_000).ok(),
-            send_proxy: Some(roster_core::haproxy::keywords::ProxyProtocol::V2),
+            send_proxy: Some(roster_haproxy::keywords::ProxyProtocol::V2),
             tls: Some(TlsKeywords { verify: Verify::None, sni: host(), alpn: Some(Alpn::H2OrHttp1) }),
             check: Some(CheckKeywords {
                 inter: Millis::new(500).ok(),
@@ -262,7 +263,7 @@ async fn every_setting_is_taken_by_the_versions_that_it_is_said_to_need() {
                 downinter: Millis::new(1_000).ok(),
                 rise: NonZeroU16::new(2),
                 fall: NonZeroU16::new(3),
-                port: roster_core::address::Port::new(99),
+                port: roster_haproxy::address::Port::new(99),
                 addr: "fd00::9".parse().ok(),
                 tls: true,
                 sni: host(),

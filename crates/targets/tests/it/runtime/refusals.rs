@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use roster_core::haproxy::{Command, Refusal, ServerKeywords, Version};
-use roster_core::name::CookieValue;
-use roster_core::observed::State;
-use roster_core::weight::{ServerId, Weight};
+use roster_haproxy::cli::{Command, Refusal};
+use roster_haproxy::keywords::ServerKeywords;
+use roster_haproxy::name::CookieValue;
+use roster_haproxy::observed::State;
+use roster_haproxy::version::Version;
+use roster_haproxy::weight::{ServerId, Weight};
 use roster_targets::runtime::batch::Batch;
 use roster_targets::runtime::session::{Limits, run};
 use roster_targets::runtime::socket::SocketAddress;

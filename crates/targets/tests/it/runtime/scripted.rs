@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use roster_core::applied::ProcessId;
-use roster_core::haproxy::{Accepted, Command, Refusal, ServerKeywords};
-use roster_core::observed::State;
+use roster_haproxy::cli::{Accepted, Command, Refusal};
+use roster_haproxy::keywords::ServerKeywords;
+use roster_haproxy::observed::State;
 use roster_targets::runtime::batch::Batch;
 use roster_targets::runtime::session::{Break, Limits, Progress, SessionError, run};
 use roster_targets::runtime::socket::SocketAddress;

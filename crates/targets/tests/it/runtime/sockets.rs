@@ -2,7 +2,7 @@
 
 use std::os::unix::net::UnixListener;
 
-use roster_core::haproxy::Command;
+use roster_haproxy::cli::Command;
 use roster_targets::runtime::batch::Batch;
 use roster_targets::runtime::session::{Limits, SessionError};
 use roster_targets::runtime::socket::{ConnectError, SocketAddress};

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use roster_core::name::BackendName;
-use roster_core::observed::State;
 use roster_core::plan::{Change, Operation, Reason};
-use roster_core::weight::Weight;
+use roster_haproxy::name::BackendName;
+use roster_haproxy::observed::State;
+use roster_haproxy::weight::Weight;
 use roster_targets::runtime::RuntimeTarget;
 use roster_targets::runtime::session::Limits;
 use roster_targets::{Look, Reading, Target};

@@ -2,8 +2,8 @@
 
 use std::path::{self, PathBuf};
 
-use roster_core::name::BackendName;
-use roster_core::render::{self, FilePath, FrontendName, Place, RawLine};
+use roster_haproxy::name::BackendName;
+use roster_haproxy::render::{self, FilePath, FrontendName, Place, RawLine};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -9,7 +9,7 @@ mod text;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use roster_core::render::FrontendName;
+use roster_haproxy::render::FrontendName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 use std::path::{self, PathBuf};
 use std::time::Duration;
 
-use roster_core::haproxy::keywords::Millis;
-use roster_core::name::TargetName;
-use roster_core::render::{FilePath, Ours, UserText};
+use roster_haproxy::keywords::Millis;
+use roster_haproxy::name::TargetName;
+use roster_haproxy::render::{FilePath, Ours, UserText};
 
 use super::{ExternalProcess, Listeners, ManagedFrontend, ManagedTarget, ProcessRule};
 use crate::document::Path;

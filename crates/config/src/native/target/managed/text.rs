@@ -3,9 +3,9 @@
 use std::fmt;
 use std::path::{Path as FilesystemPath, PathBuf};
 
-use roster_core::haproxy::Version;
-use roster_core::render::{Document, Ours, UserText, render};
 use roster_files::Kind;
+use roster_haproxy::render::{Document, Ours, UserText, render};
+use roster_haproxy::version::Version;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

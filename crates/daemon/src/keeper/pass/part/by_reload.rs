@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use roster_core::agenda::Item;
 use roster_core::layout::{self, Lines};
-use roster_core::name::BackendName;
 use roster_core::plan::{BackendPlan, Note, Status};
 use roster_core::slots::{NoSlot, Unplaced};
+use roster_haproxy::name::BackendName;
 use roster_targets::{Reading, Target};
 
 use super::Part;

@@ -1,8 +1,8 @@
 //! What a pass writes live: file and process in one call.
 
 use roster_core::departure::Departure;
-use roster_core::observed::State;
 use roster_core::plan::{Change, Operation, Reason};
+use roster_haproxy::observed::State;
 use roster_testkit::{DataplaneVersion, OrFail};
 
 use super::{on_each, operation, point, refused, state, weigh};

@@ -1,6 +1,6 @@
 //! What goes wrong, most of it without the API saying so.
 
-use roster_core::observed::State;
+use roster_haproxy::observed::State;
 use roster_targets::Target;
 use roster_targets::dataplane::DataplaneError;
 use roster_testkit::{DataplaneVersion, Fault, HaproxyVersion, OrFail};

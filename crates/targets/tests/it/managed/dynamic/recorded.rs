@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use roster_core::haproxy::Refusal;
-use roster_core::name::BackendName;
-use roster_core::render::{LiveBackend, Mode, ProfileName};
+use roster_haproxy::cli::Refusal;
+use roster_haproxy::name::BackendName;
+use roster_haproxy::render::{LiveBackend, Mode, ProfileName};
 use roster_targets::managed::dynamic::{Added, DynamicError, Why, add, publish};
 use roster_targets::runtime::session::Limits;
 use roster_testkit::OrFail;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use roster_core::render::*;
+use roster_haproxy::render::*;
 use roster_targets::managed::file::*;
 use roster_testkit::{HaproxyBin, HaproxyVersion, OrFail};
 

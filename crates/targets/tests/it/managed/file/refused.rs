@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
-use roster_core::name::BackendName;
-use roster_core::render::*;
+use roster_haproxy::name::BackendName;
+use roster_haproxy::render::*;
 use roster_targets::managed::file::*;
 use roster_testkit::OrFail;
 

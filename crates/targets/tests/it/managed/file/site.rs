@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use roster_core::haproxy::{ServerKeywords, Version};
-use roster_core::name::{BackendName, ServerName};
-use roster_core::render::*;
+use roster_haproxy::keywords::ServerKeywords;
+use roster_haproxy::name::{BackendName, ServerName};
+use roster_haproxy::render::*;
+use roster_haproxy::version::Version;
 use roster_targets::managed::file::*;
 use roster_testkit::{HaproxyBin, OrFail};
 use tempfile::TempDir;

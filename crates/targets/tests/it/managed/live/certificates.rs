@@ -1,6 +1,6 @@
 //! Certificates and the lists that name them.
 
-use roster_core::live::{NeedsReload, Trouble};
+use roster_haproxy::live::{NeedsReload, Trouble};
 
 use super::tls::{Made, made};
 use super::*;

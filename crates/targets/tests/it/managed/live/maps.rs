@@ -1,6 +1,6 @@
 //! Routes.
 
-use roster_core::live::NeedsReload;
+use roster_haproxy::live::NeedsReload;
 use roster_testkit::{Poll, TrafficLoad, http_get, wait_until_or_fail};
 
 use super::*;

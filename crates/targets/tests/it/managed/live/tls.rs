@@ -1,6 +1,6 @@
 //! Certificates made for a test.
 
-use roster_core::live::Pem;
+use roster_haproxy::live::Pem;
 use roster_testkit::{MadeCertificate, OrFail};
 
 pub(super) use roster_testkit::served_certificate as served;
