@@ -39,10 +39,10 @@ enum Promise {
 
 /// One HAProxy with the service `web` under load.
 struct Scene {
-    // Declared before the folder that it is in.
+    // In the order in which they are to end: Roster, the file system, the folder that it is in.
+    roster: Option<Roster>,
     mounted: Option<Mounted>,
     site: Site,
-    roster: Option<Roster>,
     servers: Vec<HttpBackend>,
     bin: HaproxyBin,
     /// A port for the case.
