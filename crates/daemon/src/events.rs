@@ -22,13 +22,13 @@ pub(crate) use own::{
 };
 pub(crate) use reporter::Reporter;
 pub(crate) use roster_core::cause::chain;
-pub(crate) use server::{NotReached, NotRemembered};
+pub(crate) use server::{NotReached, NotReachedMany, NotRemembered};
 pub(crate) use source::{
     AnswerLacksMetadata, AnswerTooOld, Answered, Rejected, RejectedMore, SourceLost, StateTrouble,
 };
 pub(crate) use target::{
-    ChangeRefused, Changed, Converged, NotConverged, Ordered, ProcessReplaced, TargetBack, TargetLost,
-    VersionSeen,
+    ChangeRefused, Changed, ChangedMany, Converged, NotConverged, Ordered, ProcessReplaced, TargetBack,
+    TargetLost, VersionSeen,
 };
 pub(crate) use task::TaskEnded;
 

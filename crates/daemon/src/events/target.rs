@@ -1,5 +1,6 @@
 //! What happens to targets.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use roster_core::applied::ProcessId;
@@ -19,6 +20,16 @@ use crate::orders::Done;
 pub(crate) struct Changed<'a> {
     pub target: &'a TargetName,
     pub operation: &'a Operation,
+    /// Whether it is one of so many that [`ChangedMany`] reports them.
+    pub of_many: bool,
+}
+
+/// Many operations were carried out and taken by HAProxy.
+pub(crate) struct ChangedMany<'a> {
+    pub target: &'a TargetName,
+    /// How many there were of each kind.
+    pub kinds: &'a BTreeMap<&'static str, usize>,
+    pub backends: usize,
 }
 
 /// An operation was refused by HAProxy.
@@ -79,7 +90,7 @@ pub(crate) struct Ordered<'a> {
 
 impl Event for Changed<'_> {
     fn level(&self) -> Level {
-        Level::Info
+        if self.of_many { Level::Debug } else { Level::Info }
     }
 
     fn fact(&self) -> (&'static str, String, About) {
@@ -93,6 +104,26 @@ impl Event for Changed<'_> {
             ..About::default()
         };
         ("changed", format!("{server}: {change}"), about)
+    }
+}
+
+impl Event for ChangedMany<'_> {
+    fn level(&self) -> Level {
+        Level::Info
+    }
+
+    fn fact(&self) -> (&'static str, String, About) {
+        let operations = self.kinds.values().sum();
+        let kinds: Vec<String> = self.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        let about = About {
+            target: Some(self.target.to_string()),
+            operations: count(operations),
+            backends: count(self.backends),
+            ..About::default()
+        };
+        let message =
+            format!("{operations} changes of servers: {}; `log.level: debug` shows each", kinds.join(", "));
+        ("changed_many", message, about)
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) use takeover::Takeover;
 pub(crate) use task::{Keeping, Made, Make};
 
 use crate::clock;
-use crate::events::{Event, LeftOut, NotReached, Reporter, TargetBack};
+use crate::events::{Event, LeftOut, NotReached, NotReachedMany, Reporter, TargetBack};
 use crate::metrics::PassResult;
 use crate::own::Book;
 use crate::store::Store;
@@ -58,6 +58,8 @@ const DRIFT: Duration = Duration::from_secs(60);
 
 /// How long to wait for nothing in particular.
 const LONG: Duration = Duration::from_secs(3600);
+/// Of more instances that are not reached only a summary is logged, and each at debug.
+const MANY: usize = 100;
 
 /// What a keeper keeps, and by what.
 pub(crate) struct Keeper<T> {
@@ -83,6 +85,8 @@ pub(crate) struct Keeper<T> {
     own: Option<Owner>,
     /// The version whose limits were told.
     greeted: Option<Version>,
+    /// Whether so many instances are not reached that each is logged at debug only.
+    many_unreached: bool,
     /// Whether the agenda is to be drawn up anew though no source has answered.
     is_outdated: bool,
     status: watch::Sender<TargetStatus>,
@@ -135,6 +139,7 @@ where
             ahead: Ahead::default(),
             own: None,
             greeted: None,
+            many_unreached: false,
             is_outdated: false,
             status,
         }
@@ -305,9 +310,14 @@ where
                 let is_news = told.is_none_or(|told| told.error != why);
                 let endpoint = known.and_then(|known| known.servers.get(server)?.endpoint);
                 drop(status);
+                let of_many = self.probes.unreached().len() > MANY;
                 if is_news {
-                    NotReached { target, backend, server, endpoint, why }.emit(&self.reporter);
+                    NotReached { target, backend, server, endpoint, why, of_many }.emit(&self.reporter);
                 }
+                if of_many && !self.many_unreached {
+                    NotReachedMany { target, more_than: MANY }.emit(&self.reporter);
+                }
+                self.many_unreached = of_many;
                 self.status.send_modify(|status| status.unreached(&place, unreached));
             }
         }

@@ -12,5 +12,6 @@ pub(crate) mod reloads;
 mod shared;
 pub(crate) mod site;
 pub(crate) mod start;
+mod stopped;
 mod strangers;
 pub(crate) mod trouble;

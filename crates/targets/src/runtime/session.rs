@@ -51,6 +51,8 @@ const CHUNK: usize = 64 * 1024;
 pub struct Limits {
     /// Time to connect.
     pub connect: Duration,
+    /// Time until the first answer begins: the system takes connections also for a HAProxy that is stopped.
+    pub first: Duration,
     /// Time between two pieces of an answer. A healthy HAProxy needs milliseconds.
     pub progress: Duration,
     /// Time for everything, connections included.
@@ -65,6 +67,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(3),
+            first: Duration::from_secs(3),
             progress: Duration::from_secs(10),
             total: Duration::from_mins(2),
             line: 15_000,
@@ -98,6 +101,8 @@ pub(super) struct Session<'a> {
     deadline: Instant,
     connection: Connection,
     splitter: Splitter,
+    /// The longest silence.
+    patience: Duration,
 }
 
 impl<'a> Session<'a> {
@@ -108,7 +113,8 @@ impl<'a> Session<'a> {
     ) -> Result<Self, SessionError> {
         let left = deadline.saturating_duration_since(Instant::now());
         let connection = address.connect(limits.connect.min(left)).await?;
-        Ok(Self { address, limits, deadline, connection, splitter: Splitter::default() })
+        let patience = limits.first.min(limits.progress);
+        Ok(Self { address, limits, deadline, connection, splitter: Splitter::default(), patience })
     }
 
     /// Switches the prompt on, makes sure that HAProxy is there, and returns the answers to `questions`. If it fails
@@ -135,6 +141,7 @@ impl<'a> Session<'a> {
             return Err(SessionError::NotHaproxy { socket: self.address.clone(), begins });
         }
         exchanged.map_err(|cause| self.broken(cause, progress))?;
+        self.patience = self.limits.progress;
         Ok(answers)
     }
 
@@ -158,7 +165,8 @@ impl<'a> Session<'a> {
             if !self.splitter.pending().is_empty() {
                 return Err(self.out_of_step(progress));
             }
-            match receive(&mut self.connection.read, &mut self.splitter, self.limits, self.deadline).await {
+            let Self { connection, splitter, limits, deadline, patience, .. } = &mut self;
+            match receive(&mut connection.read, splitter, limits, *patience, *deadline).await {
                 Ok(()) => {}
                 Err(Break::Closed { .. }) => return Ok(()),
                 Err(cause) => return Err(self.broken(cause, progress)),
@@ -215,7 +223,7 @@ impl<'a> Session<'a> {
 
     /// Sends and receives at once until there are `wanted` answers. Those that came before a failure are in `replies`.
     async fn exchange(&mut self, lines: &[u8], wanted: usize, replies: &mut Vec<Reply>) -> Result<(), Break> {
-        let Self { limits, deadline, connection, splitter, .. } = self;
+        let Self { limits, deadline, connection, splitter, patience, .. } = self;
         let mut receiving = pin!(async {
             while replies.len() < wanted {
                 if let Some(reply) = splitter.next_reply() {
@@ -225,7 +233,7 @@ impl<'a> Session<'a> {
                 if wanted - replies.len() > MANY {
                     tokio::time::sleep(BREATHER).await;
                 }
-                receive(&mut connection.read, splitter, limits, *deadline).await?;
+                receive(&mut connection.read, splitter, limits, *patience, *deadline).await?;
             }
             Ok::<(), Break>(())
         });
@@ -259,15 +267,16 @@ async fn receive(
     read: &mut (impl AsyncRead + Unpin),
     splitter: &mut Splitter,
     limits: &Limits,
+    patience: Duration,
     deadline: Instant,
 ) -> Result<(), Break> {
     if splitter.pending().len() > limits.answer {
         return Err(Break::AnswerTooLong(limits.answer));
     }
-    let patience = Instant::now() + limits.progress;
+    let until = Instant::now() + patience;
     let buffer = splitter.buffer();
     buffer.reserve(CHUNK);
-    match timeout_at(patience.min(deadline), read.read_buf(buffer)).await {
+    match timeout_at(until.min(deadline), read.read_buf(buffer)).await {
         Ok(Ok(0)) => Err(Break::Closed { within_answer: !splitter.pending().is_empty() }),
         Ok(Ok(_)) => Ok(()),
         // It closed before it had read all that was sent.
@@ -275,7 +284,7 @@ async fn receive(
             Err(Break::Closed { within_answer: !splitter.pending().is_empty() })
         }
         Ok(Err(error)) => Err(Break::Io(error)),
-        Err(_) if patience < deadline => Err(Break::Silent(limits.progress)),
+        Err(_) if until < deadline => Err(Break::Silent(patience)),
         Err(_) => Err(Break::TooSlow(limits.total)),
     }
 }

@@ -110,7 +110,7 @@ where
                 ChangeRefused { target, operation, refusal: &refusal }.emit(&self.reporter);
                 return (removed, Some(format!("{}: {refusal}", operation.server)));
             }
-            Changed { target, operation }.emit(&self.reporter);
+            Changed { target, operation, of_many: false }.emit(&self.reporter);
             removed.push(operation.server.clone());
         }
         (removed, None)

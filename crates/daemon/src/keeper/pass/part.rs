@@ -20,8 +20,8 @@ use super::efforts::{Efforts, Outcome};
 use super::{Passed, Refused};
 use crate::clock;
 use crate::events::{
-    BackendTakenOver, ChangeRefused, Changed, Event, InstanceReplaced, ProcessReplaced, Reporter,
-    StateTrouble,
+    BackendTakenOver, ChangeRefused, Changed, ChangedMany, Event, InstanceReplaced, ProcessReplaced,
+    Reporter, StateTrouble,
 };
 use crate::keeper::lines::OwnLines;
 use crate::keeper::memory::Memory;
@@ -32,6 +32,9 @@ use crate::store::{Store, StoreError};
 const ROUNDS: usize = 8;
 /// How many processes may take over from one another during one look.
 const TAKEOVERS: usize = 20;
+
+/// Of more operations in one write only a summary is logged, and each at debug.
+const MANY: usize = 100;
 
 /// The record of each backend.
 pub(super) type Records = BTreeMap<BackendName, AppliedBackend>;
@@ -365,6 +368,8 @@ where
         let (left, now) = (receipt.left, clock::now());
         let mut refusals: BTreeMap<usize, Refusal> =
             receipt.refused.into_iter().map(|refused| (refused.operation, refused.refusal)).collect();
+        let of_many = operations.len() > MANY;
+        let (first, mut kinds) = (whole.done.len(), BTreeMap::new());
         // Thousands at a time: each kind is counted once.
         let mut counts: BTreeMap<_, u64> = BTreeMap::new();
         let tried = operations.into_iter().enumerate().filter(|(place, _)| !left.contains(place));
@@ -374,13 +379,18 @@ where
             if let Some(refusal) = refusals.remove(&place) {
                 self.refuse(&operation, &refusal, now);
             } else {
-                Changed { target: name, operation: &operation }.emit(reporter);
+                Changed { target: name, operation: &operation, of_many }.emit(reporter);
+                *kinds.entry(operation.change.word()).or_default() += 1;
                 self.efforts.took(&operation);
                 whole.done.push(operation);
             }
         }
         for ((op, result), count) in counts {
             reporter.metrics().commands(name, op, result, count);
+        }
+        if of_many && !kinds.is_empty() {
+            let backends: BTreeSet<_> = whole.done.iter().skip(first).map(|done| &done.backend).collect();
+            ChangedMany { target: name, kinds: &kinds, backends: backends.len() }.emit(reporter);
         }
         Ok(())
     }
