@@ -74,6 +74,7 @@ impl Caller {
         let environment = &settings.environment;
         let mut files = shared::paths(environment).to_vec();
         let before = Stamp::of(files.clone());
+        shared::check(environment).await?;
         let shared = Shared::read(settings).await;
         let bundle = environment.bundle(shared.get("ca_bundle"));
         let trust = match bundle {

@@ -8,9 +8,11 @@ use aws_config::profile::{self, ProfileSet};
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_runtime::env_config::property::PropertiesKey;
 use aws_types::os_shim_internal::{Env, Fs};
+use roster_files::{Kind, ReadError, apart};
 use roster_http::causes;
 
 use crate::environment::Environment;
+use crate::error::SettingsError;
 use crate::region::Service;
 use crate::settings::{self, Settings};
 
@@ -56,6 +58,24 @@ impl Stamp {
     pub(crate) fn is_old(&self) -> bool {
         *self != Self::of(self.0.iter().map(|(path, _)| path.clone()).collect())
     }
+}
+
+/// Refuses what AWS's library would read without end or wait for, such as a pipe: the library reads these files by itself, each
+/// time that credentials are wanted.
+pub(crate) async fn check(environment: &Environment) -> Result<(), SettingsError> {
+    let [config, credentials] = paths(environment);
+    let token = environment.text("AWS_WEB_IDENTITY_TOKEN_FILE").map(PathBuf::from);
+    let files = [("AWS_CONFIG_FILE", config), ("AWS_SHARED_CREDENTIALS_FILE", credentials)];
+    let files: Vec<_> =
+        files.into_iter().chain(token.map(|token| ("AWS_WEB_IDENTITY_TOKEN_FILE", token))).collect();
+    let checked = apart(move || {
+        files.into_iter().try_for_each(|(variable, path)| {
+            let refused = |error: ReadError| error.to_string();
+            let checked = roster_files::check(&path, Kind::CloudSettings).map_err(refused);
+            checked.map_err(|why| SettingsError::File { path, why, variable })
+        })
+    });
+    checked.await.unwrap_or(Ok(()))
 }
 
 /// Where the two files are.

@@ -6,6 +6,7 @@
 mod refusal;
 mod text;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -33,6 +34,16 @@ pub struct Error {
 /// Why a client cannot be made.
 #[derive(Clone, Debug, Error)]
 pub enum SettingsError {
+    /// A file that AWS's configuration is read from is not one that can be read.
+    #[error("{path} cannot be read: {why}; put a file there, or name another one by {variable}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with the file.
+        why: String,
+        /// The variable that names the file.
+        variable: &'static str,
+    },
     /// The certificates are of no use.
     #[error(transparent)]
     Client(#[from] ClientError),

@@ -14,7 +14,7 @@ use roster_testkit::{MadeCertificate, OrFail, free_port, served_certificate, wai
 use rustix::process::Signal;
 
 use crate::managed::site::{Site, at, backends, ports};
-use crate::rig::{CAP, Rig, THREE_SLOTS, one_version};
+use crate::rig::{CAP, Daemon, Rig, THREE_SLOTS, homeless, one_version};
 
 /// How soon Roster ends, on a machine that compiles meanwhile.
 const AT_ONCE: Duration = Duration::from_secs(5);
@@ -94,6 +94,31 @@ fn until_ports(rig: &Rig, wanted: &[u16]) {
         ready.sort_unstable();
         ready == wanted
     });
+}
+
+/// The library that knows AWS's shared files would read these without end, or wait for them.
+#[test]
+fn what_stands_for_awss_shared_files_is_reported_and_roster_ends_at_once() {
+    let folder = tempfile::tempdir().or_fail();
+    let config = folder.path().join("roster.yaml");
+    let text = "sources: { cloud: { aws: { region: us-east-2, endpoint: \"http://127.0.0.1:1\" } } }\n\
+                targets: { local: { runtime: { socket: h.sock } } }\nadmin: off\n";
+    fs::write(&config, text).or_fail();
+    for variable in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE"] {
+        for odd in [Odd::Pipe, Odd::Device, Odd::Sparse, Odd::Folder] {
+            let (path, log) = (folder.path().join("odd"), folder.path().join("roster.log"));
+            let _put = odd.put(&path);
+            fs::remove_file(&log).ok();
+            let mut command = homeless(&["run", "-c", config.to_str().unwrap()]);
+            command.env("HOME", folder.path()).env("AWS_EC2_METADATA_DISABLED", "true").env(variable, &path);
+            let daemon = Daemon::start(command, log);
+            daemon.until_log(&format!("{} cannot be read: ", path.display()));
+            daemon.until_log(variable);
+            let asked = Instant::now();
+            assert_eq!(daemon.stop(), Some(0), "{odd:?} for {variable}");
+            assert!(asked.elapsed() < AT_ONCE, "{odd:?} for {variable}: {:?}", asked.elapsed());
+        }
+    }
 }
 
 #[test]
