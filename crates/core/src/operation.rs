@@ -91,7 +91,7 @@ pub enum Reason {
     },
     /// HAProxy was restarted or reloaded and shows something else than what was written.
     Restarted,
-    /// Somebody or something changed it.
+    /// Another client of HAProxy changed the server.
     Drifted,
     /// What was begun before was not finished.
     Unfinished,

@@ -13,6 +13,11 @@ pub(crate) fn after(at: Timestamp, by: Duration) -> Timestamp {
     SignedDuration::try_from(by).ok().and_then(|by| at.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
 }
 
+/// The first of the two, doubled so many times, at most the second: pauses that grow.
+pub(crate) fn doubled((first, longest): (Duration, Duration), times: u32) -> Duration {
+    first.saturating_mul(2_u32.saturating_pow(times)).min(longest)
+}
+
 /// How long it is until then; nothing if it has passed.
 pub(crate) fn until(then: Timestamp) -> Duration {
     then.duration_since(now()).try_into().unwrap_or(Duration::ZERO)

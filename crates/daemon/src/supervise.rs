@@ -173,7 +173,12 @@ pub(crate) fn stopped<T>(left: T, stop: &CancellationToken) -> Result<T, String>
 
 /// Does work that may wait for a disk on a thread that may. A panic there is one here.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
+    joined(&mut tokio::task::spawn_blocking(work)).await
+}
+
+/// What such work came to. A panic there is one here.
+pub(crate) async fn joined<T>(work: &mut JoinHandle<T>) -> T {
+    match work.await {
         Ok(done) => done,
         Err(ended) => match ended.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),

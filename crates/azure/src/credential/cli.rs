@@ -54,7 +54,7 @@ pub(super) async fn token(
     }
 }
 
-/// What `az`, which is written in Python, goes by: its own settings, proxies, authorities, and where the user's files are.
+/// The variables that `az`, a Python program, reads: its settings, proxies, trusted authorities, and the folder of the user.
 const NEEDED: &[&str] = &[
     "PATH",
     "HOME",

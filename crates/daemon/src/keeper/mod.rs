@@ -58,7 +58,7 @@ const DRIFT: Duration = Duration::from_secs(60);
 
 /// How long to wait for nothing in particular.
 const LONG: Duration = Duration::from_secs(3600);
-/// Of more instances that are not reached only a summary is logged, and each at debug.
+/// Of more operations in one write, or more instances that are not reached, only a summary is logged, and each at debug.
 const MANY: usize = 100;
 
 /// What a keeper keeps, and by what.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use roster_haproxy::name::BackendName;
 
-use crate::clock::after;
+use crate::clock::{after, doubled};
 
 /// The first pause after an error, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
@@ -100,8 +100,7 @@ impl Schedule {
             State::Calm => 0,
             State::Troubled { failures, .. } => failures.saturating_add(1),
         };
-        let (first, longest) = PAUSES;
-        let pause = first.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(longest);
+        let pause = doubled(PAUSES, failures);
         self.state = State::Troubled { failures, until: after(now, pause) };
         pause
     }

@@ -15,7 +15,8 @@ use roster_haproxy::render::{FileKind, Rendered, Structure};
 use roster_targets::managed::file::{ConfigFiles, FileError};
 use tokio::task::JoinHandle;
 
-use crate::clock::{self, after};
+use crate::clock::{self, after, doubled};
+use crate::supervise;
 
 /// How long the first check may take, and any.
 const LIMITS: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
@@ -112,20 +113,13 @@ impl Check {
 
     /// How long the next check may take.
     pub(super) fn limit(&self) -> Duration {
-        let (first, longest) = LIMITS;
-        first.saturating_mul(2_u32.saturating_pow(self.late.min(8))).min(longest)
+        doubled(LIMITS, self.late)
     }
 
     /// Waits for the end of the check that runs; for ever where none does.
     pub(super) async fn ended(&mut self) {
         let Stage::Running(running) = &mut self.stage else { return std::future::pending().await };
-        let outcome = match (&mut running.work).await {
-            Ok(outcome) => outcome,
-            Err(ended) => match ended.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_cancelled) => return std::future::pending().await,
-            },
-        };
+        let outcome = supervise::joined(&mut running.work).await;
         let is_late = matches!(outcome, Err(FileError::TimedOut { .. }));
         self.late = if is_late { self.late.saturating_add(1) } else { 0 };
         if let Stage::Running(running) = std::mem::take(&mut self.stage) {

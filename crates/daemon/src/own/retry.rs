@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::clock::after;
+use crate::clock::{after, doubled};
 
 /// The first pause, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -111,8 +111,7 @@ impl Retry {
 
     /// Something failed. Answers how long to wait; longer each time.
     pub(crate) fn failed(&mut self, now: Timestamp) -> Duration {
-        let (first, longest) = PAUSES;
-        let pause = first.saturating_mul(2_u32.saturating_pow(self.failures.min(16))).min(longest);
+        let pause = doubled(PAUSES, self.failures);
         self.failures = self.failures.saturating_add(1);
         self.not_before = Some(after(now, pause));
         pause

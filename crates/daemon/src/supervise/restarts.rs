@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::clock::doubled;
+
 /// The pauses.
 pub(super) const PAUSES: Pauses = Pauses { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
 /// A task that has run for so long has recovered: its next end is the first one again.
@@ -36,7 +38,7 @@ impl Restarts {
         }
         self.ends += 1;
         let Pauses { first, longest } = self.pauses;
-        let pause = first.saturating_mul(2_u32.saturating_pow(self.ends - 1)).min(longest);
+        let pause = doubled((first, longest), self.ends - 1);
         (self.ends < MOST).then_some(pause)
     }
 }

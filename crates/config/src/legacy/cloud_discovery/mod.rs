@@ -58,7 +58,7 @@ impl Translated for Legacy {
         native::write(&self.settings, native::Secrets::Named).into_text()
     }
 
-    /// A subscription that is none.
+    /// The subscription's id is not one.
     fn refused(&self) -> Option<Problem> {
         let Provider::Azure(azure) = &self.settings.provider else { return None };
         let (at, message) = azure.no_subscription()?;

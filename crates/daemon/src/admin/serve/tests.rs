@@ -66,7 +66,7 @@ impl Site {
         self.client(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")).await
     }
 
-    /// Fails unless health is told without anybody having to wait.
+    /// Fails unless `/healthz` answers at once.
     async fn is_healthy(&self) {
         let asked = Instant::now();
         let mut answer = String::new();

@@ -23,6 +23,7 @@ use crate::events::{
     BackendTakenOver, ChangeRefused, Changed, ChangedMany, Event, InstanceReplaced, ProcessReplaced,
     Reporter, StateTrouble,
 };
+use crate::keeper::MANY;
 use crate::keeper::lines::OwnLines;
 use crate::keeper::memory::Memory;
 use crate::keeper::takeover::Takeover;
@@ -32,9 +33,6 @@ use crate::store::{Store, StoreError};
 const ROUNDS: usize = 8;
 /// How many processes may take over from one another during one look.
 const TAKEOVERS: usize = 20;
-
-/// Of more operations in one write only a summary is logged, and each at debug.
-const MANY: usize = 100;
 
 /// The record of each backend.
 pub(super) type Records = BTreeMap<BackendName, AppliedBackend>;

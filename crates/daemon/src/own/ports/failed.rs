@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use roster_haproxy::render::BindAddress;
 
-use crate::clock::after;
+use crate::clock::{after, doubled};
 
 /// The first pause and the longest, after a trial of Roster's own.
 const OWN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -91,16 +91,10 @@ impl Failed {
         self.all.retain(|at, _| is_wanted(at));
     }
 
-    fn fail(
-        &mut self,
-        at: BindAddress,
-        why: String,
-        (first, longest): (Duration, Duration),
-        now: Timestamp,
-    ) -> bool {
+    fn fail(&mut self, at: BindAddress, why: String, pauses: (Duration, Duration), now: Timestamp) -> bool {
         let before = self.all.remove(&at);
         let failures = before.as_ref().map_or(0, |one| one.failures);
-        let pause = first.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(longest);
+        let pause = doubled(pauses, failures);
         let is_news = before.is_none_or(|one| !one.is_left_out || one.why != why);
         let one =
             One { why, failures: failures.saturating_add(1), again: after(now, pause), is_left_out: true };

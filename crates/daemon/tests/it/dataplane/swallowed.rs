@@ -206,7 +206,7 @@ fn a_backend_that_waits_for_room_among_the_transactions_is_not_left_out() {
         site.services(&[("api", &ports[..2])]);
         let daemon = site.rig.run();
         daemon.until_log("takes no more open transactions");
-        assert_eq!(site.transactions().len(), 20, "somebody else's were deleted");
+        assert_eq!(site.transactions().len(), 20, "another client's were deleted");
         abandon(theirs);
         site.until_ready("api", &ports[..2]);
         assert!(site.transactions().is_empty());

@@ -32,7 +32,7 @@ pub(crate) fn exposed(site: &mut Site, binds: &[(&str, &str)]) {
     site.sections = String::new();
 }
 
-/// A site whose service `web` serves on the site's port, and where `new` services are told to listen there.
+/// A site whose service `web` listens on the site's port. The `new` services are to listen on the addresses beside their names.
 pub(crate) fn serving(bin: &HaproxyBin, listen: &str, new: &[(&str, &str)], web: &[u16]) -> (Site, Roster) {
     let mut site = Site::new(bin);
     site.keys += "settle: { quiet: 0s }\nlisten: ";

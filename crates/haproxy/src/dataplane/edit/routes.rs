@@ -17,9 +17,9 @@ use crate::render::{FrontendName, Route, RouteKey};
 
 /// A `use_backend` line that is wanted.
 #[derive(Clone, Debug)]
-pub(in crate::dataplane) struct Rule<'r> {
-    pub(in crate::dataplane) to: &'r str,
-    pub(in crate::dataplane) acls: Vec<String>,
+struct Rule<'r> {
+    to: &'r str,
+    acls: Vec<String>,
     rank: Rank,
 }
 
@@ -27,17 +27,17 @@ pub(in crate::dataplane) struct Rule<'r> {
 type Rank = (u8, Reverse<usize>, String);
 
 /// What becomes of a frontend's lines.
-pub(in crate::dataplane) struct RouteChanges<'l, 't, 'r> {
+struct RouteChanges<'l, 't, 'r> {
     /// The ACLs to take out, each with its place among all of the section.
-    pub(in crate::dataplane) acls_out: Vec<(usize, &'l Line<'t>)>,
+    acls_out: Vec<(usize, &'l Line<'t>)>,
     /// The ACLs to put in, by name.
-    pub(in crate::dataplane) acls_in: BTreeMap<String, Condition>,
+    acls_in: BTreeMap<String, Condition>,
     /// The rules to take out, each with its place among all of the section.
-    pub(in crate::dataplane) rules_out: Vec<(usize, &'l Line<'t>)>,
+    rules_out: Vec<(usize, &'l Line<'t>)>,
     /// The rules to put in, each with the place of the rule that it comes before; behind all of ours without.
-    pub(in crate::dataplane) rules_in: Vec<(Rule<'r>, Option<(usize, &'l Line<'t>)>)>,
+    rules_in: Vec<(Rule<'r>, Option<(usize, &'l Line<'t>)>)>,
     /// The last rule of ours that stays.
-    pub(in crate::dataplane) last_kept: Option<(usize, &'l Line<'t>)>,
+    last_kept: Option<(usize, &'l Line<'t>)>,
 }
 
 pub(super) fn set(
@@ -82,7 +82,7 @@ pub(super) fn set(
 }
 
 /// The section of a frontend that can have routes.
-pub(in crate::dataplane) fn find<'v, 't>(
+fn find<'v, 't>(
     view: &'v FileView<'t>,
     frontend: &FrontendName,
     http: bool,
@@ -100,10 +100,7 @@ pub(in crate::dataplane) fn find<'v, 't>(
 }
 
 /// What it takes to have these routes of ours and no others.
-pub(in crate::dataplane) fn changes<'l, 't, 'r>(
-    section: &'l SectionView<'t>,
-    routes: &'r [Route],
-) -> RouteChanges<'l, 't, 'r> {
+fn changes<'l, 't, 'r>(section: &'l SectionView<'t>, routes: &'r [Route]) -> RouteChanges<'l, 't, 'r> {
     let mut seen = HashSet::new();
     let first = routes.iter().filter(|route| seen.insert(route.of.to_string()));
     let mut wanted: Vec<(Rule<'r>, Vec<Condition>)> = first.map(rule).collect();
@@ -195,22 +192,16 @@ impl Condition {
         Self::Host(lower.unwrap_or_else(|_| host.clone()))
     }
 
-    /// The criterion and what it is compared with.
-    pub(in crate::dataplane) fn parts(&self) -> (&'static str, String) {
+    /// What stands behind the ACL's name.
+    fn text(&self) -> String {
         match self {
-            Self::Host(host) => (HOST, format!("-m str {}", host.as_str())),
-            Self::Path(path) => (PATH, path.to_string()),
+            Self::Host(host) => format!("{HOST} -m str {}", host.as_str()),
+            Self::Path(path) => format!("{PATH} {path}"),
         }
     }
 
-    /// What stands behind the ACL's name.
-    pub(in crate::dataplane) fn text(&self) -> String {
-        let (criterion, value) = self.parts();
-        format!("{criterion} {value}")
-    }
-
     /// The ACL's name: the same for the same condition on every machine, another for any other.
-    pub(in crate::dataplane) fn name(&self) -> String {
+    fn name(&self) -> String {
         let digest = Sha1::digest(self.text());
         let hex = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
         std::iter::once(ACL_PREFIX.to_owned()).chain(hex).collect()

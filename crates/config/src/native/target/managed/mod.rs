@@ -78,7 +78,7 @@ pub struct ManagedTarget {
     #[serde(default)]
     pub max_reloads: OffOr<MaxReloads>,
     /// Variables of Roster's environment that HAProxy and the command that reloads it get, such as those that `sections`
-    /// name, besides `PATH`, `HOME`, `LANG`, `LC_ALL`, `TZ` and `TMPDIR`. Whoever reaches a stats socket of level operator
+    /// name, besides `PATH`, `HOME`, `LANG`, `LC_ALL`, `TZ` and `TMPDIR`. A client of a stats socket of level operator
     /// can read them (`show env`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<format::VariableName>")]
